@@ -1,0 +1,63 @@
+"""What the cluster told about a pod's surroundings, gathered before the policy starts.
+
+Objects are dicts as the API server sent them; nothing here ever asks for more.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+JsonObject = Mapping[str, Any]
+
+
+class MissingReason(StrEnum):
+    """Why a fact could not be had; the slugs label a metric."""
+
+    DEADLINE = "deadline"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not-found"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One object that the decision had to do without, e.g. `PersistentVolumeClaim team-a/data`."""
+
+    what: str
+    reason: MissingReason
+
+    def __str__(self) -> str:
+        """The object and the reason, as a decision lists them."""
+        return f"{self.what}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Objects around one pod; an empty Facts means that nothing is known."""
+
+    namespace: JsonObject | None = None
+    claims: Mapping[str, JsonObject] = field(default_factory=dict)
+    persistent_volumes: Mapping[str, JsonObject] = field(default_factory=dict)
+    storage_classes: Mapping[str, JsonObject] = field(default_factory=dict)
+    volume_attributes_classes: Mapping[str, JsonObject] = field(default_factory=dict)
+    missing: tuple[Missing, ...] = ()
+
+
+def claim_names(pod: JsonObject) -> tuple[str, ...]:
+    """The PersistentVolumeClaims that the pod's volumes refer to, in the order of its volumes."""
+    return tuple(dict.fromkeys(name for _, name in claims_by_volume(pod)))
+
+
+def claims_by_volume(pod: JsonObject) -> Iterator[tuple[str, str]]:
+    """Pairs of volume name and claim name.
+
+    A generic ephemeral volume's claim is named `<pod>-<volume>`, so it is known only once the pod has a name.
+    """
+    pod_name = (pod.get("metadata") or {}).get("name")
+    for volume in (pod.get("spec") or {}).get("volumes") or ():
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if claim is None and volume.get("ephemeral") and pod_name:
+            claim = f"{pod_name}-{volume['name']}"
+        if claim:
+            yield volume["name"], claim

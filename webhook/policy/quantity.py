@@ -1,0 +1,107 @@
+"""How people write sizes, rates, counts and switches, and what is refused.
+
+Every spelling here is legal as a label value too, so `1GiBps` stands beside `1GiB/s`.
+"""
+
+import re
+
+_FACTORS = {"": 1, **{s: 1000**n for n, s in enumerate("kMGTP", 1)}, **{s + "i": 1024**n for n, s in enumerate("KMGTP", 1)}}
+_NUMBER = r"(?P<number>\d{1,20}(?:\.\d{1,20})?)(?:[eE]\+?(?P<exponent>\d{1,2}))?"
+_SIZE = re.compile(_NUMBER + r" ?(?P<suffix>(?:[KMGTP]i|[kMGTP])?)B?")
+_RATE = re.compile(r"(?P<size>.+?)(?:/s|ps)")
+_PARAMETERS = re.compile(_NUMBER + r" ?(?P<suffix>[KMBTkbt]?)")
+_PARAMETER_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_SMALLEST_BARE_NUMBER = 2**20
+_LARGEST_BYTES = 10**18
+_LARGEST_PARAMETERS = 10**16
+
+
+class UnreadableError(ValueError):
+    """A value that no spelling of its kind covers; the message says why in a few words."""
+
+
+def size_bytes(text: str) -> float:
+    """Bytes of `105Gi`, `9.2GB`, `112742891520`; 1 byte to 10^18 bytes.
+
+    A number without a suffix counts from 1048576 up: a smaller one was almost surely meant with a suffix.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise UnreadableError(_why_no_size(text))
+    value = _number(match) * _FACTORS[match["suffix"]]
+    if not match["suffix"] and value < _SMALLEST_BARE_NUMBER:
+        raise UnreadableError("a number this small needs a suffix")
+    return _within(value, _LARGEST_BYTES)
+
+
+def rate_bytes_per_second(text: str) -> float:
+    """Bytes per second of `1GiB/s` or, as a label, `1GiBps`; the same range as a size."""
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise UnreadableError("a rate ends with /s or ps")
+    return size_bytes(match["size"])
+
+
+def parameter_count(text: str) -> float:
+    """Parameters of `8.03B`, `70B`, `405e9`; one million to 10^16."""
+    match = _PARAMETERS.fullmatch(text)
+    if match is None:
+        raise UnreadableError("not a number of parameters")
+    value = _number(match) * _PARAMETER_FACTORS[match["suffix"].lower()]
+    if value < 10**6:
+        raise UnreadableError("fewer than a million parameters")
+    return _within(value, _LARGEST_PARAMETERS)
+
+
+def whole_number(text: str, smallest: int, largest: int) -> int:
+    """A decimal integer within the two bounds."""
+    if re.fullmatch(r"\d{1,10}", text) is None:
+        raise UnreadableError("not a whole number")
+    if not smallest <= int(text) <= largest:
+        raise UnreadableError(f"outside {smallest} to {largest}")
+    return int(text)
+
+
+def decimal_number(text: str, largest: float) -> float:
+    """A number from 0 to the bound."""
+    if re.fullmatch(r"\d{1,10}(\.\d{1,10})?", text) is None:
+        raise UnreadableError("not a number")
+    if float(text) > largest:
+        raise UnreadableError(f"above {largest:g}")
+    return float(text)
+
+
+def switch(text: str) -> bool:
+    """`true` or `false`, nothing else: "yes" must not silently mean no."""
+    if text not in {"true", "false"}:
+        raise UnreadableError("neither true nor false")
+    return text == "true"
+
+
+def human_bytes(value: float) -> str:
+    """Bytes as people read them: `9.2 GB`, `125 MiB` where the binary unit is the rounder one."""
+    for step, units in ((1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB")), (1000, ("B", "kB", "MB", "GB", "TB", "PB"))):
+        scaled, unit = value, 0
+        while scaled >= step and unit < len(units) - 1:
+            scaled, unit = scaled / step, unit + 1
+        if step == 1000 or scaled == round(scaled, 1):
+            return f"{scaled:.2f}".rstrip("0").rstrip(".") + f" {units[unit]}"
+    raise AssertionError  # pragma: no cover  # the decimal row always returns
+
+
+def _number(match: re.Match[str]) -> float:
+    return float(match["number"]) * 10.0 ** int(match["exponent"] or 0)
+
+
+def _within(value: float, largest: float) -> float:
+    if not 0 < value <= largest:
+        raise UnreadableError("zero" if value == 0 else "absurdly large")
+    return value
+
+
+def _why_no_size(text: str) -> str:
+    if re.search(r"\d ?[kKMGTP]?i?b", text):
+        return "a lower-case b means bits; bytes are written B"
+    if re.search(r"\dm$", text):
+        return "m is a thousandth"
+    return "not a size"
