@@ -5,7 +5,11 @@ Every spelling here is legal as a label value too, so `1GiBps` stands beside `1G
 
 import re
 
-_FACTORS = {"": 1, **{s: 1000**n for n, s in enumerate("kMGTP", 1)}, **{s + "i": 1024**n for n, s in enumerate("KMGTP", 1)}}
+_FACTORS = {
+    "": 1,
+    **{s: 1000**n for n, s in enumerate("kMGTP", 1)},
+    **{s + "i": 1024**n for n, s in enumerate("KMGTP", 1)},
+}
 _NUMBER = r"(?P<number>\d{1,20}(?:\.\d{1,20})?)(?:[eE]\+?(?P<exponent>\d{1,2}))?"
 _SIZE = re.compile(_NUMBER + r" ?(?P<suffix>(?:[KMGTP]i|[kMGTP])?)B?")
 _RATE = re.compile(r"(?P<size>.+?)(?:/s|ps)")

@@ -6,7 +6,7 @@ Law: one file per driver family, each a pure function of the merged parameters a
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from webhook.policy import keys
+from webhook.policy import keys, quantity
 from webhook.policy.facts import JsonObject
 from webhook.policy.throughput import ebs
 
@@ -58,8 +58,8 @@ class Volume:
         asked = (((self.claim.get("spec") or {}).get("resources") or {}).get("requests")) or {}
         text = bound.get("storage") or asked.get("storage")
         try:
-            return None if text is None else keys.quantity.size_bytes(str(text)) / _GIB
-        except keys.quantity.UnreadableError:
+            return None if text is None else quantity.size_bytes(str(text)) / _GIB
+        except quantity.UnreadableError:
             return None
 
 

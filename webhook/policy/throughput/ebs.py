@@ -25,7 +25,9 @@ def write_bytes_per_second(
         return None
     asked = _in_range(parameters, "throughput", _MIBPS_RANGE)
     iops = _iops(parameters, capacity_gib)
-    mibps, source = (asked, parameters["throughput"][1]) if asked else (_DEFAULT_MIBPS, "default of ebs.csi.aws.com gp3")
+    mibps, source = (
+        (asked, parameters["throughput"][1]) if asked else (_DEFAULT_MIBPS, "default of ebs.csi.aws.com gp3")
+    )
     cap = _MIBPS_PER_IOPS * iops
     if cap < mibps:
         return cap * _MEBIBYTE, f"{source}: {mibps} MiB/s, capped by {iops} IOPS"

@@ -1,0 +1,204 @@
+"""Runs every rule over a pod and collects what was decided, with every term and its source."""
+
+import json
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from webhook import __version__
+from webhook.policy import grace, keys, recognise, signals, size
+from webhook.policy import pod as pods
+from webhook.policy.config import Config, Mode, Profile, UnknownSize
+from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason
+from webhook.policy.prefix import DECISION_ANNOTATION
+
+_LONGEST_WARNING = 120
+
+
+class Outcome(StrEnum):
+    """What became of a pod: the slug labels a metric, the sentence is for people."""
+
+    PATCHED = "patched"
+    AUDITED = "audited"
+    UNCHANGED = "unchanged"
+    SIZE_UNKNOWN = "size-unknown"
+    NOT_TRAINING = "not-training"
+    OPTED_OUT = "opted-out"
+    EXCLUDED = "excluded"
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in words."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Outcome.PATCHED: "the pod gets the grace that its checkpoint needs",
+    Outcome.AUDITED: "audit mode: decided and counted, the pod is left as it is",
+    Outcome.UNCHANGED: "the pod has enough already",
+    Outcome.SIZE_UNKNOWN: "nothing tells how big the checkpoint is, nor that the pod saves when told to stop",
+    Outcome.NOT_TRAINING: "nothing marks the pod as training",
+    Outcome.OPTED_OUT: "the pod's owner wants it left alone",
+    Outcome.EXCLUDED: "the pod's Namespace or kind is excluded",
+}
+_LEFT_ALONE = {
+    recognise.Verdict.NOT_TRAINING: Outcome.NOT_TRAINING,
+    recognise.Verdict.OPTED_OUT: Outcome.OPTED_OUT,
+    recognise.Verdict.EXCLUDED: Outcome.EXCLUDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to change in a pod, and why; `patch.operations` renders it."""
+
+    outcome: Outcome
+    because: str
+    mode: Mode = Mode.ENFORCE
+    profile: str | None = None
+    grace_seconds: int | None = None
+    trainer: str | None = None
+    terms: tuple[grace.Term, ...] = ()
+    ignored: tuple[keys.Ignored, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    notes: tuple[str, ...] = ()
+    environment: tuple[signals.VariableEdit, ...] = ()
+    annotation: str | None = None
+    """The text of gracekeeper.dev/decision; None where nothing is to be written."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Admission warnings: what its owner should mend, each at most 120 characters."""
+        lost = (f"gracekeeper: decided without {missing}" for missing in self.missing if _is_a_fault(missing))
+        texts = (*(passed.warning for passed in self.ignored), *(f"gracekeeper: {note}" for note in self.notes), *lost)
+        return tuple(dict.fromkeys(text[:_LONGEST_WARNING] for text in texts))
+
+
+def decide(pod: JsonObject, facts: Facts, config: Config, namespace_name: str) -> Decision:
+    """The decision for a pod about to be created in a namespace; the same input always gives the same decision."""
+    profile = recognise.profile_for(pod, namespace_name, config)
+    said = keys.statements(pod, facts.namespace, profile)
+    found = recognise.recognise(pod, facts.namespace, said, profile)
+    mode = config.mode if profile is None or profile.mode is None else profile.mode
+    base = Decision(
+        _LEFT_ALONE.get(found.verdict, Outcome.UNCHANGED),
+        found.because,
+        mode,
+        profile=None if profile is None else profile.name,
+        ignored=_of_this_pod(said),
+    )
+    if found.verdict in {recognise.Verdict.OPTED_OUT, recognise.Verdict.EXCLUDED}:
+        return replace(base, ignored=())
+    if found.verdict is recognise.Verdict.NOT_TRAINING:
+        return _finished(pod, base) if base.ignored else base
+    return _of_training_pod(pod, facts, config, said, profile, base)
+
+
+def _of_training_pod(  # noqa: PLR0913  # the orchestrator: it hands each rule what it needs
+    pod: JsonObject, facts: Facts, config: Config, said: keys.Statements, profile: Profile | None, base: Decision
+) -> Decision:
+    containers = pods.containers(pod)
+    base = replace(
+        base,
+        trainer=containers[pods.trainer_index(pod)].get("name") if containers else None,
+        ignored=(*said.ignored,),
+        missing=facts.missing,
+    )
+    target = size.Target(size.Throughput(config.defaults.write_bytes_per_second, "default"))
+    stated_grace = said.get(keys.GRACE_SECONDS)
+    checkpoint = size.checkpoint_bytes(said, config.defaults)
+    if stated_grace is not None:
+        need = grace.stated(stated_grace)
+    elif checkpoint is not None:
+        target = size.target(pod, facts, said, config.defaults)
+        need = grace.computed(pod, said, checkpoint, target.throughput, config.defaults)
+    else:
+        evidence = _worth_a_default(pod, said, profile, config)
+        if evidence is None:
+            return replace(base, outcome=Outcome.SIZE_UNKNOWN)
+        need = grace.of_unknown_size(pod, evidence, config.defaults)
+    grant = grace.granted(pod, need, _maximum(said, profile, config))
+    decided = replace(
+        base,
+        grace_seconds=grant.seconds,
+        terms=(*need.terms, *grant.terms),
+        ignored=(*base.ignored, *target.ignored),
+        environment=signals.edits(pod, grant.seconds, need.upload_share_seconds),
+        notes=(
+            *target.notes,
+            *grant.notes,
+            *_unknown_pre_stops(pod),
+            *signals.notes(pod, grant.seconds, need.upload_share_seconds),
+        ),
+    )
+    return _finished(pod, decided)
+
+
+def _finished(pod: JsonObject, decided: Decision) -> Decision:
+    """The decision with its outcome and, where one is due, its annotation."""
+    new_grace = decided.grace_seconds not in {None, pods.grace_seconds(pod)} or (
+        decided.grace_seconds is not None and "terminationGracePeriodSeconds" not in (pod.get("spec") or {})
+    )
+    written = pods.annotations(pod).get(DECISION_ANNOTATION)
+    due = new_grace or decided.environment or decided.ignored or decided.missing or written is not None
+    text = _annotation(decided) if due else None
+    if decided.outcome is not Outcome.UNCHANGED:
+        return replace(decided, annotation=text)
+    if decided.mode is Mode.AUDIT:
+        return replace(decided, outcome=Outcome.AUDITED, annotation=text)
+    changed = new_grace or decided.environment or text != written
+    return replace(decided, outcome=Outcome.PATCHED if changed else Outcome.UNCHANGED, annotation=text)
+
+
+def _annotation(decided: Decision) -> str:
+    """One line of JSON that explains the pod; nothing in it depends on what the pod had before, so a second pass agrees."""
+    story = {
+        "version": __version__,
+        "mode": decided.mode,
+        "because": decided.because,
+        "profile": decided.profile,
+        "grace": decided.grace_seconds,
+        "trainer": decided.trainer,
+        "terms": {term.name: f"{term.value} ({term.source})" for term in decided.terms},
+        "ignored": [str(passed) for passed in decided.ignored],
+        "missing": [str(missing) for missing in decided.missing],
+        "notes": list(decided.notes),
+    }
+    return json.dumps({key: value for key, value in story.items() if value not in (None, [], {})})
+
+
+def _of_this_pod(said: keys.Statements) -> tuple[keys.Ignored, ...]:
+    """What was ignored of the pod's own words; a Namespace's mistake is not told to pods that are none of ours."""
+    outside = (keys.Place.NAMESPACE, keys.Place.PROFILE)
+    return tuple(passed for passed in said.ignored if not passed.place.startswith(outside))
+
+
+def _worth_a_default(pod: JsonObject, said: keys.Statements, profile: Profile | None, config: Config) -> str | None:
+    rule = config.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
+    if rule is UnknownSize.SKIP:
+        return None
+    if rule is UnknownSize.DEFAULT:
+        return "unknownSize is default"
+    return size.saves_when_told_to_stop(pod, said, has_profile=profile is not None)
+
+
+def _maximum(said: keys.Statements, profile: Profile | None, config: Config) -> size.Amount:
+    """The most that may be asked for: the profile's or the default, and a Namespace can only lower it."""
+    if profile is not None and profile.maximum_grace_seconds is not None:
+        admin = size.Amount(profile.maximum_grace_seconds, f"profile {profile.name}")
+    else:
+        admin = size.Amount(config.defaults.maximum_grace_seconds, "default")
+    lowered = said.get(keys.MAXIMUM_GRACE_SECONDS)
+    return admin if lowered is None or lowered.value >= admin.value else size.Amount(lowered.value, lowered.source)
+
+
+def _unknown_pre_stops(pod: JsonObject) -> tuple[str, ...]:
+    return tuple(
+        f"preStop of container {container.get('name')} is of unknown length and comes out of the grace"
+        for container in pods.containers(pod)
+        if pods.has_pre_stop_of_unknown_length(container)
+    )
+
+
+def _is_a_fault(missing: Missing) -> bool:
+    """A claim that does not exist yet is normal; an API server that does not answer is not."""
+    return missing.reason is not MissingReason.NOT_FOUND

@@ -1,0 +1,80 @@
+"""A Decision as JSON Patch: the only module that knows JSON paths.
+
+Law: no `test` operation, every path comes from the received pod, and what would be doubtful is not sent: failurePolicy
+Ignore does not cover a patch that fails to apply or makes a pod invalid.
+"""
+
+from collections import Counter
+from typing import Any
+
+from webhook.policy import pod as pods
+from webhook.policy.config import Mode
+from webhook.policy.decision import Decision
+from webhook.policy.facts import JsonObject
+from webhook.policy.prefix import DECISION_ANNOTATION
+from webhook.policy.signals import VariableEdit
+
+_LARGEST_ANNOTATIONS_BYTES = 256 * 1024
+_LARGEST_GRACE_SECONDS = 2**31 - 1
+
+Operation = dict[str, Any]
+
+
+class DoubtfulPatchError(Exception):
+    """A patch that might not apply or might make the pod invalid; the pod is to be allowed as it is."""
+
+
+def operations(pod: JsonObject, decision: Decision) -> list[Operation]:
+    """The operations that carry the decision out; none in audit mode and none where nothing changes."""
+    if decision.mode is Mode.AUDIT:
+        return []
+    _check(pod, decision)
+    return [*_grace(pod, decision), *_environment(pod, decision), *_annotation(pod, decision)]
+
+
+def _grace(pod: JsonObject, decision: Decision) -> list[Operation]:
+    if decision.grace_seconds in {None, pod["spec"].get("terminationGracePeriodSeconds")}:
+        return []
+    return [{"op": "add", "path": "/spec/terminationGracePeriodSeconds", "value": decision.grace_seconds}]
+
+
+def _environment(pod: JsonObject, decision: Decision) -> list[Operation]:
+    return [_variable(pod, edit) for edit in decision.environment]
+
+
+def _variable(pod: JsonObject, edit: VariableEdit) -> Operation:
+    path = f"/spec/{edit.group}/{edit.container_index}/env"
+    if edit.position is not None:
+        return {"op": "add", "path": f"{path}/{edit.position}/value", "value": edit.value}
+    entry = {"name": edit.name, "value": edit.value}
+    if pod["spec"][edit.group][edit.container_index].get("env"):
+        return {"op": "add", "path": f"{path}/-", "value": entry}
+    return {"op": "add", "path": path, "value": [entry]}
+
+
+def _annotation(pod: JsonObject, decision: Decision) -> list[Operation]:
+    if decision.annotation in {None, pods.annotations(pod).get(DECISION_ANNOTATION)}:
+        return []
+    if not pods.annotations(pod):
+        return [{"op": "add", "path": "/metadata/annotations", "value": {DECISION_ANNOTATION: decision.annotation}}]
+    pointer = DECISION_ANNOTATION.replace("~", "~0").replace("/", "~1")
+    return [{"op": "add", "path": f"/metadata/annotations/{pointer}", "value": decision.annotation}]
+
+
+def _check(pod: JsonObject, decision: Decision) -> None:
+    """Refuse what an API server could refuse: rules over the decision, no copy of the pod."""
+    if not isinstance(pod.get("metadata"), dict) or not isinstance(pod.get("spec"), dict):
+        raise DoubtfulPatchError("the pod has no metadata or no spec")
+    if (
+        decision.grace_seconds is not None
+        and not pods.grace_seconds(pod) <= decision.grace_seconds <= _LARGEST_GRACE_SECONDS
+    ):
+        raise DoubtfulPatchError(f"a grace of {decision.grace_seconds} s is out of range")
+    texts = {**pods.annotations(pod), DECISION_ANNOTATION: decision.annotation or ""}
+    if sum(len(key.encode()) + len(str(text).encode()) for key, text in texts.items()) > _LARGEST_ANNOTATIONS_BYTES:
+        raise DoubtfulPatchError("the annotations would exceed 256 KiB")
+    targets = Counter(
+        (edit.group, edit.container_index, edit.name) for edit in decision.environment if edit.position is None
+    )
+    if any(count > 1 for count in targets.values()):
+        raise DoubtfulPatchError("a variable would be added twice")

@@ -1,0 +1,78 @@
+"""Second clocks inside the containers, which would cut a save before the pod's own grace does.
+
+torchrun kills its workers TORCH_ELASTIC_SHUTDOWN_TIMEOUT seconds after SIGTERM (torch 2.12 and newer; 30 by default),
+Argo's executor after ARGO_TERMINATION_GRACE_PERIOD_SECONDS. A value that is there is kept; Argo's is raised.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from webhook.policy import pod as pods
+from webhook.policy.facts import JsonObject
+
+TORCH_VARIABLE = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
+ARGO_VARIABLE = "ARGO_TERMINATION_GRACE_PERIOD_SECONDS"
+_TORCH_DEFAULT_SECONDS = 30
+_HEAD_START_SECONDS = 5
+_LAUNCHERS = ("torchrun", "torch.distributed.run")
+
+
+@dataclass(frozen=True, slots=True)
+class VariableEdit:
+    """An environment variable to add (position None) or to replace, in `containers` or `initContainers`."""
+
+    group: str
+    container_index: int
+    name: str
+    value: str
+    position: int | None = None
+
+
+def edits(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> tuple[VariableEdit, ...]:
+    """What the pod's environment needs so that no inner clock is shorter than the trainer's share of the grace."""
+    return (*_torch_edits(pod, grace_seconds, upload_share_seconds), *_argo_edits(pod, grace_seconds))
+
+
+def notes(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> tuple[str, ...]:
+    """Clocks that are kept although they are too short."""
+    return tuple(
+        f"{TORCH_VARIABLE}={entry.get('value')} of container {container.get('name')} is shorter than the {wanted} s it may take"
+        for _, container, wanted in _torch_containers(pod, grace_seconds, upload_share_seconds)
+        for entry in container.get("env") or ()
+        if entry.get("name") == TORCH_VARIABLE and _shorter(entry.get("value"), wanted)
+    )
+
+
+def _torch_edits(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> Iterator[VariableEdit]:
+    for index, container, wanted in _torch_containers(pod, grace_seconds, upload_share_seconds):
+        if TORCH_VARIABLE not in pods.variable_names(container):
+            yield VariableEdit("containers", index, TORCH_VARIABLE, str(wanted))
+
+
+def _torch_containers(
+    pod: JsonObject, grace_seconds: int, upload_share_seconds: int
+) -> Iterator[tuple[int, JsonObject, int]]:
+    """Containers that run torchrun, and the seconds their workers may take: the trainer's share less a head start."""
+    osmo_trainer = pods.trainer_index(pod) if pods.is_osmo_task(pod) else None
+    for index, container in enumerate(pods.containers(pod)):
+        if index == osmo_trainer or _launches_torch(container):
+            share = grace_seconds - pods.pre_stop_seconds(container) - upload_share_seconds
+            yield index, container, max(_TORCH_DEFAULT_SECONDS, share - _HEAD_START_SECONDS)
+
+
+def _launches_torch(container: JsonObject) -> bool:
+    return any(name.startswith("PET_") for name in pods.variable_names(container)) or any(
+        launcher in word for word in pods.words(container) for launcher in _LAUNCHERS
+    )
+
+
+def _argo_edits(pod: JsonObject, grace_seconds: int) -> Iterator[VariableEdit]:
+    for group, members in (("containers", pods.containers(pod)), ("initContainers", pods.init_containers(pod))):
+        for index, container in enumerate(members):
+            for position, entry in enumerate(container.get("env") or ()):
+                if entry.get("name") == ARGO_VARIABLE and _shorter(entry.get("value"), grace_seconds):
+                    yield VariableEdit(group, index, ARGO_VARIABLE, str(grace_seconds), position)
+
+
+def _shorter(text: object, seconds: int) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isdigit() and int(text[:9]) < seconds
