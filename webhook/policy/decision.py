@@ -10,6 +10,7 @@ from webhook.policy import pod as pods
 from webhook.policy.config import Config, Mode, Profile, UnknownSize
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason
 from webhook.policy.prefix import DECISION_ANNOTATION
+from webhook.policy.throughput import Throughput
 
 _LONGEST_WARNING = 120
 
@@ -73,6 +74,17 @@ class Decision:
         return tuple(dict.fromkeys(text[:_LONGEST_WARNING] for text in texts))
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every rule is handed: the pod, what surrounds it, and what was said about it."""
+
+    pod: JsonObject
+    facts: Facts
+    config: Config
+    profile: Profile | None
+    said: keys.Statements
+
+
 def decide(pod: JsonObject, facts: Facts, config: Config, namespace_name: str) -> Decision:
     """The decision for a pod about to be created in a namespace; the same input always gives the same decision."""
     profile = recognise.profile_for(pod, namespace_name, config)
@@ -90,33 +102,22 @@ def decide(pod: JsonObject, facts: Facts, config: Config, namespace_name: str) -
         return replace(base, ignored=())
     if found.verdict is recognise.Verdict.NOT_TRAINING:
         return _finished(pod, base) if base.ignored else base
-    return _of_training_pod(pod, facts, config, said, profile, base)
+    return _of_training_pod(_Case(pod, facts, config, profile, said), base)
 
 
-def _of_training_pod(  # noqa: PLR0913  # the orchestrator: it hands each rule what it needs
-    pod: JsonObject, facts: Facts, config: Config, said: keys.Statements, profile: Profile | None, base: Decision
-) -> Decision:
+def _of_training_pod(case: _Case, base: Decision) -> Decision:
+    pod = case.pod
     containers = pods.containers(pod)
     base = replace(
         base,
         trainer=containers[pods.trainer_index(pod)].get("name") if containers else None,
-        ignored=(*said.ignored,),
-        missing=facts.missing,
+        ignored=case.said.ignored,
+        missing=case.facts.missing,
     )
-    target = size.Target(size.Throughput(config.defaults.write_bytes_per_second, "default"))
-    stated_grace = said.get(keys.GRACE_SECONDS)
-    checkpoint = size.checkpoint_bytes(said, config.defaults)
-    if stated_grace is not None:
-        need = grace.stated(stated_grace)
-    elif checkpoint is not None:
-        target = size.target(pod, facts, said, config.defaults)
-        need = grace.computed(pod, said, checkpoint, target.throughput, config.defaults)
-    else:
-        evidence = _worth_a_default(pod, said, profile, config)
-        if evidence is None:
-            return replace(base, outcome=Outcome.SIZE_UNKNOWN)
-        need = grace.of_unknown_size(pod, evidence, config.defaults)
-    grant = grace.granted(pod, need, _maximum(said, profile, config))
+    need, target = _need(case)
+    if need is None:
+        return replace(base, outcome=Outcome.SIZE_UNKNOWN)
+    grant = grace.granted(pod, need, _maximum(case))
     decided = replace(
         base,
         grace_seconds=grant.seconds,
@@ -131,6 +132,21 @@ def _of_training_pod(  # noqa: PLR0913  # the orchestrator: it hands each rule w
         ),
     )
     return _finished(pod, decided)
+
+
+def _need(case: _Case) -> tuple[grace.Need | None, size.Target]:
+    """The seconds that the pod needs and where its checkpoint goes; None where nothing tells them."""
+    defaults = case.config.defaults
+    target = size.Target(Throughput(defaults.write_bytes_per_second, "default"))
+    stated_grace = case.said.get(keys.GRACE_SECONDS)
+    if stated_grace is not None:
+        return grace.stated(stated_grace), target
+    checkpoint = size.checkpoint_bytes(case.said, defaults)
+    if checkpoint is not None:
+        target = size.target(case.pod, case.facts, case.said, defaults)
+        return grace.computed(case.pod, case.said, checkpoint, target.throughput, defaults), target
+    evidence = _worth_a_default(case)
+    return (None if evidence is None else grace.of_unknown_size(case.pod, evidence, defaults)), target
 
 
 def _finished(pod: JsonObject, decided: Decision) -> Decision:
@@ -172,22 +188,23 @@ def _of_this_pod(said: keys.Statements) -> tuple[keys.Ignored, ...]:
     return tuple(passed for passed in said.ignored if not passed.place.startswith(outside))
 
 
-def _worth_a_default(pod: JsonObject, said: keys.Statements, profile: Profile | None, config: Config) -> str | None:
-    rule = config.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
+def _worth_a_default(case: _Case) -> str | None:
+    profile = case.profile
+    rule = case.config.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
     if rule is UnknownSize.SKIP:
         return None
     if rule is UnknownSize.DEFAULT:
         return "unknownSize is default"
-    return size.saves_when_told_to_stop(pod, said, has_profile=profile is not None)
+    return size.saves_when_told_to_stop(case.pod, case.said, has_profile=profile is not None)
 
 
-def _maximum(said: keys.Statements, profile: Profile | None, config: Config) -> size.Amount:
+def _maximum(case: _Case) -> size.Amount:
     """The most that may be asked for: the profile's or the default, and a Namespace can only lower it."""
-    if profile is not None and profile.maximum_grace_seconds is not None:
-        admin = size.Amount(profile.maximum_grace_seconds, f"profile {profile.name}")
+    if case.profile is not None and case.profile.maximum_grace_seconds is not None:
+        admin = size.Amount(case.profile.maximum_grace_seconds, f"profile {case.profile.name}")
     else:
-        admin = size.Amount(config.defaults.maximum_grace_seconds, "default")
-    lowered = said.get(keys.MAXIMUM_GRACE_SECONDS)
+        admin = size.Amount(case.config.defaults.maximum_grace_seconds, "default")
+    lowered = case.said.get(keys.MAXIMUM_GRACE_SECONDS)
     return admin if lowered is None or lowered.value >= admin.value else size.Amount(lowered.value, lowered.source)
 
 

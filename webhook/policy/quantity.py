@@ -84,13 +84,17 @@ def switch(text: str) -> bool:
 
 def human_bytes(value: float) -> str:
     """Bytes as people read them: `9.2 GB`, `125 MiB` where the binary unit is the rounder one."""
-    for step, units in ((1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB")), (1000, ("B", "kB", "MB", "GB", "TB", "PB"))):
-        scaled, unit = value, 0
-        while scaled >= step and unit < len(units) - 1:
-            scaled, unit = scaled / step, unit + 1
-        if step == 1000 or scaled == round(scaled, 1):
-            return f"{scaled:.2f}".rstrip("0").rstrip(".") + f" {units[unit]}"
-    raise AssertionError  # pragma: no cover  # the decimal row always returns
+    scaled, unit = _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
+    if scaled != round(scaled, 1):
+        scaled, unit = _scaled(value, 1000, ("B", "kB", "MB", "GB", "TB", "PB"))
+    return f"{scaled:.2f}".rstrip("0").rstrip(".") + f" {unit}"
+
+
+def _scaled(value: float, step: int, units: tuple[str, ...]) -> tuple[float, str]:
+    steps = 0
+    while value >= step and steps < len(units) - 1:
+        value, steps = value / step, steps + 1
+    return value, units[steps]
 
 
 def _number(match: re.Match[str]) -> float:

@@ -109,7 +109,7 @@ def _candidates(pod: JsonObject, facts: Facts, said: keys.Statements) -> tuple[l
     mounted = list(dict.fromkeys((*claims, *templates)))
     if wanted is not None:
         name = _volume_name(pod, wanted.value)
-        if name in mounted:
+        if name is not None and name in mounted:
             return _known([name], claims, templates, facts), ()
         kind = "is no persistent volume" if name else "is no volume or mount path of the pod"
         return [], (f"checkpoint-volume {wanted.value} {kind}",)

@@ -1,0 +1,183 @@
+"""YAML files as people keep them: the pods in them, as their controllers would create them, and the objects around them.
+
+Law: what the API server would refuse is refused here too, in one line that says what to write instead.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, claim_names
+
+_FACT_FIELDS = {
+    "PersistentVolumeClaim": "claims",
+    "PersistentVolume": "persistent_volumes",
+    "StorageClass": "storage_classes",
+    "VolumeAttributesClass": "volume_attributes_classes",
+}
+_CONTROLLER_BETWEEN = {
+    "Deployment": ("apps/v1", "ReplicaSet"),
+    "CronJob": ("batch/v1", "Job"),
+    "JobSet": ("batch/v1", "Job"),
+}
+"""Kinds whose pods are owned by another object, which they create."""
+
+
+class BadManifestError(Exception):
+    """A file that holds no pod that could be created; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodInFile:
+    """One pod of a file, where it was found, and the namespace it would be created in."""
+
+    where: str
+    namespace: str
+    pod: dict[str, Any]
+
+
+def documents(text: str, name: str) -> list[dict[str, Any]]:
+    """The objects of a YAML (or JSON) text, Lists unfolded; `name` is the file's, for messages."""
+    try:
+        loaded = [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = "" if mark is None else f" line {mark.line + 1}, column {mark.column + 1}"
+        raise BadManifestError(f"{name}:{place}: not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise BadManifestError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+    return [item for document in loaded for item in _unfolded(document, name)]
+
+
+def _unfolded(document: Any, name: str) -> Iterator[dict[str, Any]]:
+    if not isinstance(document, dict):
+        raise BadManifestError(f"{name}: a document is no Kubernetes object but {_kind_of_value(document)}")
+    if isinstance(document.get("items"), list):
+        for item in document["items"]:
+            yield from _unfolded(item, name)
+    else:
+        yield document
+
+
+def pods_in(objects: list[dict[str, Any]], name: str, namespace: str) -> list[PodInFile]:
+    """Every pod, and every pod template of a Job or another kind as the pod that would come of it.
+
+    `namespace` is where objects go that name none.
+    """
+    found = [pod for document in objects for pod in _pods_of(document, name, namespace)]
+    if not found:
+        raise BadManifestError(f"{name}: no pod and no pod template in it")
+    for pod in found:
+        _refuse_what_the_server_would(pod)
+    return found
+
+
+def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[PodInFile]:
+    metadata = _mapping(document, "metadata", name)
+    namespace = metadata.get("namespace") or namespace
+    label = (
+        f"{name}: {document.get('kind', 'object')} {metadata.get('name') or metadata.get('generateName', '')}".strip()
+    )
+    if document.get("kind") == "Pod":
+        yield PodInFile(label, namespace, {**document, "metadata": metadata})
+        return
+    for path, template in _templates(document, ()):
+        yield PodInFile(f"{label} {'.'.join(path)}", namespace, _created_by(document, template, namespace))
+
+
+def _templates(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Whatever looks like a pod template: an object whose spec has containers. No list of kinds can be complete."""
+    if isinstance(value, dict):
+        if path and isinstance(value.get("spec"), dict) and isinstance(value["spec"].get("containers"), list):
+            yield path, value
+            return
+        for key, inner in value.items():
+            yield from _templates(inner, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _templates(inner, (*path, str(index)))
+
+
+def _created_by(owner: JsonObject, template: JsonObject, namespace: str) -> dict[str, Any]:
+    """The pod that a controller makes of a template: its owner, and the labels that recognition may rest on."""
+    kind, name = str(owner.get("kind", "")), str((owner.get("metadata") or {}).get("name", ""))
+    version, owning_kind = _CONTROLLER_BETWEEN.get(kind, (owner.get("apiVersion", ""), kind))
+    metadata = dict(template.get("metadata") or {})
+    labels = {"JobSet": {"jobset.sigs.k8s.io/jobset-name": name}, "Job": {"batch.kubernetes.io/job-name": name}}
+    metadata["labels"] = {**labels.get(kind, labels.get(owning_kind, {})), **(metadata.get("labels") or {})}
+    metadata["generateName"] = f"{name}-"
+    metadata["namespace"] = namespace
+    metadata["ownerReferences"] = [{"apiVersion": version, "kind": owning_kind, "name": name, "controller": True}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {k: v for k, v in metadata.items() if v},
+        "spec": template["spec"],
+    }
+
+
+def _refuse_what_the_server_would(found: PodInFile) -> None:
+    spec = _mapping(found.pod, "spec", found.where)
+    containers = spec.get("containers")
+    if not isinstance(containers, list) or not containers or not all(isinstance(c, dict) for c in containers):
+        raise BadManifestError(f"{found.where}: spec.containers is to be a list of containers")
+    for field in ("labels", "annotations"):
+        for key, value in _mapping(found.pod["metadata"], field, found.where).items():
+            _text(value, f"{found.where}: {field[:-1]} {key}")
+    for container in (*containers, *(spec.get("initContainers") or ())):
+        for entry in container.get("env") or ():
+            if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+                raise BadManifestError(
+                    f"{found.where}: env of container {container.get('name')} is to be a list of names and values"
+                )
+            _text(entry.get("value") or "", f"{found.where}: environment variable {entry['name']}")
+    grace = spec.get("terminationGracePeriodSeconds")
+    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool) or grace < 0):
+        raise BadManifestError(
+            f"{found.where}: terminationGracePeriodSeconds is to be a whole number of seconds, not {grace!r}"
+        )
+
+
+def _text(value: Any, what: str) -> None:
+    if not isinstance(value, str):
+        shown = str(value).lower() if isinstance(value, bool) else value
+        raise BadManifestError(f'{what} is {_kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')
+
+
+def _mapping(holder: JsonObject, field: str, name: str) -> dict[str, Any]:
+    value = holder.get(field)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadManifestError(f"{name}: {field} is {_kind_of_value(value)}, not an object")
+    return value
+
+
+def _kind_of_value(value: Any) -> str:
+    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
+
+
+def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
+    """What a cluster that holds these objects would tell about the pod; nothing where no objects are given."""
+    if objects is None:
+        return Facts()
+    by_field: dict[str, dict[str, JsonObject]] = {field: {} for field in _FACT_FIELDS.values()}
+    namespace: Mapping[str, Any] | None = None
+    for document in objects:
+        metadata = document.get("metadata") or {}
+        kind = document.get("kind")
+        if kind == "Namespace" and metadata.get("name") == found.namespace:
+            namespace = document
+        elif kind == "PersistentVolumeClaim" and metadata.get("namespace", found.namespace) != found.namespace:
+            continue
+        elif kind in _FACT_FIELDS:
+            by_field[_FACT_FIELDS[kind]][metadata.get("name", "")] = document
+    missing = tuple(
+        Missing(f"PersistentVolumeClaim {found.namespace}/{claim}", MissingReason.NOT_FOUND)
+        for claim in claim_names(found.pod)
+        if claim not in by_field["claims"]
+    )
+    return Facts(namespace=namespace, missing=missing, **by_field)
