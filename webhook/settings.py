@@ -1,0 +1,198 @@
+"""Settings of the process from its environment, and the admin's configuration file: read once, frozen, typos refused."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from webhook.policy import quantity
+from webhook.policy.config import Config, Defaults, Match, Mode, Profile, UnknownSize
+from webhook.policy.keys import KEYS
+from webhook.policy.prefix import SERVER_ENVIRONMENT_PREFIX
+
+
+class ConfigError(Exception):
+    """Settings or a configuration that cannot be used; the message is one line that names the field."""
+
+
+class LogFormat(StrEnum):
+    """JSON lines for machines, or lines for people."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class CertificateSource(StrEnum):
+    """A Secret that gracekeeper keeps itself, or files that somebody else mounts and renews."""
+
+    SECRET = "secret"  # noqa: S105  # a kind of object
+    FILES = "files"
+
+
+class FactsSource(StrEnum):
+    """The cluster's API server, or nothing (for a demonstration and for benchmarks)."""
+
+    CLUSTER = "cluster"
+    NONE = "none"
+
+
+class ServerSettings(BaseSettings):
+    """How this process serves; each from an environment variable of its name with the prefix GRACEKEEPER_SERVER_."""
+
+    model_config = SettingsConfigDict(env_prefix=SERVER_ENVIRONMENT_PREFIX, frozen=True)
+
+    host: str = "0.0.0.0"  # noqa: S104  # a server in a pod is called from outside the pod
+    port: int = Field(10250, ge=1, le=65535)
+    """Private control planes (GKE, EKS) let calls to nodes through on the kubelet's port only."""
+    health_port: int = Field(8080, ge=1, le=65535)
+    config_file: Path | None = None
+    """The admin's configuration; without one the built-in defaults hold."""
+    drain_seconds: float = Field(10.0, ge=0, le=300)
+    """How long the server still answers after SIGTERM: until every API server has seen the endpoint go."""
+    deadline_seconds: float = Field(2.0, gt=0, le=2)
+    """The most that gathering facts may take; the webhook's timeout is 3 s."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_format: LogFormat = LogFormat.JSON
+    facts: FactsSource = FactsSource.CLUSTER
+    certificate_source: CertificateSource = CertificateSource.SECRET
+    certificate_directory: Path | None = None
+    """Where tls.crt and tls.key are, when the source is files."""
+    namespace: str | None = None
+    service_name: str | None = None
+    secret_name: str | None = None
+    webhook_configuration_name: str | None = None
+    certificate_validity_days: int = Field(365, ge=1, le=3650)
+    """Of the leaf; renewed when a third of it is left."""
+    certificate_settle_seconds: float = Field(30.0, ge=0, le=3600)
+    """From a new CA in the bundle to the new leaf: API servers learn of a configuration within seconds."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        needed = {
+            CertificateSource.SECRET: ("namespace", "service_name", "secret_name", "webhook_configuration_name"),
+            CertificateSource.FILES: ("certificate_directory",),
+        }[self.certificate_source]
+        absent = [SERVER_ENVIRONMENT_PREFIX + name.upper() for name in needed if not getattr(self, name)]
+        if absent:
+            raise ValueError(f"certificate source {self.certificate_source} needs {', '.join(absent)}")
+        return self
+
+
+def server_settings() -> ServerSettings:
+    """The settings of this process; ConfigError names the variable that is wrong."""
+    try:
+        return ServerSettings()
+    except ValidationError as error:
+        raise ConfigError(_first_line(error, lambda name: SERVER_ENVIRONMENT_PREFIX + name.upper())) from None
+
+
+def load_config(document: Mapping[str, Any]) -> Config:
+    """The admin's configuration from a parsed YAML document; ConfigError names the field that is wrong."""
+    try:
+        return _ConfigFile.model_validate(document).policy()
+    except ValidationError as error:
+        raise ConfigError(_first_line(error, str)) from None
+
+
+def _first_line(error: ValidationError, name_of: Any) -> str:
+    first = error.errors()[0]
+    place = ".".join(name_of(str(part)) for part in first["loc"])
+    reason = {
+        "extra_forbidden": "no such field",
+        "missing": "is required",
+    }.get(first["type"], first["msg"].removeprefix("Value error, "))
+    given = "" if isinstance(first["input"], dict | BaseModel) else f" (it is {str(first['input'])[:40]!r})"
+    return f"{place}: {reason}{given}" if place else reason
+
+
+def _rate(text: Any) -> float:
+    if not isinstance(text, str):
+        raise ValueError("a rate is a text such as 100MiB/s")  # noqa: TRY004  # pydantic turns ValueErrors into lines
+    return quantity.rate_bytes_per_second(text)
+
+
+def _no_estimate(text: Any) -> Any:
+    if text == "estimate":
+        raise ValueError("estimate comes with a later version; use evidence, default or skip")
+    return text
+
+
+def _text(value: Any) -> Any:
+    """YAML numbers and switches as the text they would be on a pod."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _readable(values: dict[str, str]) -> dict[str, str]:
+    """Every value of a profile, refused at start where it could only be ignored on every pod."""
+    for name, text in values.items():
+        if name not in KEYS or name == "enabled" or KEYS[name].namespace_only:
+            raise ValueError(f"{name} is no key that a profile can set")
+        try:
+            KEYS[name].read(text)
+        except quantity.UnreadableError as why:
+            raise ValueError(f"{name}={text}: {why}, e.g. {KEYS[name].example}") from None
+    return values
+
+
+_GraceSeconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
+_UnknownSize = Annotated[UnknownSize, BeforeValidator(_no_estimate)]
+_Rate = Annotated[float, BeforeValidator(_rate)]
+_Values = Annotated[dict[str, Annotated[str, BeforeValidator(_text)]], AfterValidator(_readable)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class _DefaultsSection(_Section):
+    step_seconds: float = Field(Defaults.step_seconds, ge=0, le=24 * 3600)
+    safety: float = Field(Defaults.safety, ge=1, le=10)
+    margin_seconds: float = Field(Defaults.margin_seconds, ge=0, le=3600)
+    maximum_grace_seconds: _GraceSeconds = Defaults.maximum_grace_seconds
+    unknown_size_grace_seconds: _GraceSeconds = Defaults.unknown_size_grace_seconds
+    bytes_per_parameter: float = Field(Defaults.bytes_per_parameter, gt=0, le=64)
+    write_throughput: _Rate = Defaults.write_bytes_per_second
+    upload_throughput: _Rate = Defaults.upload_bytes_per_second
+
+    def policy(self) -> Defaults:
+        values = self.model_dump()
+        for name in ("write", "upload"):
+            values[f"{name}_bytes_per_second"] = values.pop(f"{name}_throughput")
+        return Defaults(**values)
+
+
+class _MatchSection(_Section):
+    namespaces: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    owner_kinds: tuple[str, ...] = ()
+
+
+class _ProfileSection(_Section):
+    name: str = Field(min_length=1)
+    match: _MatchSection = _MatchSection()
+    enabled: bool | None = None
+    mode: Mode | None = None
+    unknown_size: _UnknownSize | None = None
+    maximum_grace_seconds: _GraceSeconds | None = None
+    values: _Values = {}
+
+    def policy(self) -> Profile:
+        return Profile(**{**dict(self), "match": Match(**dict(self.match))})
+
+
+class _ConfigFile(_Section):
+    mode: Mode = Mode.ENFORCE
+    unknown_size: _UnknownSize = UnknownSize.EVIDENCE
+    defaults: _DefaultsSection = _DefaultsSection()
+    profiles: tuple[_ProfileSection, ...] = ()
+
+    def policy(self) -> Config:
+        return Config(
+            self.mode, self.unknown_size, self.defaults.policy(), tuple(profile.policy() for profile in self.profiles)
+        )
