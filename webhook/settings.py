@@ -140,6 +140,7 @@ def _readable(values: dict[str, str]) -> dict[str, str]:
     return values
 
 
+_BUILT_IN = Defaults()
 _GraceSeconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
 _UnknownSize = Annotated[UnknownSize, BeforeValidator(_no_estimate)]
 _Rate = Annotated[float, BeforeValidator(_rate)]
@@ -151,14 +152,14 @@ class _Section(BaseModel):
 
 
 class _DefaultsSection(_Section):
-    step_seconds: float = Field(Defaults.step_seconds, ge=0, le=24 * 3600)
-    safety: float = Field(Defaults.safety, ge=1, le=10)
-    margin_seconds: float = Field(Defaults.margin_seconds, ge=0, le=3600)
-    maximum_grace_seconds: _GraceSeconds = Defaults.maximum_grace_seconds
-    unknown_size_grace_seconds: _GraceSeconds = Defaults.unknown_size_grace_seconds
-    bytes_per_parameter: float = Field(Defaults.bytes_per_parameter, gt=0, le=64)
-    write_throughput: _Rate = Defaults.write_bytes_per_second
-    upload_throughput: _Rate = Defaults.upload_bytes_per_second
+    step_seconds: float = Field(_BUILT_IN.step_seconds, ge=0, le=24 * 3600)
+    safety: float = Field(_BUILT_IN.safety, ge=1, le=10)
+    margin_seconds: float = Field(_BUILT_IN.margin_seconds, ge=0, le=3600)
+    maximum_grace_seconds: _GraceSeconds = _BUILT_IN.maximum_grace_seconds
+    unknown_size_grace_seconds: _GraceSeconds = _BUILT_IN.unknown_size_grace_seconds
+    bytes_per_parameter: float = Field(_BUILT_IN.bytes_per_parameter, gt=0, le=64)
+    write_throughput: _Rate = _BUILT_IN.write_bytes_per_second
+    upload_throughput: _Rate = _BUILT_IN.upload_bytes_per_second
 
     def policy(self) -> Defaults:
         values = self.model_dump()

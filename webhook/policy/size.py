@@ -79,14 +79,16 @@ def target(pod: JsonObject, facts: Facts, said: keys.Statements, defaults: Defau
     if of_pod is not None:
         return Target(Throughput(of_pod.value, of_pod.source))
     candidates, notes = _candidates(pod, facts, said)
-    answers = [(volume, *of_volume(volume)) for volume in candidates]
+    answers = [(volume, *of_volume(volume)) for volume in candidates if volume is not None]
     ignored = tuple(passed for _, _, passed_over in answers for passed in passed_over)
     fallback = (
         Throughput(defaults.write_bytes_per_second, "default")
         if stated is None
         else Throughput(stated.value, stated.source)
     )
-    speeds = [_per_writer(volume, found or fallback, said) for volume, found, _ in answers] or [fallback]
+    speeds = [_per_writer(volume, found or fallback, said) for volume, found, _ in answers]
+    if None in candidates or not speeds:
+        speeds.append(fallback)
     slowest = min(speeds, key=lambda throughput: throughput.bytes_per_second)
     return Target(slowest, ignored, notes)
 
@@ -100,8 +102,8 @@ def _per_writer(volume: Volume, throughput: Throughput, said: keys.Statements) -
     )
 
 
-def _candidates(pod: JsonObject, facts: Facts, said: keys.Statements) -> tuple[list[Volume], tuple[str, ...]]:
-    """Volumes that the checkpoint may go to: the named one, else every claim of the pod that is known."""
+def _candidates(pod: JsonObject, facts: Facts, said: keys.Statements) -> tuple[list[Volume | None], tuple[str, ...]]:
+    """Volumes that the checkpoint may go to: the named one, else every claim of the pod; None for a claim that is not known."""
     claims = dict(claims_by_volume(pod))
     volumes = (pod.get("spec") or {}).get("volumes") or ()
     templates = {v["name"]: (v["ephemeral"].get("volumeClaimTemplate") or {}) for v in volumes if v.get("ephemeral")}
@@ -113,8 +115,6 @@ def _candidates(pod: JsonObject, facts: Facts, said: keys.Statements) -> tuple[l
             return _known([name], claims, templates, facts), ()
         kind = "is no persistent volume" if name else "is no volume or mount path of the pod"
         return [], (f"checkpoint-volume {wanted.value} {kind}",)
-    if not mounted:
-        return [], ("no PersistentVolumeClaim: a checkpoint that is not uploaded dies with the pod",)
     notes = (f"{len(mounted)} volumes, the slowest counts: set checkpoint-volume",) if len(mounted) > 1 else ()
     return _known(mounted, claims, templates, facts), notes
 
@@ -128,9 +128,11 @@ def _volume_name(pod: JsonObject, wanted: str) -> str | None:
     return next((mount["name"] for mount in mounts if mount.get("mountPath", "").rstrip("/") == path), None)
 
 
-def _known(names: list[str], claims: dict[str, str], templates: dict[str, JsonObject], facts: Facts) -> list[Volume]:
+def _known(
+    names: list[str], claims: dict[str, str], templates: dict[str, JsonObject], facts: Facts
+) -> list[Volume | None]:
     found = (facts.claims.get(claims.get(name, "")) or templates.get(name) for name in names)
-    return [_volume(claim, facts) for claim in found if claim]
+    return [_volume(claim, facts) if claim else None for claim in found]
 
 
 def _volume(claim: JsonObject, facts: Facts) -> Volume:

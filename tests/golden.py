@@ -1,0 +1,87 @@
+"""The golden cases of tests/cases: a pod, what surrounds it, what is expected of it by hand, and the patch that comes of it.
+
+`python -m tests.golden` writes every patch.yaml anew, to be read in the diff; case.yaml is only ever written by people.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from webhook import manifests, settings
+from webhook.policy.config import Config
+from webhook.policy.decision import Decision, decide
+from webhook.policy.facts import Facts
+from webhook.policy.patch import operations
+from webhook.policy.prefix import DECISION_ANNOTATION
+
+FOLDER = Path(__file__).parent / "cases"
+_DECISION_PATH = "/metadata/annotations/gracekeeper.dev~1decision"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One folder of tests/cases, read."""
+
+    name: str
+    namespace: str
+    pod: dict[str, Any]
+    facts: Facts
+    config: Config
+    expect: dict[str, Any]
+
+    def decide(self, pod: dict[str, Any] | None = None) -> Decision:
+        return decide(self.pod if pod is None else pod, self.facts, self.config, self.namespace)
+
+    def golden(self) -> list[dict[str, Any]]:
+        operations: list[dict[str, Any]] = yaml.safe_load((FOLDER / self.name / "patch.yaml").read_text())
+        return operations
+
+
+def names() -> list[str]:
+    return sorted(folder.name for folder in FOLDER.iterdir())
+
+
+def load(name: str) -> Case:
+    text = yaml.safe_load((FOLDER / name / "case.yaml").read_text())
+    found = manifests.PodInFile(name, text["namespace"], text["pod"])
+    return Case(
+        name,
+        text["namespace"],
+        text["pod"],
+        manifests.facts_for(found, text.get("objects")),
+        settings.load_config(text.get("config", {})),
+        text["expect"],
+    )
+
+
+def readable(patch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The patch with its decision annotation unfolded and without the version, which changes with every release."""
+    return [_unfolded(operation) for operation in patch]
+
+
+def _unfolded(operation: dict[str, Any]) -> dict[str, Any]:
+    if operation["path"] == _DECISION_PATH:
+        return {**operation, "value": _story(operation["value"])}
+    if operation["path"] == "/metadata/annotations":
+        return {**operation, "value": {DECISION_ANNOTATION: _story(operation["value"][DECISION_ANNOTATION])}}
+    return operation
+
+
+def _story(text: str) -> dict[str, Any]:
+    story: dict[str, Any] = json.loads(text)
+    del story["version"]
+    return story
+
+
+def _write() -> None:
+    for name in names():
+        case = load(name)
+        patch = readable(operations(case.pod, case.decide()))
+        (FOLDER / name / "patch.yaml").write_text(yaml.safe_dump(patch, sort_keys=False, width=120))
+
+
+if __name__ == "__main__":
+    _write()
