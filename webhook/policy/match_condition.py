@@ -37,6 +37,4 @@ def _any(subject: str, marks: Iterable[str]) -> str:
     unique = list(dict.fromkeys(marks))
     exact = [mark for mark in unique if not mark.endswith("*")]
     tests = [f"{subject}.startsWith('{mark[:-1]}')" for mark in unique if mark.endswith("*")]
-    if exact:
-        tests.append(f"{subject} in [{', '.join(map(repr, exact))}]")
-    return " || ".join(tests)
+    return " || ".join((*tests, f"{subject} in [{', '.join(map(repr, exact))}]"))

@@ -4,7 +4,6 @@ Law: no `test` operation, every path comes from the received pod, and what would
 Ignore does not cover a patch that fails to apply or makes a pod invalid.
 """
 
-from collections import Counter
 from typing import Any
 
 from webhook.policy import pod as pods
@@ -73,8 +72,3 @@ def _check(pod: JsonObject, decision: Decision) -> None:
     texts = {**pods.annotations(pod), DECISION_ANNOTATION: decision.annotation or ""}
     if sum(len(key.encode()) + len(str(text).encode()) for key, text in texts.items()) > _LARGEST_ANNOTATIONS_BYTES:
         raise DoubtfulPatchError("the annotations would exceed 256 KiB")
-    targets = Counter(
-        (edit.group, edit.container_index, edit.name) for edit in decision.environment if edit.position is None
-    )
-    if any(count > 1 for count in targets.values()):
-        raise DoubtfulPatchError("a variable would be added twice")

@@ -10,7 +10,7 @@ _FACTORS = {
     **{s: 1000**n for n, s in enumerate("kMGTP", 1)},
     **{s + "i": 1024**n for n, s in enumerate("KMGTP", 1)},
 }
-_NUMBER = r"(?P<number>\d{1,20}(?:\.\d{1,20})?)(?:[eE]\+?(?P<exponent>\d{1,2}))?"
+_NUMBER = r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,20})?)(?:[eE]\+?(?P<exponent>[0-9]{1,2}))?"
 _SIZE = re.compile(_NUMBER + r" ?(?P<suffix>(?:[KMGTP]i|[kMGTP])?)B?")
 _RATE = re.compile(r"(?P<size>.+?)(?:/s|ps)")
 _PARAMETERS = re.compile(_NUMBER + r" ?(?P<suffix>[KMBTkbt]?)")
@@ -59,7 +59,7 @@ def parameter_count(text: str) -> float:
 
 def whole_number(text: str, smallest: int, largest: int) -> int:
     """A decimal integer within the two bounds."""
-    if re.fullmatch(r"\d{1,10}", text) is None:
+    if re.fullmatch(r"[0-9]{1,10}", text) is None:
         raise UnreadableError("not a whole number")
     if not smallest <= int(text) <= largest:
         raise UnreadableError(f"outside {smallest} to {largest}")
@@ -68,7 +68,7 @@ def whole_number(text: str, smallest: int, largest: int) -> int:
 
 def decimal_number(text: str, largest: float) -> float:
     """A number from 0 to the bound."""
-    if re.fullmatch(r"\d{1,10}(\.\d{1,10})?", text) is None:
+    if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,10})?", text) is None:
         raise UnreadableError("not a number")
     if float(text) > largest:
         raise UnreadableError(f"above {largest:g}")
@@ -108,8 +108,8 @@ def _within(value: float, largest: float) -> float:
 
 
 def _why_no_size(text: str) -> str:
-    if re.search(r"\d ?[kKMGTP]?i?b", text):
+    if re.search(r"[0-9] ?[kKMGTP]?i?b", text):
         return "a lower-case b means bits; bytes are written B"
-    if re.search(r"\dm$", text):
+    if re.search(r"[0-9]m$", text):
         return "m is a thousandth"
     return "not a size"

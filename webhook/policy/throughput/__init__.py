@@ -23,11 +23,6 @@ class Volume:
     attributes_class: JsonObject | None
 
     @property
-    def name(self) -> str:
-        """The claim's name."""
-        return str((self.claim.get("metadata") or {}).get("name", ""))
-
-    @property
     def shared(self) -> bool:
         """Whether several pods may write to it at once (ReadWriteMany)."""
         return "ReadWriteMany" in ((self.claim.get("spec") or {}).get("accessModes") or ())

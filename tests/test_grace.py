@@ -1,0 +1,71 @@
+"""The sum and its bounds where a golden case would say little: examples from the field, and every number bounded."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from webhook.policy import keys
+from webhook.policy.config import Config, Defaults, Mode
+from webhook.policy.decision import decide
+from webhook.policy.facts import Facts
+from webhook.policy.grace import computed
+from webhook.policy.patch import DoubtfulPatchError, operations
+from webhook.policy.size import Amount
+from webhook.policy.throughput import Throughput
+
+EXAMPLES = list(csv.DictReader((Path(__file__).parent / "tables" / "grace_examples.csv").read_text().splitlines()))
+
+
+def a_pod(**spec):
+    return {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x"}], **spec}}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example["case"] for example in EXAMPLES])
+def test_the_write_term_agrees_with_the_table_of_examples(example):
+    only_write = Defaults(step_seconds=0, safety=1, margin_seconds=0)
+    need = computed(
+        a_pod(),
+        keys.Statements(),
+        Amount(float(example["bytes"]), "the table"),
+        Throughput(float(example["bytes_per_second"]), "the table"),
+        only_write,
+    )
+    write = next(term for term in need.terms if term.name == "write")
+    assert float(write.value.removesuffix(" s")) == pytest.approx(float(example["raw_seconds"]), rel=1e-3)
+    assert need.seconds == int(example["ceil"])
+
+
+def test_a_grace_that_was_lowered_by_somebody_else_is_never_sent():
+    pod = a_pod(terminationGracePeriodSeconds=30)
+    pod["metadata"]["annotations"] = {"gracekeeper.dev/grace-seconds": "900"}
+    decision = decide(pod, Facts(), Config(), "n")
+    with pytest.raises(DoubtfulPatchError, match="out of range"):
+        operations(a_pod(terminationGracePeriodSeconds=1000), decision)
+
+
+def test_annotations_that_would_not_fit_are_left_alone():
+    pod = a_pod()
+    pod["metadata"]["annotations"] = {"gracekeeper.dev/grace-seconds": "900", "big": "x" * (256 * 1024)}
+    with pytest.raises(DoubtfulPatchError, match="256 KiB"):
+        operations(pod, decide(pod, Facts(), Config(), "n"))
+
+
+def test_a_pod_without_a_spec_is_left_alone():
+    pod = {"metadata": {"annotations": {"gracekeeper.dev/grace-seconds": "900"}}}
+    decision = decide(pod, Facts(), Config(), "n")
+    with pytest.raises(DoubtfulPatchError, match="no spec"):
+        operations(pod, decision)
+
+
+def test_a_pod_whose_containers_are_missing_still_gets_an_answer():
+    pod = {"metadata": {"annotations": {"gracekeeper.dev/checkpoint-size": "9.2GB"}}, "spec": {}}
+    decision = decide(pod, Facts(), Config(), "n")
+    assert decision.trainer is None
+    assert decision.grace_seconds == 251
+
+
+def test_audit_mode_sends_no_operation_whatever_was_decided():
+    pod = a_pod()
+    pod["metadata"]["annotations"] = {"gracekeeper.dev/grace-seconds": "900"}
+    assert operations(pod, decide(pod, Facts(), Config(mode=Mode.AUDIT), "n")) == []
