@@ -1,0 +1,226 @@
+"""An API server in memory, on a real socket: objects by path, versions and conflicts, pages, watches, and faults on request."""
+
+import copy
+import json
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+Json = dict[str, Any]
+REASONS = {403: "Forbidden", 410: "Expired"}
+
+
+@dataclass
+class FakeApi:
+    """The state; every change of it happens under `changed`."""
+
+    bookmark_seconds: float = 0.05
+    objects: dict[str, Json] = field(default_factory=dict)
+    served: set[str] = field(default_factory=set)
+    events: list[tuple[int, str, Json]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    authorizations: list[str | None] = field(default_factory=list)
+    refusals: dict[str, int] = field(default_factory=dict)
+    delays: dict[str, float] = field(default_factory=dict)
+    hang_watches: bool = False
+    address: str = ""
+    version: int = 100
+    oldest: int = 0
+    epoch: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def serve_collection(self, path: str) -> None:
+        with self.changed:
+            self.served.add(path)
+
+    def put(self, path: str, **content: Any) -> None:
+        """Create or replace an object as somebody else would."""
+        with self.changed:
+            held = self.objects.get(path)
+            metadata = {"name": path.rsplit("/", 1)[1], **content.pop("metadata", {})}
+            self._store(path, {**content, "metadata": metadata}, "ADDED" if held is None else "MODIFIED")
+
+    def remove(self, path: str) -> None:
+        with self.changed:
+            self._store(path, self.objects.pop(path), "DELETED")
+            del self.objects[path]
+
+    def get(self, path: str) -> Json:
+        with self.changed:
+            return copy.deepcopy(self.objects[path])
+
+    def forget_history(self) -> None:
+        """Every version that was handed out is too old from now on."""
+        with self.changed:
+            self.version += 1
+            self.oldest = self.version
+        self.end_watches()
+
+    def end_watches(self) -> None:
+        with self.changed:
+            self.epoch += 1
+            self.changed.notify_all()
+
+    def count(self, call: str) -> int:
+        return sum(1 for made in list(self.calls) if made.startswith(call))
+
+    def _store(self, path: str, content: Json, event: str) -> None:
+        self.version += 1
+        content["metadata"]["resourceVersion"] = str(self.version)
+        collection = path.rsplit("/", 1)[0]
+        self.served.add(collection)
+        self.objects[path] = content
+        self.events.append((self.version, collection, {"type": event, "object": copy.deepcopy(content)}))
+        self.changed.notify_all()
+
+    def replace(self, path: str, content: Json) -> tuple[int, Json]:
+        """What a PUT does."""
+        with self.changed:
+            held = self.objects.get(path)
+            if held is None:
+                return 404, status(404, "NotFound", f"{path} not found")
+            version = content["metadata"].get("resourceVersion")
+            if version not in {None, held["metadata"]["resourceVersion"]}:
+                return 409, status(409, "Conflict", "the object has been modified; please apply your changes")
+            self._store(path, content, "MODIFIED")
+            return 200, copy.deepcopy(content)
+
+    def read(self, path: str, query: dict[str, str]) -> tuple[int, Json]:
+        """What a GET of an object or of a collection does."""
+        with self.changed:
+            if path in self.served:
+                return self._page(path, query)
+            if path in self.objects:
+                return 200, copy.deepcopy(self.objects[path])
+            return 404, status(404, "NotFound", f"{path} not found")
+
+    def _page(self, path: str, query: dict[str, str]) -> tuple[int, Json]:
+        version, _, start = query.get("continue", f"{self.version}:0").partition(":")
+        if int(version) < self.oldest:
+            return 410, status(410, "Expired", "The provided continue parameter is too old")
+        found = [o for p, o in sorted(self.objects.items()) if p.rsplit("/", 1)[0] == path]
+        end = int(start) + int(query.get("limit", "1000"))
+        metadata = {"resourceVersion": version} | ({"continue": f"{version}:{end}"} if end < len(found) else {})
+        return 200, copy.deepcopy({"kind": "List", "metadata": metadata, "items": found[int(start) : end]})
+
+    def watch(self, path: str, query: dict[str, str]) -> Iterator[Json]:
+        """The events after a version, with bookmarks, until the time is over."""
+        seen, epoch = int(query["resourceVersion"]), self.epoch
+        end = time.monotonic() + float(query["timeoutSeconds"])
+        while time.monotonic() < end or self.hang_watches:
+            with self.changed:
+                if seen < self.oldest:
+                    yield {"type": "ERROR", "object": status(410, "Expired", "too old resource version")}
+                    return
+                if self.epoch != epoch:
+                    return
+                fresh = [e for version, at, e in self.events if version > seen and at == path]
+                seen = self.version
+                if not fresh and not self.hang_watches:
+                    self.changed.wait(self.bookmark_seconds)
+                elif self.hang_watches:
+                    self.changed.wait(self.bookmark_seconds)
+                    continue
+            yield from fresh
+            if query.get("allowWatchBookmarks") == "true":
+                yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(seen)}}}
+
+
+def status(code: int, reason: str, message: str) -> Json:
+    return {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        api, path, query = self._begin()
+        refused = self._refused(path)
+        if refused:
+            self._answer(*refused)
+        elif query.get("watch") and path in api.served:
+            self._stream(api.watch(path, query))
+        else:
+            self._answer(*api.read(path, query))
+
+    def do_PUT(self) -> None:
+        api, path, _ = self._begin()
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(*(self._refused(path) or api.replace(path, content)))
+
+    def do_POST(self) -> None:
+        api, path, _ = self._begin()
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        api.put(f"{path}/{content['metadata']['name']}", **content)
+        self._answer(201, content)
+
+    def _begin(self) -> tuple[FakeApi, str, dict[str, str]]:
+        api, parts = self.server.api, urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        api.calls.append(f"{'WATCH' if query.get('watch') else self.command} {parts.path}")
+        api.authorizations.append(self.headers.get("Authorization"))
+        time.sleep(max((s for prefix, s in api.delays.items() if parts.path.startswith(prefix)), default=0))
+        return api, parts.path, query
+
+    def _refused(self, path: str) -> tuple[int, Json] | None:
+        code = next((c for prefix, c in self.server.api.refusals.items() if path.startswith(prefix)), None)
+        return None if code is None else (code, status(code, REASONS.get(code, "Broken"), f"{path} is\nrefused"))
+
+    def _answer(self, code: int, content: Json) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self, events: Iterator[Json]) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in events:
+            line = json.dumps(event).encode() + b"\n"
+            self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: pytest shows what failed."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 100
+
+    def __init__(self, api: FakeApi) -> None:
+        self.api = api
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients that hang up are part of the tests."""
+
+
+@contextmanager
+def running(context: ssl.SSLContext | None = None) -> Iterator[FakeApi]:
+    """A server that has started, over TLS where a context is given."""
+    api = FakeApi()
+    server = _Server(api)
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    api.address = f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield api
+    finally:
+        api.hang_watches = False
+        api.end_watches()
+        server.shutdown()
+        server.server_close()
+        thread.join()
