@@ -26,5 +26,5 @@ test: lint test-unit ## everything that CI runs
 
 .PHONY: lock
 lock: ## resolve the dependencies anew, with hashes (needs uv)
-	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --upgrade pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --upgrade --group dev pyproject.toml -o requirements-dev.lock
+	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-annotate --no-header --python-version 3.11 --upgrade pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-annotate --no-header --python-version 3.11 --upgrade --group dev pyproject.toml -o requirements-dev.lock
