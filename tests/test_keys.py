@@ -15,7 +15,8 @@ def a_pod(**annotations):
 
 @pytest.mark.parametrize("mode", ["native", "container", "grace-only", "off"])
 def test_an_osmo_mode_is_read(mode):
-    assert keys.statements(a_pod(osmo_mode=mode), None, None).get(keys.OSMO_MODE).value == mode
+    said = keys.statements(a_pod(osmo_mode=mode), None, None)
+    assert [stated.value for stated in said.said["osmo-mode"]] == [mode]
 
 
 @pytest.mark.parametrize(

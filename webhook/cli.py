@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 printed, but a value was ignored or a patch was doubtful; 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,9 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         result: int = options.run(options)
+        sys.stdout.flush()
     except (_UnusableInputError, manifests.BadManifestError, settings.ConfigError) as error:
         print(f"gracekeeper: {error}", file=sys.stderr)  # noqa: T201  # the one line that says what to do
         return NOTHING_PRINTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     return result
 
 

@@ -18,11 +18,21 @@ _FACT_FIELDS = {
     "VolumeAttributesClass": "volume_attributes_classes",
 }
 _CONTROLLER_BETWEEN = {
-    "Deployment": ("apps/v1", "ReplicaSet"),
-    "CronJob": ("batch/v1", "Job"),
-    "JobSet": ("batch/v1", "Job"),
+    ("apps", "Deployment"): ("apps/v1", "ReplicaSet"),
+    ("batch", "CronJob"): ("batch/v1", "Job"),
+    ("jobset.x-k8s.io", "JobSet"): ("batch/v1", "Job"),
 }
 """Kinds whose pods are owned by another object, which they create."""
+_LABELS_BY_CONTROLLER = {
+    ("batch", "Job"): ("batch.kubernetes.io/job-name",),
+    ("batch", "CronJob"): ("batch.kubernetes.io/job-name",),
+    ("batch.volcano.sh", "Job"): ("volcano.sh/job-name",),
+    ("jobset.x-k8s.io", "JobSet"): ("jobset.sigs.k8s.io/jobset-name", "batch.kubernetes.io/job-name"),
+    ("ray.io", "RayCluster"): ("ray.io/cluster",),
+    ("ray.io", "RayJob"): ("ray.io/cluster",),
+    ("ray.io", "RayService"): ("ray.io/cluster",),
+}
+"""Labels with the object's name that a controller puts on its pods, where recognition rests on them."""
 
 
 class BadManifestError(Exception):
@@ -103,13 +113,19 @@ def _templates(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
 def _created_by(owner: JsonObject, template: JsonObject, namespace: str) -> dict[str, Any]:
     """The pod that a controller makes of a template: its owner, and the labels that recognition may rest on."""
     kind, name = str(owner.get("kind", "")), str((owner.get("metadata") or {}).get("name", ""))
-    version, owning_kind = _CONTROLLER_BETWEEN.get(kind, (owner.get("apiVersion", ""), kind))
+    version = str(owner.get("apiVersion", ""))
+    known = version.rpartition("/")[0], kind
+    owning_version, owning_kind = _CONTROLLER_BETWEEN.get(known, (version, kind))
     metadata = dict(template.get("metadata") or {})
-    labels = {"JobSet": {"jobset.sigs.k8s.io/jobset-name": name}, "Job": {"batch.kubernetes.io/job-name": name}}
-    metadata["labels"] = {**labels.get(kind, labels.get(owning_kind, {})), **(metadata.get("labels") or {})}
+    labels = dict.fromkeys(_LABELS_BY_CONTROLLER.get(known, ()), name)
+    if known[0] == "ray.io":
+        labels["ray.io/originated-from-crd"] = kind
+    metadata["labels"] = {**labels, **(metadata.get("labels") or {})}
     metadata["generateName"] = f"{name}-"
     metadata["namespace"] = namespace
-    metadata["ownerReferences"] = [{"apiVersion": version, "kind": owning_kind, "name": name, "controller": True}]
+    metadata["ownerReferences"] = [
+        {"apiVersion": owning_version, "kind": owning_kind, "name": name, "controller": True}
+    ]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -123,21 +139,30 @@ def _refuse_what_the_server_would(found: PodInFile) -> None:
     containers = spec.get("containers")
     if not isinstance(containers, list) or not containers or not all(isinstance(c, dict) for c in containers):
         raise BadManifestError(f"{found.where}: spec.containers is to be a list of containers")
+    inits = spec.get("initContainers") or []
     for field in ("labels", "annotations"):
         for key, value in _mapping(found.pod["metadata"], field, found.where).items():
             _text(value, f"{found.where}: {field[:-1]} {key}")
-    for container in (*containers, *(spec.get("initContainers") or ())):
-        for entry in container.get("env") or ():
+    for container in (*containers, *(inits if isinstance(inits, list) else ())):
+        for entry in _entries(container):
             if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
                 raise BadManifestError(
                     f"{found.where}: env of container {container.get('name')} is to be a list of names and values"
                 )
-            _text(entry.get("value") or "", f"{found.where}: environment variable {entry['name']}")
+            _text(
+                "" if entry.get("value") is None else entry["value"],
+                f"{found.where}: environment variable {entry['name']}",
+            )
     grace = spec.get("terminationGracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool) or grace < 0):
         raise BadManifestError(
             f"{found.where}: terminationGracePeriodSeconds is to be a whole number of seconds, not {grace!r}"
         )
+
+
+def _entries(container: JsonObject) -> list[Any]:
+    found = container.get("env") or []
+    return found if isinstance(found, list) else [found]
 
 
 def _text(value: Any, what: str) -> None:
