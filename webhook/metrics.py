@@ -1,0 +1,120 @@
+"""What Prometheus is told; every label comes from a closed set, never from an object's name."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from webhook import __version__
+from webhook.policy.config import Mode
+from webhook.policy.decision import Decision, Outcome
+from webhook.policy.facts import MissingReason
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_REQUEST_BUCKETS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0)
+_GRACE_BUCKETS_SECONDS = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own; every series is there from the start, at zero."""
+
+    def __init__(self, refusals: Iterable[StrEnum]) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Gauge("gracekeeper_build_info", "Always 1; the label is the version.", ["version"], registry=registry).labels(
+            __version__
+        ).set(1)
+        decisions = Counter(
+            "gracekeeper_decisions", "Pods decided on, by what became of them.", ["outcome", "mode"], registry=registry
+        )
+        self._decisions = {(outcome, mode): decisions.labels(outcome, mode) for outcome in Outcome for mode in Mode}
+        missing = Counter(
+            "gracekeeper_facts_missing",
+            "Objects that a decision had to do without, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self._missing = {reason: missing.labels(reason) for reason in MissingReason}
+        refused = Counter(
+            "gracekeeper_refused", "Requests that were no usable AdmissionReview.", ["reason"], registry=registry
+        )
+        self._refused = {refusal: refused.labels(refusal) for refusal in refusals}
+        self._bugs = Counter(
+            "gracekeeper_bugs", "Errors of gracekeeper itself; the pod was allowed unpatched.", registry=registry
+        )
+        self._doubtful = Counter(
+            "gracekeeper_doubtful_patches",
+            "Patches withheld as they might not have applied; the pod was allowed unpatched.",
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "gracekeeper_request_seconds",
+            "Time from a review's headers to its answer.",
+            buckets=_REQUEST_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self._grace_seconds = Histogram(
+            "gracekeeper_grace_seconds",
+            "Termination grace decided for training pods.",
+            buckets=_GRACE_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self._certificate_expiry = Gauge(
+            "gracekeeper_certificate_expiry_timestamp_seconds",
+            "When the serving certificate ends, as Unix time.",
+            registry=registry,
+        )
+
+    def decided(self, decision: Decision) -> None:
+        """Count one decision and what it had to do without."""
+        self._decisions[decision.outcome, decision.mode].inc()
+        if decision.grace_seconds is not None:
+            self._grace_seconds.observe(decision.grace_seconds)
+        for missing in decision.missing:
+            self._missing[missing.reason].inc()
+
+    def refused(self, refusal: StrEnum) -> None:
+        """Count one request that got an HTTP error."""
+        self._refused[refusal].inc()
+
+    def bug(self) -> None:
+        """Count one error of gracekeeper itself."""
+        self._bugs.inc()
+
+    def doubtful_patch(self) -> None:
+        """Count one patch that was not sent."""
+        self._doubtful.inc()
+
+    def answered(self, seconds: float) -> None:
+        """Count one answered review."""
+        self._request_seconds.observe(seconds)
+
+    def certificate_ends(self, timestamp_seconds: float) -> None:
+        """Tell when the certificate that is being served ends."""
+        self._certificate_expiry.set(timestamp_seconds)
+
+    def watch(self, ages_seconds: Callable[[], Mapping[str, float]]) -> None:
+        """Tell, at each scrape, how long ago each watched kind was last heard of."""
+        self._registry.register(_WatchAges(ages_seconds))
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _WatchAges(Collector):
+    def __init__(self, ages_seconds: Callable[[], Mapping[str, float]]) -> None:
+        self._ages_seconds = ages_seconds
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "gracekeeper_watch_age_seconds",
+            "Time since the last event or bookmark of a watched kind.",
+            labels=["kind"],
+        )
+        for kind, age_seconds in self._ages_seconds().items():
+            family.add_metric([kind], age_seconds)
+        yield family

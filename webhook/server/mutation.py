@@ -1,0 +1,150 @@
+"""The straight line of a request: review, facts, decision, operations, answer."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from webhook import admission, log
+from webhook.admission import Answer, Review
+from webhook.metrics import Metrics
+from webhook.policy.config import Config
+from webhook.policy.decision import Decision, Outcome, decide
+from webhook.policy.facts import Facts, Missing, MissingReason
+from webhook.policy.patch import DoubtfulPatchError, Operation, operations
+from webhook.policy.recognise import could_be_ours
+
+Gather = Callable[[str, Mapping[str, Any], float], Awaitable[Facts]]
+"""Namespace, pod and seconds to the facts around the pod; an empty pod asks for the Namespace alone."""
+
+LONGEST_DEADLINE_SECONDS = 2.0
+_SHARE_FOR_FACTS = 0.8
+"""Of the caller's timeout; the rest is for deciding and for the way back."""
+_GATHER_OVERRUN_SECONDS = 0.05
+"""Gathering keeps the deadline itself and says what is missing; it is cut off only this much later."""
+
+_OF_TRAINING_PODS = frozenset({Outcome.PATCHED, Outcome.AUDITED, Outcome.UNCHANGED, Outcome.SIZE_UNKNOWN})
+
+_DURATION = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ms|us|µs|ns|h|m|s)")
+_SECONDS_PER_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """Answers reviews; everything it needs is handed in."""
+
+    gather: Gather
+    config: Callable[[], Config]
+    metrics: Metrics
+    logger: log.Logger
+    deadline_seconds: float = LONGEST_DEADLINE_SECONDS
+
+    async def answer(self, body: bytes, patience: str | None, began: float) -> bytes:
+        """The answer to a request's body; `began` is when it came in (time.monotonic).
+
+        `patience` is how long the caller waits, as its ?timeout= says it.
+
+        RefusedError where the body is no AdmissionReview.
+        """
+        review = admission.read(body)
+        answer = Answer(review.uid)
+        if review.creates_a_pod:
+            try:
+                answer = await self._pod_answer(review, began + deadline_seconds(patience, self.deadline_seconds))
+            except Exception as error:  # noqa: BLE001  # the pod must not suffer from a bug, and it must not go unseen
+                self.metrics.bug()
+                self._complain("bug", review, **log.trace(error))
+        written = admission.write(answer)
+        self.metrics.answered(time.monotonic() - began)
+        return written
+
+    async def _pod_answer(self, review: Review, deadline: float) -> Answer:
+        config = self.config()
+        facts = await self._facts(review, config, deadline)
+        decision = decide(review.object, facts, config, review.namespace)
+        self.metrics.decided(decision)
+        patch = self._patch(review, decision)
+        self._log(review, decision, patched=bool(patch))
+        return Answer(review.uid, patch, decision.warnings, _audit_annotations(decision))
+
+    async def _facts(self, review: Review, config: Config, deadline: float) -> Facts:
+        """What the cluster tells in time; the Namespace first, as it decides whether the rest is of interest."""
+        facts = Facts()
+        left_seconds = deadline - time.monotonic()
+        try:
+            async with asyncio.timeout(left_seconds + _GATHER_OVERRUN_SECONDS):
+                facts = await self.gather(review.namespace, {}, max(0.0, left_seconds))
+                if could_be_ours(review.object, facts.namespace, review.namespace, config):
+                    left_seconds = max(0.0, deadline - time.monotonic())
+                    return await self.gather(review.namespace, review.object, left_seconds)
+        except TimeoutError:
+            late = Missing("facts about the cluster", MissingReason.DEADLINE)
+            return replace(facts, missing=(*facts.missing, late))
+        return facts
+
+    def _patch(self, review: Review, decision: Decision) -> list[Operation]:
+        try:
+            return operations(review.object, decision)
+        except DoubtfulPatchError as doubt:
+            self.metrics.doubtful_patch()
+            self._complain("patch withheld", review, doubt=str(doubt))
+            return []
+
+    def _complain(self, event: str, review: Review, **why: Any) -> None:
+        self.logger.error(event, uid=review.uid, namespace=review.namespace, **why)
+
+    def _log(self, review: Review, decision: Decision, *, patched: bool) -> None:
+        """One line for a pod that trains; of values that somebody wrote, the place and the key, never the text."""
+        say = self.logger.info if decision.outcome in _OF_TRAINING_PODS else self.logger.debug
+        say(
+            "decision",
+            uid=review.uid,
+            namespace=review.namespace,
+            pod=review.pod_name,
+            dry_run=bool(review.dry_run),
+            outcome=decision.outcome,
+            because=decision.because,
+            mode=decision.mode,
+            profile=decision.profile,
+            grace_seconds=decision.grace_seconds,
+            patched=patched,
+            ignored=[f"{passed.place} {passed.key}" for passed in decision.ignored],
+            missing=[str(missing) for missing in decision.missing],
+        )
+
+
+def deadline_seconds(timeout: str | None, longest_seconds: float = LONGEST_DEADLINE_SECONDS) -> float:
+    """How long gathering facts may take, given the caller's timeout (a Go duration: 3s, 1500ms, 1m0s).
+
+    What is no duration above zero counts as not said.
+    """
+    patience_seconds = _duration_seconds(timeout or "")
+    if patience_seconds <= 0:
+        return longest_seconds
+    return min(longest_seconds, patience_seconds * _SHARE_FOR_FACTS)
+
+
+def _duration_seconds(text: str) -> float:
+    parts = _DURATION.findall(text)
+    if "".join(parts) != text:
+        return 0.0
+    return sum(_part_seconds(part) for part in parts)
+
+
+def _part_seconds(part: str) -> float:
+    number = part.rstrip("hmsuµn")
+    return float(number) * _SECONDS_PER_UNIT[part[len(number) :]]
+
+
+def _audit_annotations(decision: Decision) -> dict[str, str]:
+    told = {
+        "outcome": decision.outcome,
+        "mode": decision.mode,
+        "because": decision.because,
+        "profile": decision.profile,
+        "grace-seconds": decision.grace_seconds,
+        "missing": ", ".join(map(str, decision.missing)),
+    }
+    return {key: str(value) for key, value in told.items() if value not in (None, "")}

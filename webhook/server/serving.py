@@ -1,0 +1,200 @@
+"""Both servers in one event loop, from start to the last answer: listens, drains on SIGTERM, ends."""
+
+import asyncio
+import gc
+import resource
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from webhook.admission import Refusal
+from webhook.log import Logger
+from webhook.metrics import Metrics
+from webhook.server.apps import health_app, webhook_app
+from webhook.server.certificate import Certificate
+from webhook.server.connection import Connection, Limits
+from webhook.server.mutation import Mutation
+
+_MOST_OPEN_FILES = 65536
+_LAST_ANSWERS_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where to listen; port 0 takes any free one."""
+
+    host: str
+    port: int
+    health_port: int
+
+
+class _Listener(uvicorn.Server):
+    """A uvicorn server that leaves signals to us, and whose connections have limits."""
+
+    def __init__(self, app: FastAPI, limits: Limits, refused: Callable[[Refusal], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http=Connection,  # on httptools
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                log_config=None,
+                timeout_keep_alive=limits.idle_seconds,
+                timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+            )
+        )
+        self._limits = limits
+        self._refused = refused
+
+    async def listen(self, host: str, port: int, certificate: Certificate | None) -> int:
+        """Begin to listen; the result is the port. OSError where it cannot be had."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.on_tick(0)
+        listening = await asyncio.get_running_loop().create_server(
+            self._connection,
+            host,
+            port,
+            backlog=self.config.backlog,
+            ssl=certificate.context if certificate else None,
+            ssl_handshake_timeout=self._limits.handshake_seconds if certificate else None,
+            ssl_shutdown_timeout=self._limits.handshake_seconds / 2 if certificate else None,
+        )
+        self.servers = [listening]
+        self.started = True
+        taken: int = listening.sockets[0].getsockname()[1]
+        return taken
+
+    async def answer_until_told(self) -> None:
+        """Answer calls until should_exit is set, then the last ones."""
+        await self.main_loop()
+        await self.shutdown()
+
+    def close_each_connection_after_its_answer(self) -> None:
+        """Send `Connection: close` with every answer from now on, those that are being made included."""
+        self.config.encoded_headers.append((b"connection", b"close"))
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        for connection in self.server_state.connections:
+            if isinstance(connection, Connection) and connection.answer_in_progress():
+                connection.shutdown()
+
+    def _connection(self) -> Connection:
+        return Connection(
+            limits=self._limits,
+            refused=self._refused,
+            config=self.config,
+            server_state=self.server_state,
+            app_state={},
+        )
+
+
+@dataclass(slots=True)
+class Server:
+    """Everything that serves; `serve` runs until it is told to end."""
+
+    addresses: Addresses
+    mutation: Mutation
+    certificate: Certificate
+    metrics: Metrics
+    logger: Logger
+    lacks: Callable[[], Sequence[str]] = tuple
+    """What is missing before calls can be answered well, in words; nothing means ready."""
+    drain_seconds: float = 10.0
+    limits: Limits = field(default_factory=Limits)
+    listening: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    ports: tuple[int, int] = field(default=(0, 0), init=False)
+    """The webhook's and the health port, once `listening` is set."""
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _in_a_hurry: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    async def serve(self) -> None:
+        """Open the health port at once, the webhook's as soon as there is a certificate; answer, drain, end."""
+        webhook = _Listener(
+            webhook_app(self.mutation.answer, self.metrics.refused, self.limits.body_bytes),
+            self.limits,
+            self.metrics.refused,
+        )
+        health = _Listener(health_app(self._missing, self.metrics.text), self.limits, lambda _refusal: None)
+        health_port = await health.listen(self.addresses.host, self.addresses.health_port, None)
+        answering_health = asyncio.create_task(health.answer_until_told())
+        try:
+            if await self._certificate_arrives():
+                await self._serve_webhook(webhook, health_port)
+        finally:
+            health.should_exit = True
+            await answering_health
+
+    async def _serve_webhook(self, webhook: _Listener, health_port: int) -> None:
+        port = await webhook.listen(self.addresses.host, self.addresses.port, self.certificate)
+        self.ports = (port, health_port)
+        self.listening.set()
+        self.logger.info("listening", port=port, health_port=health_port)
+        answering = asyncio.create_task(webhook.answer_until_told())
+        try:
+            await self._stopping.wait()
+            webhook.close_each_connection_after_its_answer()
+            self.logger.info("draining", seconds=self.drain_seconds)
+            await _first_of(self._in_a_hurry.wait(), asyncio.sleep(self.drain_seconds))
+        finally:
+            webhook.should_exit = True
+            await answering
+        self.logger.info("ended")
+
+    def stop(self) -> None:
+        """Drain, then end; told twice, end at once. To be called in the event loop."""
+        if self._stopping.is_set():
+            self._in_a_hurry.set()
+        self._stopping.set()
+
+    def _missing(self) -> Sequence[str]:
+        own = ["shutting down"] if self._stopping.is_set() else []
+        if not self.listening.is_set():
+            own.append("the serving certificate is not there yet")
+        return [*own, *self.lacks()]
+
+    async def _certificate_arrives(self) -> bool:
+        """Wait for the first certificate; False where the end comes first."""
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        self.certificate.when_present(lambda: loop.call_soon_threadsafe(arrived.set))
+        await _first_of(arrived.wait(), self._stopping.wait())
+        return not self._stopping.is_set()
+
+
+def run(server: Server) -> None:
+    """Serve in this thread until SIGTERM has been obeyed."""
+    _allow_many_connections()
+    gc.collect()
+    gc.freeze()  # what was imported stays: a full collection then takes microseconds, not tens of milliseconds
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve_until_signalled(server))
+
+
+async def _serve_until_signalled(server: Server) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    await server.serve()
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
