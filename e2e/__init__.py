@@ -1,0 +1,1 @@
+"""gracekeeper on a real cluster: what makes the cluster, and the tests that run there."""
