@@ -181,6 +181,10 @@ class Watch(Iterator[dict[str, Any]]):
     def __next__(self) -> dict[str, Any]:
         return next(self._events)
 
+    def close(self) -> None:
+        """Give the connection up, where the events were not read to their end."""
+        self._response.close()
+
     def stop(self) -> None:
         """Wake up whoever waits for the next event."""
         try:

@@ -1,0 +1,192 @@
+"""The objects around one pod: its Namespace, and claim -> volume, StorageClass, VolumeAttributesClass.
+
+StorageClasses, VolumeAttributesClasses and Namespaces come from a watch; claims and volumes are too many to watch.
+"""
+
+import asyncio
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from webhook.api import Api
+from webhook.cluster.reads import Answer, Reads
+from webhook.cluster.watched import Kind, Patience, Watched
+from webhook.log import Logger
+from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, claim_names
+from webhook.policy.prefix import PREFIX
+
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""A pod is looked at before it is validated: what is no name must not become part of a path."""
+_CORE = "/api/v1"
+
+
+def _kept(found: JsonObject) -> dict[str, Any]:
+    """What the policy may look at; managed fields, status and other tools' annotations would only cost memory."""
+    metadata = found.get("metadata") or {}
+    annotations = {
+        key: value
+        for key, value in (metadata.get("annotations") or {}).items()
+        if key.startswith(PREFIX) or key == _DEFAULT_CLASS
+    }
+    slim = {"metadata": {"name": metadata.get("name"), "annotations": annotations}}
+    return slim | {field: found[field] for field in ("kind", "spec", "parameters", "provisioner") if field in found}
+
+
+def _kept_of_namespace(found: JsonObject) -> dict[str, Any]:
+    kept = _kept(found)
+    labels = (found.get("metadata") or {}).get("labels") or {}
+    kept["metadata"]["labels"] = {key: value for key, value in labels.items() if key.startswith(PREFIX)}
+    kept.pop("spec", None)
+    return kept
+
+
+def _kept_of_named(found: JsonObject) -> dict[str, Any]:
+    return _kept_of_namespace(found) if found.get("kind") == "Namespace" else _kept(found)
+
+
+def _settled(found: JsonObject) -> bool:
+    """Whether an object will stay as it is for a while: a claim that is not bound yet will not."""
+    return found.get("kind") != "PersistentVolumeClaim" or bool((found.get("spec") or {}).get("volumeName"))
+
+
+NAMESPACE = Kind("Namespace", (f"{_CORE}/namespaces",), _kept_of_namespace)
+STORAGE_CLASS = Kind("StorageClass", ("/apis/storage.k8s.io/v1/storageclasses",), _kept)
+ATTRIBUTES_CLASS = Kind(
+    "VolumeAttributesClass",
+    tuple(f"/apis/storage.k8s.io/{version}/volumeattributesclasses" for version in ("v1", "v1beta1")),
+    _kept,
+)
+
+
+class Cluster:
+    """What the API server tells; `start` begins to watch, `gather` is for the event loop."""
+
+    def __init__(self, api: Api, logger: Logger, patience: Patience | None = None) -> None:
+        patience = patience or Patience()
+        self._reads = Reads(api, _kept_of_named, _settled)
+        self.namespaces = Watched(api, NAMESPACE, logger, patience)
+        self.storage_classes = Watched(api, STORAGE_CLASS, logger, patience)
+        self.attributes_classes = Watched(api, ATTRIBUTES_CLASS, logger, patience)
+        self._watched = (self.namespaces, self.storage_classes, self.attributes_classes)
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Watch from now on, each kind in a thread of its own."""
+        for watched in self._watched:
+            name = f"watch-{watched.kind.name}"
+            threading.Thread(target=watched.run, args=(self._stop,), name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop watching; what is known stays readable."""
+        self._stop.set()
+        for watched in self._watched:
+            watched.end_watch()
+        self._reads.close()
+
+    def lacks(self) -> Sequence[str]:
+        """Kinds that nothing is known of yet; a kind that the server refuses is not waited for."""
+        return [f"no list of {watched.kind.name} objects yet" for watched in self._watched if not watched.tried]
+
+    def ages_seconds(self) -> Mapping[str, float]:
+        """How long ago each watched kind was last heard of."""
+        return {watched.kind.name: watched.age_seconds() for watched in self._watched}
+
+    async def gather(self, namespace: str, pod: JsonObject, seconds: float) -> Facts:
+        """The facts around a pod that can be had in so many seconds; an empty pod asks for the Namespace alone."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        missing: list[Missing] = []
+        space = await self._watched_or_read(self.namespaces, namespace, deadline)
+        _note(missing, f"Namespace {namespace}", space)
+        if not pod:
+            return Facts(namespace=space.found, missing=tuple(missing))
+        claims = await self._claims(namespace, claim_names(pod), deadline, missing)
+        volumes = await self._volumes(claims, deadline, missing)
+        return Facts(
+            namespace=space.found,
+            claims=claims,
+            persistent_volumes=volumes,
+            storage_classes=await self._classes(self.storage_classes, "storageClassName", claims, deadline, missing),
+            volume_attributes_classes=await self._classes(
+                self.attributes_classes, "volumeAttributesClassName", claims, deadline, missing
+            ),
+            missing=tuple(missing),
+        )
+
+    async def _claims(
+        self, namespace: str, names: Sequence[str], deadline: float, missing: list[Missing]
+    ) -> dict[str, JsonObject]:
+        base = f"{_CORE}/namespaces/{namespace}/persistentvolumeclaims"
+        return await self._read_all(base, f"PersistentVolumeClaim {namespace}/", names, deadline, missing)
+
+    async def _volumes(
+        self, claims: Mapping[str, JsonObject], deadline: float, missing: list[Missing]
+    ) -> dict[str, JsonObject]:
+        names = _named_by(claims, "volumeName")
+        return await self._read_all(f"{_CORE}/persistentvolumes", "PersistentVolume ", names, deadline, missing)
+
+    async def _read_all(
+        self, base: str, what: str, names: Sequence[str], deadline: float, missing: list[Missing]
+    ) -> dict[str, JsonObject]:
+        for name in filter(_NAME.fullmatch, names):
+            self._reads.begin(f"{base}/{name}")
+        found = {}
+        for name in names:
+            answer = await self._read(base, name, deadline)
+            _note(missing, what + name, answer)
+            if answer.found is not None:
+                found[name] = answer.found
+        return found
+
+    async def _classes(
+        self,
+        watched: Watched,
+        field: str,
+        claims: Mapping[str, JsonObject],
+        deadline: float,
+        missing: list[Missing],
+    ) -> Mapping[str, JsonObject]:
+        """All classes that are known, so that the default one is among them, and those that these claims name."""
+        found = watched.objects
+        if watched is self.storage_classes and not watched.synced and _name_no(claims, field):
+            missing.append(Missing("the default StorageClass", _reason_of(watched)))
+        for name in _named_by(claims, field):
+            answer = await self._watched_or_read(watched, name, deadline)
+            if answer.reason is not MissingReason.NOT_FOUND:  # claims of hand-made volumes often name a class in vain
+                _note(missing, f"{watched.kind.name} {name}", answer)
+            if answer.found is not None and name not in found:
+                found = {**found, name: answer.found}
+        return found
+
+    async def _watched_or_read(self, watched: Watched, name: str, deadline: float) -> Answer:
+        held = watched.objects.get(name)
+        if held is not None:
+            return Answer(held)
+        if not watched.served:
+            return Answer(reason=MissingReason.NOT_FOUND)
+        return await self._read(watched.path, name, deadline)
+
+    async def _read(self, base: str, name: str, deadline: float) -> Answer:
+        if not _NAME.fullmatch(name):
+            return Answer(reason=MissingReason.NOT_FOUND)
+        return await self._reads.answer(f"{base}/{name}", deadline)
+
+
+def _named_by(claims: Mapping[str, JsonObject], field: str) -> Sequence[str]:
+    names = ((claim.get("spec") or {}).get(field) for claim in claims.values())
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _name_no(claims: Mapping[str, JsonObject], field: str) -> bool:
+    return any((claim.get("spec") or {}).get(field) is None for claim in claims.values())
+
+
+def _reason_of(watched: Watched) -> MissingReason:
+    forbidden = watched.failure is not None and watched.failure.status == 403  # noqa: PLR2004  # HTTP
+    return MissingReason.FORBIDDEN if forbidden else MissingReason.DEADLINE
+
+
+def _note(missing: list[Missing], what: str, answer: Answer) -> None:
+    if answer.reason is not None:
+        missing.append(Missing(what, answer.reason))
