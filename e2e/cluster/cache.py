@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from e2e.cluster import lock
+
 _UNUSED_SECONDS = 14 * 24 * 3600
 
 
@@ -37,16 +39,21 @@ def kept(cache: Path, name: str, entry_key: str, build: Callable[[Path], None]) 
     """The entry's path; `build` makes it at the path that it is handed when there is none."""
     entry = cache / f"{name}-{entry_key}"
     if not entry.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        unfinished = cache / f".{name}-{entry_key}.{os.getpid()}"
-        try:
-            build(unfinished)
-            unfinished.rename(entry)
-        finally:
-            _remove(unfinished)
+        with lock.turn(cache, name):
+            if not entry.exists():
+                _make(cache / f".{name}-{entry_key}.unfinished", entry, build)
         _forget_unused(cache, name)
     os.utime(entry)
     return entry
+
+
+def _make(unfinished: Path, entry: Path, build: Callable[[Path], None]) -> None:
+    _remove(unfinished)  # of a run that was ended hard
+    try:
+        build(unfinished)
+        unfinished.rename(entry)
+    finally:
+        _remove(unfinished)
 
 
 def _forget_unused(cache: Path, name: str) -> None:
