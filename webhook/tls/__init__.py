@@ -1,0 +1,1 @@
+"""Where the serving certificate comes from: a Secret that gracekeeper keeps itself, or files that somebody else renews."""
