@@ -1,0 +1,29 @@
+# gracekeeper's image. The build reads no network: `make image` first puts the dependencies, every hash checked, into
+# build/image/ARCHITECTURE for the base image's Python. Only what Docker's legacy builder can do is used.
+ARG BASE=python:3.13-slim
+FROM ${BASE} AS webhook
+
+# The architecture as in image names (amd64, arm64): which folder of dependencies is copied.
+ARG ARCHITECTURE=amd64
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="gracekeeper" \
+      org.opencontainers.image.description="Gives training pods the termination grace that their checkpoint needs" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+
+COPY build/image/${ARCHITECTURE} /opt/gracekeeper
+COPY webhook /opt/gracekeeper/webhook
+# The root file system is read-only, so bytecode is made now. It is trusted unchecked: nothing here ever changes.
+RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/gracekeeper
+
+ENV PYTHONPATH=/opt/gracekeeper \
+    PYTHONSAFEPATH=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PATH=/opt/gracekeeper/bin:/usr/local/bin:/usr/bin:/bin
+USER 65532:65532
+WORKDIR /tmp
+# The webhook's HTTPS port, and the port of health probes and metrics.
+EXPOSE 10250 8080
+ENTRYPOINT ["python3", "-m", "webhook"]
+CMD ["serve"]

@@ -1,0 +1,66 @@
+"""The command `gracekeeper`: the only place where things are built, and the only one that talks to a terminal.
+
+Exit codes: 0 done; 1 printed, but a value was ignored or a patch was doubtful; 2 nothing could be done.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from webhook import __version__, settings
+from webhook.cli import mutate
+from webhook.cli.files import CommandError
+from webhook.manifests import BadManifestError
+from webhook.policy.match_condition import match_condition
+
+__all__ = ["main"]
+
+_DONE, _NOTHING_DONE = 0, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the result is the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        result: int = options.run(options)
+        sys.stdout.flush()
+    except (CommandError, BadManifestError, settings.ConfigError) as error:
+        print(f"gracekeeper: {error}", file=sys.stderr)  # noqa: T201  # the one line that says what to do
+        return _NOTHING_DONE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _DONE
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gracekeeper", description="Gives training pods the termination grace that their checkpoint needs."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    mutate.add_to(commands)
+    serve = commands.add_parser(
+        "serve",
+        help="run the webhook (in a pod: the chart does it)",
+        description="Answers the API server's AdmissionReviews. Its settings are environment variables: docs/server.md.",
+    )
+    serve.set_defaults(run=_serve)
+    condition = commands.add_parser(
+        "match-condition", help="print the CEL expression that tells the API server which pods to ask about"
+    )
+    condition.set_defaults(run=lambda _: _say(match_condition()))
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(run=lambda _: _say(__version__))
+    return parser
+
+
+def _serve(_options: argparse.Namespace) -> int:
+    from webhook.cli.serve import serve  # noqa: PLC0415  # the server's libraries cost half a second
+
+    return serve(settings.server_settings())
+
+
+def _say(text: str) -> int:
+    print(text)  # noqa: T201  # what the command is for
+    return _DONE

@@ -1,0 +1,91 @@
+"""`gracekeeper serve`: the webhook's process, put together from its parts."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from webhook import __version__, log
+from webhook.admission import Refusal
+from webhook.api import Api, ApiError
+from webhook.cli.files import CommandError, config_of
+from webhook.cluster import Cluster
+from webhook.metrics import Metrics
+from webhook.policy.config import Config
+from webhook.policy.facts import Facts
+from webhook.server import Addresses, Certificate, Mutation, Server, run
+from webhook.settings import CertificateSource, FactsSource, ServerSettings
+from webhook.tls.files import FilesSource
+from webhook.tls.source import Objects, SecretSource
+
+
+def serve(settings: ServerSettings) -> int:
+    """Serve until SIGTERM has been obeyed; CommandError where it cannot be begun."""
+    log.configure(settings.log_level, settings.log_format)
+    config = config_of(None if settings.config_file is None else str(settings.config_file))
+    logger = log.logger()
+    stop = threading.Event()
+    try:
+        server, cluster = _built(settings, config, logger, stop)
+        logger.info("starting", version=__version__, mode=config.mode, profiles=len(config.profiles))
+        run(server)
+    except (ApiError, OSError) as error:
+        raise CommandError(str(error)) from error
+    stop.set()
+    if cluster is not None:
+        cluster.stop()
+    return 0
+
+
+def _built(
+    settings: ServerSettings, config: Config, logger: log.Logger, stop: threading.Event
+) -> tuple[Server, Cluster | None]:
+    """The server with everything that it needs, running in threads of their own."""
+    metrics = Metrics(Refusal)
+    certificate = Certificate()
+    api = cache(Api.from_environment)
+    cluster = Cluster(api(), logger) if settings.facts is FactsSource.CLUSTER else None
+    source = _certificate_source(settings, api, certificate, metrics, logger)
+    if cluster is not None:
+        metrics.watch(cluster.ages_seconds)
+        cluster.start()
+    threading.Thread(target=source.run, args=(stop,), name="certificate", daemon=True).start()
+
+    def lacks() -> Sequence[str]:
+        return [*source.lacks(), *(cluster.lacks() if cluster is not None else ())]
+
+    gather = _nothing if cluster is None else cluster.gather
+    server = Server(
+        addresses=Addresses(settings.host, settings.port, settings.health_port),
+        mutation=Mutation(gather, lambda: config, metrics, logger, settings.deadline_seconds),
+        certificate=certificate,
+        metrics=metrics,
+        logger=logger,
+        lacks=lacks,
+        drain_seconds=settings.drain_seconds,
+    )
+    return server, cluster
+
+
+def _certificate_source(
+    settings: ServerSettings, api: Callable[[], Api], certificate: Certificate, metrics: Metrics, logger: log.Logger
+) -> SecretSource | FilesSource:
+    if settings.certificate_source is CertificateSource.FILES:
+        directory = settings.certificate_directory or Path()  # never empty: the settings were checked
+        return FilesSource(directory, certificate.use, metrics.certificate_ends, logger)
+    names = (settings.namespace, settings.service_name, settings.secret_name, settings.webhook_configuration_name)
+    return SecretSource(
+        api(),
+        Objects(*map(str, names)),
+        certificate.use,
+        metrics.certificate_ends,
+        logger,
+        life=timedelta(days=settings.certificate_validity_days),
+        settle_seconds=settings.certificate_settle_seconds,
+    )
+
+
+async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float) -> Facts:
+    return Facts()
