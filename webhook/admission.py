@@ -4,6 +4,7 @@ Law: only the envelope is modelled; the object stays the dict that JSON gave, so
 """
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,7 +18,11 @@ from pydantic.alias_generators import to_camel
 _API_VERSION = "admission.k8s.io/v1"
 _KIND = "AdmissionReview"
 _LONGEST_WARNING = 120
+_LONGEST_AUDIT_TEXT = 1024
 _LONGEST_LINE = 300
+_LONGEST_UID = 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+"""API servers drop a warning that holds one; a YAML block leaves a line feed at the end of a value."""
 
 
 class Refusal(StrEnum):
@@ -64,7 +69,8 @@ class Kind(_Envelope):
 class Review(_Envelope):
     """The request inside an AdmissionReview, as far as gracekeeper reads it."""
 
-    uid: Annotated[str, Field(min_length=1)]
+    uid: Annotated[str, Field(min_length=1, max_length=_LONGEST_UID)]
+    """Echoed, hence bounded: an answer is never as large as a caller likes."""
     kind: Kind = Kind()
     sub_resource: str = ""
     operation: str = ""
@@ -82,7 +88,7 @@ class Review(_Envelope):
     def pod_name(self) -> str:
         """The name, or the prefix of the one that the API server will generate."""
         metadata = self.object.get("metadata") or {}
-        return self.name or metadata.get("name") or f"{metadata.get('generateName', '')}*"
+        return self.name or metadata.get("name") or f"{metadata.get('generateName') or ''}*"
 
 
 class _AdmissionReview(_Envelope):
@@ -129,9 +135,9 @@ def write(answer: Answer) -> bytes:
         response["patchType"] = "JSONPatch"
         response["patch"] = base64.b64encode(orjson.dumps(answer.operations)).decode("ascii")
     if answer.warnings:
-        response["warnings"] = [warning[:_LONGEST_WARNING] for warning in answer.warnings]
+        response["warnings"] = [_CONTROL.sub(" ", warning)[:_LONGEST_WARNING] for warning in answer.warnings]
     if answer.audit_annotations:
-        response["auditAnnotations"] = answer.audit_annotations
+        response["auditAnnotations"] = {k: text[:_LONGEST_AUDIT_TEXT] for k, text in answer.audit_annotations.items()}
     return orjson.dumps({"apiVersion": _API_VERSION, "kind": _KIND, "response": response})
 
 
@@ -141,7 +147,8 @@ def _check_version(document: Any) -> None:
         raise RefusedError(Refusal.NOT_A_REVIEW, f"the body is no {_KIND}")
     version = document.get("apiVersion")
     if version != _API_VERSION:
+        named = repr(version[:80]) if isinstance(version, str) else "that is no text"
         raise RefusedError(
             Refusal.OTHER_VERSION,
-            f"{_KIND} of version {str(version)[:80]!r}: only {_API_VERSION} is understood (admissionReviewVersions)",
+            f"{_KIND} of version {named}: only {_API_VERSION} is understood (admissionReviewVersions)",
         )

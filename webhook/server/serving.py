@@ -113,7 +113,7 @@ class Server:
     limits: Limits = field(default_factory=Limits)
     listening: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     ports: tuple[int, int] = field(default=(0, 0), init=False)
-    """The webhook's and the health port, once `listening` is set."""
+    """The webhook's port, 0 until `listening` is set, and the health port."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _in_a_hurry: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -126,6 +126,7 @@ class Server:
         )
         health = _Listener(health_app(self._missing, self.metrics.text), self.limits, lambda _refusal: None)
         health_port = await health.listen(self.addresses.host, self.addresses.health_port, None)
+        self.ports = (0, health_port)
         answering_health = asyncio.create_task(health.answer_until_told())
         try:
             if await self._certificate_arrives():
