@@ -1,36 +1,32 @@
-{{/* A name of at most so many characters; what is cut off is told apart by a hash. (list name maximum) */}}
-{{- define "gracekeeper.fit" -}}
-{{- $name := index . 0 -}}
-{{- $maximum := index . 1 | int -}}
-{{- if gt (len $name) $maximum -}}
-{{- printf "%s-%s" (trunc (sub $maximum 9 | int) $name | trimSuffix "-") (sha256sum $name | trunc 8) -}}
-{{- else -}}
-{{- $name -}}
-{{- end -}}
-{{- end -}}
-
 {{- define "gracekeeper.name" -}}
-{{- include "gracekeeper.fit" (list (default .Chart.Name .Values.nameOverride) 63) -}}
+{{- default .Chart.Name .Values.nameOverride -}}
 {{- end -}}
 
-{{/* 53 characters, so that "-metrics" and the other endings fit into 63. */}}
+{{/*
+Legal for a Service before Kubernetes 1.35: a letter first, no dots; 53 characters, so that "-metrics" fits into 63.
+What had to be changed is told apart by a hash, so that two releases never meet.
+*/}}
 {{- define "gracekeeper.fullname" -}}
-{{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
-{{- include "gracekeeper.fit" (list (default $full .Values.fullnameOverride) 53) -}}
-{{- end -}}
-
-{{/* Name of what has no namespace: two releases of one name, in two namespaces, live side by side. */}}
-{{- define "gracekeeper.clusterName" -}}
-{{- include "gracekeeper.fit" (list (printf "%s-%s" .Release.Namespace (include "gracekeeper.fullname" .)) 63) -}}
-{{- end -}}
-
-{{- define "gracekeeper.secretName" -}}
-{{- if .Values.certificate.existingSecret -}}
-{{- .Values.certificate.existingSecret -}}
+{{- $name := include "gracekeeper.name" . -}}
+{{- $default := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- $full := default $default .Values.fullnameOverride -}}
+{{- $legal := regexMatch "^[0-9]" $full | ternary (printf "r%s" $full) $full | replace "." "-" -}}
+{{- if or (ne $legal $full) (gt (len $legal) 53) -}}
+{{- printf "%s-%s" (trunc 44 $legal | trimSuffix "-") (sha256sum $full | trunc 8) -}}
 {{- else -}}
-{{- include "gracekeeper.fullname" . }}-tls
+{{- $legal -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Name of what has no namespace. A namespace holds no dot: no two namespaces and names meet in one. */}}
+{{- define "gracekeeper.clusterName" -}}
+{{- .Release.Namespace }}.{{ include "gracekeeper.fullname" . -}}
+{{- end -}}
+
+{{/* Not the same for our own Secret and for cert-manager's: who changes the source has both for a moment. */}}
+{{- define "gracekeeper.secretName" -}}
+{{- $made := .Values.certManager.enabled | ternary "certificate" "tls" | printf "%s-%s" (include "gracekeeper.fullname" .) -}}
+{{- default $made .Values.certificate.existingSecret -}}
 {{- end -}}
 
 {{- define "gracekeeper.serviceAccountName" -}}
@@ -52,7 +48,7 @@
 
 {{/* What never changes in the life of a release. */}}
 {{- define "gracekeeper.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "gracekeeper.name" . }}
+app.kubernetes.io/name: {{ include "gracekeeper.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: webhook
 {{- end -}}
@@ -75,7 +71,7 @@ app.kubernetes.io/component: webhook
 {{- end -}}
 
 {{- define "gracekeeper.image" -}}
-{{- $registry := default .Values.image.registry .Values.global.imageRegistry -}}
+{{- $registry := default .Values.image.registry .Values.global.imageRegistry | trimSuffix "/" -}}
 {{- $name := empty $registry | ternary .Values.image.repository (printf "%s/%s" $registry .Values.image.repository) -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" $name .Values.image.digest -}}
@@ -89,10 +85,10 @@ app.kubernetes.io/component: webhook
 {{- range concat .Values.imagePullSecrets .Values.global.imagePullSecrets -}}
 {{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
 {{- end -}}
-{{- with uniq $secrets }}
+{{- with uniq $secrets -}}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* The configuration file: `config`, where `mode` wins. */}}
@@ -124,6 +120,9 @@ imagePullSecrets:
 {{- end -}}
 {{- if eq (include "gracekeeper.port" .) (include "gracekeeper.healthPort" .) -}}
 {{- fail "the webhook and the health probes need two different ports" -}}
+{{- end -}}
+{{- if and .Values.priorityQuota.enabled (not .Values.priorityClassName) -}}
+{{- fail "priorityQuota.enabled needs a priorityClassName" -}}
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) -}}
 {{- fail "metrics.serviceMonitor.enabled needs metrics.service.enabled=true" -}}
