@@ -168,7 +168,7 @@ def use(certificate: Certificate, leaf: trustme.LeafCert) -> None:
 
 
 def trusting(*authorities: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the system's authorities, which take 20 ms to load
     for one in authorities:
         one.configure_trust(context)
     return context

@@ -27,6 +27,8 @@ _GATHER_OVERRUN_SECONDS = 0.05
 
 _OF_TRAINING_PODS = frozenset({Outcome.PATCHED, Outcome.AUDITED, Outcome.UNCHANGED, Outcome.SIZE_UNKNOWN})
 
+_LONGEST_DURATION = 32
+"""Characters; a text without end would keep the expression below busy for minutes."""
 _DURATION = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ms|us|µs|ns|h|m|s)")
 _SECONDS_PER_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
@@ -127,7 +129,7 @@ def deadline_seconds(timeout: str | None, longest_seconds: float = LONGEST_DEADL
 
 
 def _duration_seconds(text: str) -> float:
-    parts = _DURATION.findall(text)
+    parts = _DURATION.findall(text[:_LONGEST_DURATION])
     if "".join(parts) != text:
         return 0.0
     return sum(_part_seconds(part) for part in parts)

@@ -1,0 +1,186 @@
+"""Slow, greedy and silent connections: each is closed in time, and an API server's calls are answered all the while."""
+
+import contextlib
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import webhook_server
+from tests.webhook_server import client, eventually, has_ended, post, request, response_from, review
+from webhook.admission import Refusal
+from webhook.server.connection import Limits
+
+IMPATIENT = Limits(request_seconds=0.6, handshake_seconds=0.8, connections=8)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with webhook_server.running(limits=IMPATIENT) as server:
+        yield server
+
+
+@pytest.fixture
+def patient_server():
+    with webhook_server.running(limits=Limits(connections=8)) as server:
+        yield server
+
+
+def refusals(server, refusal):
+    return server.value("gracekeeper_refused_total", reason=refusal)
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"P", b"POST /mutate HTTP/1.1\r\nHost: ", request(review())[:-1]],
+    ids=["first-byte", "headers", "body"],
+)
+def test_a_request_that_does_not_arrive_in_time_is_a_408_and_the_end(server, sent):
+    before = refusals(server, Refusal.TOO_SLOW)
+    with server.connect() as connection:
+        connection.sendall(sent)
+        answer = response_from(connection)
+        assert (answer.status, answer.headers["connection"]) == (408, "close")
+        assert has_ended(connection)
+    assert refusals(server, Refusal.TOO_SLOW) == before + 1
+
+
+def test_one_byte_after_the_other_wins_no_time(server):
+    with server.connect() as connection, contextlib.suppress(OSError):
+        for byte in request(review()):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.005)
+    assert refusals(server, Refusal.TOO_SLOW)
+
+
+def test_a_second_request_gets_its_own_time():
+    with webhook_server.running(limits=Limits(request_seconds=1.5)) as server, server.connect() as connection:
+        for _ in range(3):
+            connection.sendall(request(review())[:-1])
+            time.sleep(0.6)
+            connection.sendall(request(review())[-1:])
+            assert response_from(connection).patch
+
+
+def test_half_a_request_behind_a_whole_one_is_too_slow_as_well(server):
+    with server.connect() as connection:
+        connection.sendall(request(review()) + request(review())[:-1])
+        assert response_from(connection).patch
+        assert has_ended(connection)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"POST /mutate HTTP/1.1\r\n",
+        b"POST /mutate HTTP/1.1\r\nA: ",
+        b"POST /mutate HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"POST /mutate HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ",
+        b"POST /mutate HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+    ],
+    ids=["headers", "one-header", "trailers", "one-trailer", "chunk-extension"],
+)
+def test_a_flood_of_what_is_no_body_is_refused(patient_server, start):
+    with patient_server.connect() as connection:
+        connection.sendall(start)
+        line = b"a: b\r\n" * 2000 if start.endswith(b"\n") else b"a" * 12_000
+        with contextlib.suppress(OSError):
+            for _ in range(2000):
+                connection.sendall(line)
+        assert refusals(patient_server, Refusal.TOO_LARGE) == 1
+
+
+def test_a_caller_that_reads_no_answers_is_dropped(server):
+    with server.connect() as connection:
+        before = open_files()
+        connection.settimeout(0.1)
+        with contextlib.suppress(OSError):
+            for _ in range(100_000):
+                connection.sendall(request(review(uid="7" * 200)) * 20)
+        eventually(lambda: open_files() < before)
+    assert server.post(review()).patch
+
+
+def test_tls_handshakes_that_stop_half_way_are_ended(server):
+    half = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(50)]
+    for connection in half[::2]:
+        connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    assert server.post(review()).patch
+    assert all(has_ended(connection) for connection in half)
+    for connection in half:
+        connection.close()
+
+
+def test_plain_http_on_the_tls_port_is_ended(server):
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall(request(review()))
+        assert has_ended(connection)
+
+
+def test_hundreds_of_idle_connections_do_not_keep_a_caller_out(patient_server):
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(patient_server.connect()) for _ in range(100)]
+        assert patient_server.post(review()).patch
+        assert all(has_ended(connection) for connection in idle[:90])
+
+
+def test_a_connection_in_use_outlives_those_that_never_asked(patient_server):
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(contextlib.closing(client(patient_server.port)))
+        assert post(kept, review()).patch
+        for _ in range(20):
+            stack.enter_context(patient_server.connect())
+        assert post(kept, review()).patch
+
+
+def test_who_hoards_connections_loses_its_own_even_when_it_uses_them(patient_server):
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(contextlib.closing(client(patient_server.port)))
+        assert post(kept, review()).patch
+        for _ in range(20):
+            connection = stack.enter_context(patient_server.connect(source="127.0.0.2"))
+            connection.sendall(request(review()))
+            assert response_from(connection).patch
+        local = kept.sock.getsockname()
+        assert post(kept, review()).patch
+        assert kept.sock.getsockname() == local
+
+
+def test_a_connection_is_kept_for_longer_than_an_api_server_keeps_one():
+    assert Limits().idle_seconds > 90
+    assert Limits().request_seconds == 5
+    assert Limits().body_bytes == 3 * 1024 * 1024
+
+
+def test_an_idle_connection_ends_after_its_time_whether_it_was_used_or_not():
+    with (
+        webhook_server.running(limits=Limits(idle_seconds=1)) as server,
+        server.connect() as used,
+        server.connect() as unused,
+    ):
+        used.sendall(request(review()))
+        assert response_from(used).patch
+        assert has_ended(used)
+        assert has_ended(unused)
+
+
+def test_a_kept_connection_is_used_again_after_a_pause(server):
+    with contextlib.closing(client(server.port)) as kept:
+        assert post(kept, review()).patch
+        local = kept.sock.getsockname()
+        time.sleep(1.5 * IMPATIENT.request_seconds)
+        assert post(kept, review()).patch
+        assert kept.sock.getsockname() == local
+
+
+def test_a_caller_that_hangs_up_leaves_nothing_behind(server):
+    before = open_files()
+    for sent in (b"", b"POST", request(review())[:-1], request(review())) * 5:
+        with server.connect() as connection:
+            connection.sendall(sent)
+    eventually(lambda: open_files() <= before)
