@@ -81,7 +81,7 @@ def _read_both(directory: Path) -> tuple[bytes, bytes]:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"they do not fit: {error.reason or error}"
+        return f"they do not fit: {error}"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
     return str(error)
