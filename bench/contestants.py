@@ -1,0 +1,193 @@
+"""Who is compared: the floor, gracekeeper without a cluster, and gracekeeper with the facts of one; each a real process."""
+
+import http.client
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+import yaml
+
+from bench.reviews import CLAIM, NAMESPACE
+from tests import fake_api
+
+HOST = "127.0.0.1"
+FLOOR, BARE, WITH_FACTS = "floor", "gracekeeper", "gracekeeper, facts"
+_READY_SECONDS = 30.0
+_LOOK_SECONDS = 0.002
+_END_SECONDS = 20.0
+
+
+class NotReadyError(Exception):
+    """A process that did not begin to answer; the message says which, and where its lines are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files of a P-256 certificate for localhost, and of the authority that signed it."""
+
+    directory: Path
+    authority: Path
+
+    @classmethod
+    def issued(cls, directory: Path) -> "Certificate":
+        """A new one, in an empty directory."""
+        authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
+        issued = authority.issue_cert("localhost", key_type=trustme.KeyType.ECDSA)
+        certificate = cls(directory / "tls", directory / "ca.crt")
+        certificate.directory.mkdir()
+        issued.private_key_pem.write_to_path(certificate.directory / "tls.key")
+        for blob in issued.cert_chain_pems:
+            blob.write_to_path(certificate.directory / "tls.crt", append=True)
+        authority.cert_pem.write_to_path(certificate.authority)
+        return certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A process that answers AdmissionReviews on a port."""
+
+    name: str
+    pid: int
+    port: int
+    ready_seconds: float
+    """From the start of the process until it said that it was ready."""
+
+
+@contextmanager
+def running(name: str, certificate: Certificate, folder: Path, core: int | None) -> Iterator[Contestant]:
+    """The contestant of that name, on that core, until the context ends."""
+    with ExitStack() as stack:
+        if name == FLOOR:
+            yield stack.enter_context(_floor(certificate, folder, core))
+            return
+        kubeconfig = stack.enter_context(_cluster(folder)) if name == WITH_FACTS else None
+        yield stack.enter_context(_gracekeeper(name, certificate, folder, core, kubeconfig))
+
+
+@contextmanager
+def _floor(certificate: Certificate, folder: Path, core: int | None) -> Iterator[Contestant]:
+    port = _free_port()
+    files = [str(certificate.directory / name) for name in ("tls.crt", "tls.key")]
+    command = [sys.executable, "-m", "bench.floor", str(port), *files]
+    context = ssl.create_default_context(cafile=str(certificate.authority))
+    connection = http.client.HTTPSConnection("localhost", port, timeout=1, context=context)
+    with _process(FLOOR, command, {}, folder, core) as (process, began):
+        _wait_until_ready(FLOOR, process, connection, "/openapi.json", folder)
+        yield Contestant(FLOOR, process.pid, port, time.monotonic() - began)
+
+
+@contextmanager
+def _gracekeeper(
+    name: str, certificate: Certificate, folder: Path, core: int | None, kubeconfig: Path | None
+) -> Iterator[Contestant]:
+    port, health_port = _free_port(), _free_port()
+    settings = {
+        "HOST": HOST,
+        "PORT": port,
+        "HEALTH_PORT": health_port,
+        "FACTS": "none" if kubeconfig is None else "cluster",
+        "CERTIFICATE_SOURCE": "files",
+        "CERTIFICATE_DIRECTORY": certificate.directory,
+        "DRAIN_SECONDS": 0,
+    }
+    environment = {f"GRACEKEEPER_SERVER_{key}": str(value) for key, value in settings.items()}
+    if kubeconfig is not None:
+        environment["KUBECONFIG"] = str(kubeconfig)
+    connection = http.client.HTTPConnection(HOST, health_port, timeout=1)
+    with _process(name, [sys.executable, "-m", "webhook", "serve"], environment, folder, core) as (process, began):
+        _wait_until_ready(name, process, connection, "/readyz", folder)
+        yield Contestant(name, process.pid, port, time.monotonic() - began)
+
+
+@contextmanager
+def _cluster(folder: Path) -> Iterator[Path]:
+    """An API server in memory that holds the pod's claim -> volume -> StorageClass; the path of its kubeconfig."""
+    with fake_api.running() as api:
+        api.bookmark_seconds = 60.0  # as a real one
+        api.put(f"/api/v1/namespaces/{NAMESPACE}", kind="Namespace")
+        api.put(
+            f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/{CLAIM}",
+            kind="PersistentVolumeClaim",
+            spec={"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3", "volumeName": "pv-1"},
+        )
+        driver = {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}
+        api.put("/api/v1/persistentvolumes/pv-1", kind="PersistentVolume", spec={"csi": driver})
+        api.put(
+            "/apis/storage.k8s.io/v1/storageclasses/gp3",
+            kind="StorageClass",
+            provisioner="ebs.csi.aws.com",
+            parameters={"type": "gp3", "throughput": "125"},
+        )
+        api.serve_collection("/apis/storage.k8s.io/v1/volumeattributesclasses")
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "clusters": [{"name": "memory", "cluster": {"server": api.address}}],
+                    "users": [{"name": "bench", "user": {}}],
+                    "contexts": [{"name": "bench", "context": {"cluster": "memory", "user": "bench"}}],
+                    "current-context": "bench",
+                }
+            ),
+            encoding="utf-8",
+        )
+        yield kubeconfig
+
+
+@contextmanager
+def _process(
+    name: str, command: list[str], environment: Mapping[str, str], folder: Path, core: int | None
+) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GRACEKEEPER_", "KUBE"))}
+    began = time.monotonic()
+    with _lines(name, folder).open("wb") as lines:
+        process = subprocess.Popen(command, env={**kept, **environment}, stdout=lines, stderr=lines)
+    try:
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})  # its threads come later and inherit this
+        yield process, began
+    finally:
+        process.terminate()
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(
+    name: str, process: subprocess.Popen[bytes], connection: http.client.HTTPConnection, path: str, folder: Path
+) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            connection.request("GET", path)
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(_LOOK_SECONDS)
+        finally:
+            connection.close()
+    said = _lines(name, folder).read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
+    raise NotReadyError(f"{name} was not ready within {_READY_SECONDS:g} s; its last lines: {' | '.join(said)}")
+
+
+def _lines(name: str, folder: Path) -> Path:
+    return folder / f"{name.replace(', ', '-')}.log"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port: int = free.getsockname()[1]
+        return port
