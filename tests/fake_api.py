@@ -72,7 +72,8 @@ class FakeApi:
 
     def _store(self, path: str, content: Json, event: str) -> None:
         self.version += 1
-        content["metadata"]["resourceVersion"] = str(self.version)
+        former = self.objects.get(path, {"metadata": {}})["metadata"].get("generation", 0)
+        content["metadata"] |= {"resourceVersion": str(self.version), "generation": former + 1}
         collection = path.rsplit("/", 1)[0]
         self.served.add(collection)
         self.objects[path] = content

@@ -14,7 +14,9 @@ from tests.tls_cluster import (
     count,
     handshake,
 )
-from webhook.tls.certificates import read_bundle, read_pair
+from webhook.tls import rotation
+from webhook.tls.certificates import new_authority, new_leaf, pem, read_bundle, read_pair, service_names
+from webhook.tls.secret import Kept, Serving
 
 
 @pytest.fixture
@@ -250,7 +252,8 @@ def test_a_secret_restored_from_a_backup_is_served_only_when_its_ca_has_settled(
     backup = all_agree(world)
     world.ask_for_rotation("2026")
     world.settle()
-    world.write_bundles(world.secret()["next-ca.crt"] if "next-ca.crt" in world.secret() else world.bundle())
+    newest, _ = read_bundle(world.secret()["ca.crt"])
+    world.write_bundles(pem([newest]))
     world.write_secret(backup)
     world.settle()
     assert all_agree(world)["tls.crt"] == backup["tls.crt"]
@@ -299,6 +302,16 @@ def test_years_of_minding_itself_rotate_leaf_and_ca_and_drop_each_ca_after_its_e
             assert leaf.not_valid_after_utc <= bundle[-1].not_valid_after_utc
         assert len(authorities) == 4  # one each 180 days, when a third of 270 is left
         assert len(set(replica.ends)) > 10
+
+
+def test_a_leaf_is_not_issued_again_where_its_cas_end_leaves_it_no_longer_life():
+    """Else it would be with each pass: close to the CA's end every leaf is due from its first moment."""
+    now, names = datetime.now(UTC), service_names("grace", "ops")
+    authority = new_authority(timedelta(minutes=10), now)
+    serving = Serving(authority, new_leaf(authority, names, LIFE, now))
+    kept = Kept(serving, new_authority(LIFE, now), (authority.certificate,))
+    step = rotation.following(kept, [], [], rotation.Terms(names, LIFE), now)
+    assert step.serving == serving
 
 
 def test_what_was_off_for_too_long_starts_over_at_once():

@@ -50,7 +50,7 @@ class FilesSource:
         """Read both files, and use them where they have changed; what is in the way is logged once."""
         try:
             self._use_if_changed(_read_both(self.directory))
-        except (ssl.SSLError, UnsoundError) as error:
+        except (ssl.SSLError, UnsoundError, ValueError) as error:
             self._tell_lack(_sentence(error))
         except OSError as error:
             self._tried = None  # when they are back, this is over, whether or not they have changed

@@ -71,6 +71,7 @@ class SecretSource:
     _served: Serving | None = field(default=None, init=False)
     _awaited: Certificate | None = field(default=None, init=False)
     _public_since: dict[Certificate, float] = field(default_factory=dict, init=False)
+    _revision: tuple[str | None, int] = field(default=(None, 0), init=False)
     _lack: str = field(default="", init=False)
     _faults: Sequence[str] = field(default=(), init=False)
 
@@ -167,9 +168,18 @@ class SecretSource:
                 f"calls the Service {objects.namespace}/{objects.service}"
             )
         seen = configuration.in_every_entry(found, objects.service, objects.namespace)
-        at = self.elapsed_seconds()
-        self._public_since = {certificate: self._public_since.get(certificate, at) for certificate in seen}
+        known, at = self._public_since if self._unbroken(found["metadata"]) else {}, self.elapsed_seconds()
+        self._public_since = {certificate: known.get(certificate, at) for certificate in seen}
         return found
+
+    def _unbroken(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether what is public now and was when last seen has been so all the time between.
+
+        Two changes since may have been one that took it away and one, of another replica, that brought it back.
+        """
+        uid, generation = revision = (metadata.get("uid"), metadata.get("generation", 0))
+        (former_uid, former), self._revision = self._revision, revision
+        return uid == former_uid and generation - former in {0, 1}
 
     def _settled(self) -> frozenset[Certificate]:
         """The CAs that have been public for so long that every API server knows them."""
