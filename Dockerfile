@@ -14,7 +14,9 @@ LABEL org.opencontainers.image.title="gracekeeper" \
 COPY build/image/${ARCHITECTURE} /opt/gracekeeper
 COPY webhook /opt/gracekeeper/webhook
 # The root file system is read-only, so bytecode is made now. It is trusted unchecked: nothing here ever changes.
-RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/gracekeeper
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/gracekeeper
+# What the server loads as it goes: a dependency that is missing ends the build, not a pod.
+RUN cd /opt/gracekeeper && python3 -c "import webhook.cli.serve, kubernetes.config, kubernetes.client.rest"
 
 ENV PYTHONPATH=/opt/gracekeeper \
     PYTHONSAFEPATH=1 \

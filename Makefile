@@ -21,8 +21,34 @@ lint: .venv/ready ## linters, types, the laws of the layers
 test-unit: .venv/ready ## unit tests, with all branches of the policy covered
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered tests
 
+.PHONY: e2e
+e2e: .venv/ready ## tests on a real kind cluster of two nodes, which is made where there is none
+	$(BIN)/pytest --durations=10 e2e
+
 .PHONY: test
-test: lint test-unit ## everything that CI runs
+test: lint test-unit e2e ## everything that CI runs
+
+.PHONY: demo
+demo: .venv/ready ## see what gracekeeper does: first without a cluster, then on one that is made for it
+	$(BIN)/python -m demo
+
+.PHONY: clean
+clean: .venv/ready ## remove the cluster of the demo and the tests
+	$(BIN)/python -m e2e.cluster down
+
+.PHONY: bench
+bench: .venv/ready ## how fast and how small it is, beside a minimal handler
+	$(BIN)/python -m bench
+
+.PHONY: image
+image: .venv/ready ## the image, as IMAGE=registry/name:tag, on BASE=python:3.13-slim; PUSH=1 pushes it
+	$(BIN)/python -m scripts.image $(if $(BASE),--base $(BASE)) $(if $(IMAGE),--tag $(IMAGE)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+	$(if $(PUSH),docker push $(IMAGE))
+
+.PHONY: docs
+docs: .venv/ready ## write what is made from the code: the reference of the chart's values, the match condition
+	$(BIN)/python -m scripts.chart_docs
+	$(BIN)/gracekeeper match-condition > charts/gracekeeper/files/match-condition.cel
 
 .PHONY: lock
 lock: ## resolve the dependencies anew, with hashes (needs uv)

@@ -1,0 +1,80 @@
+"""A trainer that needs 45 s to save: cut off after 30 s without gracekeeper, complete with it."""
+
+import pytest
+
+from e2e import pods
+from e2e.cluster.steps import StepError, run
+from e2e.kube import eventually
+
+VOLUME_SPEED = {"gracekeeper.dev/write-throughput": "5MiB/s"}
+NEEDED = {"gracekeeper.dev/checkpoint-size": "100MiB"}
+NEEDED_SECONDS = 115
+"""(30 s step + 100 MiB / 5 MiB/s) x 2 + 15 s."""
+LEFT_ALONE = {"gracekeeper.dev/enabled": "false"}
+OVER_SECONDS = 180
+
+
+pytestmark = pytest.mark.usefixtures("release")
+
+
+@pytest.fixture
+def trainer(kube, worker, namespace, trainer_image):
+    """Starts a trainer with a volume of its own on a node; the result is the pod."""
+    made = []
+
+    def trainer(name: str, **metadata):
+        folder = f"/var/local/e2e/{namespace}/{name}"
+        run(["docker", "exec", worker, "rm", "-rf", folder])
+        kube.apply(
+            pods.a_host_path_volume(f"{namespace}-{name}", folder, VOLUME_SPEED),
+            pods.a_claim(name, namespace, "by-hand", f"{namespace}-{name}"),
+        )
+        made.append(f"{namespace}-{name}")
+        eventually(lambda: kube.get("pvc", name, namespace)["status"].get("phase") == "Bound", "a bound claim")
+        created = kube.create_pod(namespace, pods.a_trainer(name, trainer_image, name, worker, **metadata))
+        eventually(lambda: "training" in kube("logs", name, f"-n{namespace}"), "a trainer that trains")
+        return created
+
+    yield trainer
+    kube("delete", "pods", "--all", f"-n{namespace}", "--grace-period=0", "--force")
+    kube("delete", "pv", *made, "--wait=false")
+
+
+def files(worker, namespace: str, name: str) -> list[str]:
+    """What is left on the volume."""
+    return run(["docker", "exec", worker, "ls", f"/var/local/e2e/{namespace}/{name}"]).split()
+
+
+def wait_until_gone(kube, namespace: str, *names: str) -> None:
+    def are_gone() -> bool:
+        return not any(kube.exists("pod", name, namespace) for name in names)
+
+    eventually(are_gone, f"{names} are gone", OVER_SECONDS)
+
+
+def test_a_deleted_trainer_loses_its_checkpoint_without_gracekeeper_and_keeps_it_with_it(
+    kube, worker, namespace, trainer
+):
+    without = trainer("without", labels=LEFT_ALONE, annotations=NEEDED)
+    assert pods.grace_seconds(without) == 30
+    assert not pods.is_patched(without)
+    patched = trainer("with", annotations=NEEDED)
+    assert pods.grace_seconds(patched) == NEEDED_SECONDS
+    kube("delete", "pod", "without", "with", f"-n{namespace}", "--wait=false")
+    wait_until_gone(kube, namespace, "without", "with")
+    assert files(worker, namespace, "without") == ["checkpoint.tmp"]
+    assert files(worker, namespace, "with") == ["checkpoint"]
+
+
+def test_a_drained_node_lets_the_trainer_finish(kube, worker, namespace, trainer, release):
+    trainer("drained", annotations=NEEDED)
+    try:
+        kube("drain", worker, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=240s")
+        assert not kube.exists("pod", "drained", namespace)
+        assert files(worker, namespace, "drained") == ["checkpoint"]
+    except StepError:
+        print(kube("get", "pods", "-A", "-owide"))
+        raise
+    finally:
+        kube("uncordon", worker)
+        release.wait_for_rollout()
