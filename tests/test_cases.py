@@ -11,7 +11,7 @@ from celpy.adapter import json_to_cel
 from tests import golden
 from webhook.policy.match_condition import match_condition
 from webhook.policy.patch import operations
-from webhook.policy.recognise import could_be_ours
+from webhook.policy.recognise import look_at
 
 _AT_LEAST = 40
 
@@ -83,7 +83,7 @@ def test_the_api_server_asks_about_every_pod_that_the_policy_would_act_on(case, 
     asked = is_asked(condition, case.pod)
     decision = case.decide()
     by_other_means = decision.because.startswith(("the Namespace is labelled", "profile"))
-    if could_be_ours(case.pod, case.facts.namespace, case.namespace, case.config) and not by_other_means:
+    if look_at(case.pod, case.facts.namespace, case.namespace, case.config).trains and not by_other_means:
         assert asked
     if "asked" in case.expect:
         assert asked is case.expect["asked"]

@@ -87,9 +87,12 @@ class _Case:
 
 def decide(pod: JsonObject, facts: Facts, config: Config, namespace_name: str) -> Decision:
     """The decision for a pod about to be created in a namespace; the same input always gives the same decision."""
-    profile = recognise.profile_for(pod, namespace_name, config)
-    said = keys.statements(pod, facts.namespace, profile)
-    found = recognise.recognise(pod, facts.namespace, said, profile)
+    return conclude(recognise.look_at(pod, facts.namespace, namespace_name, config), pod, facts, config)
+
+
+def conclude(look: recognise.Look, pod: JsonObject, facts: Facts, config: Config) -> Decision:
+    """The decision for a pod that was looked at before the facts about its volumes were gathered."""
+    profile, said, found = look.profile, look.said, look.found
     mode = config.mode if profile is None or profile.mode is None else profile.mode
     base = Decision(
         _LEFT_ALONE.get(found.verdict, Outcome.UNCHANGED),
@@ -108,28 +111,22 @@ def decide(pod: JsonObject, facts: Facts, config: Config, namespace_name: str) -
 def _of_training_pod(case: _Case, base: Decision) -> Decision:
     pod = case.pod
     containers = pods.containers(pod)
-    base = replace(
-        base,
-        trainer=containers[pods.trainer_index(pod)].get("name") if containers else None,
-        ignored=case.said.ignored,
-        missing=case.facts.missing,
-    )
+    trainer = containers[pods.trainer_index(pod)].get("name") if containers else None
+    ignored, missing = case.said.ignored, case.facts.missing
     need, target = _need(case)
     if need is None:
-        return replace(base, outcome=Outcome.SIZE_UNKNOWN)
+        return replace(base, outcome=Outcome.SIZE_UNKNOWN, trainer=trainer, ignored=ignored, missing=missing)
     grant = grace.granted(pod, need, _maximum(case))
+    clocks = signals.clocks(pod, grant.seconds, need.upload_share_seconds)
     decided = replace(
         base,
         grace_seconds=grant.seconds,
+        trainer=trainer,
         terms=(*need.terms, *grant.terms),
-        ignored=(*base.ignored, *target.ignored),
-        environment=signals.edits(pod, grant.seconds, need.upload_share_seconds),
-        notes=(
-            *target.notes,
-            *grant.notes,
-            *_unknown_pre_stops(pod),
-            *signals.notes(pod, grant.seconds, need.upload_share_seconds),
-        ),
+        ignored=(*ignored, *target.ignored),
+        missing=missing,
+        environment=clocks.edits,
+        notes=(*target.notes, *grant.notes, *_unknown_pre_stops(pod), *clocks.notes),
     )
     return _finished(pod, decided)
 

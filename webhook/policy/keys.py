@@ -156,7 +156,8 @@ class Statements:
 
     def get(self, key: Key) -> Stated | None:
         """What counts for this key."""
-        return next(iter(self.said.get(key.name, ())), None)
+        stated = self.said.get(key.name)
+        return stated[0] if stated else None
 
     def of_pod(self, key: Key) -> Stated | None:
         """What the pod itself says, without Namespace and profile."""
@@ -212,11 +213,12 @@ def _variables(pod: JsonObject) -> Iterator[tuple[str, str, str]]:
     heard: set[str] = set()
     for container in pods.containers_default_first(pod):
         for entry in container.get("env") or ():
-            name, text = entry.get("name", ""), entry.get("value")
-            if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(SERVER_ENVIRONMENT_PREFIX) and text:
-                if name not in heard:
+            name = entry.get("name", "")
+            if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(SERVER_ENVIRONMENT_PREFIX):
+                text = entry.get("value")
+                if text and name not in heard:
+                    heard.add(name)
                     yield name, text, container.get("name", "")
-                heard.add(name)
 
 
 def _read(place: Place, origin: str, name: str, text: Any) -> Stated | Ignored:

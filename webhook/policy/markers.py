@@ -4,6 +4,7 @@ Each row is one of `use: yes` or `hint` in the project's table of training pod m
 """
 
 from collections.abc import Iterable
+from functools import cache
 
 TRAINING_LABELS = (
     "training.kubeflow.org/*",
@@ -101,8 +102,13 @@ CHECKPOINT_ARGUMENTS = (
 )
 
 
-def first_match(names: Iterable[str], marks: Iterable[str]) -> str | None:
+def first_match(names: Iterable[str], marks: tuple[str, ...]) -> str | None:
     """The first of the names that one of the marks covers."""
-    exact = frozenset(marks)
-    prefixes = tuple(mark[:-1] for mark in exact if mark.endswith("*"))
-    return next((name for name in names if name in exact or (prefixes and name.startswith(prefixes))), None)
+    exact, prefixes = _exact_and_prefixes(marks)
+    return next((name for name in names if name in exact or name.startswith(prefixes)), None)
+
+
+@cache
+def _exact_and_prefixes(marks: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """A row of marks as it is compared; kept, as there are only the rows above."""
+    return frozenset(marks), tuple(mark[:-1] for mark in marks if mark.endswith("*"))

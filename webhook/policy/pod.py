@@ -12,7 +12,7 @@ KUBERNETES_DEFAULT_GRACE_SECONDS = 30
 MAIN_CONTAINER_NAMES = ("pytorch", "tensorflow", "mpi", "xgboost", "paddle", "jax", "node", "launcher", "main")
 """Names of the trainer container in training_pod_markers.csv; Argo's is `main`."""
 
-OSMO_LABELS = ("osmo.task_uuid", "osmo.workflow_uuid")
+OSMO_LABELS = frozenset({"osmo.task_uuid", "osmo.workflow_uuid"})
 OSMO_UPLOADER = "osmo-ctrl"
 OSMO_UPLOADER_COMMAND = "/osmo/bin/osmo_ctrl"
 
@@ -51,7 +51,7 @@ def containers_default_first(pod: JsonObject) -> list[JsonObject]:
 
 def is_osmo_task(pod: JsonObject) -> bool:
     """An OSMO task pod: both labels, and the uploader by name and command, wherever a template put it."""
-    return all(label in labels(pod) for label in OSMO_LABELS) and any(
+    return labels(pod).keys() >= OSMO_LABELS and any(
         container.get("name") == OSMO_UPLOADER and OSMO_UPLOADER_COMMAND in (container.get("command") or ())
         for container in (*containers(pod), *init_containers(pod))
     )

@@ -31,16 +31,30 @@ class Recognition:
     because: str
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is seen of a pod without its volumes: the profile that covers it, what was said about it, whether it trains."""
+
+    profile: Profile | None
+    said: keys.Statements
+    found: Recognition
+
+    @property
+    def trains(self) -> bool:
+        """Whether a decision could change this pod, so that facts about its volumes are worth asking for."""
+        return self.found.verdict is Verdict.TRAINING
+
+
 def profile_for(pod: JsonObject, namespace_name: str, config: Config) -> Profile | None:
     """The profile of the configuration that covers this pod."""
     return config.profile_for(namespace_name, pods.labels(pod), frozenset(kind for _, kind in pods.owners(pod)))
 
 
-def could_be_ours(pod: JsonObject, namespace: JsonObject | None, namespace_name: str, config: Config) -> bool:
-    """Whether a decision could change this pod, so that facts about its volumes are worth asking for."""
+def look_at(pod: JsonObject, namespace: JsonObject | None, namespace_name: str, config: Config) -> Look:
+    """The first look at a pod, whose volumes may not be known yet."""
     profile = profile_for(pod, namespace_name, config)
     said = keys.statements(pod, namespace, profile)
-    return recognise(pod, namespace, said, profile).verdict is Verdict.TRAINING
+    return Look(profile, said, recognise(pod, namespace, said, profile))
 
 
 def recognise(

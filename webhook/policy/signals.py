@@ -28,25 +28,27 @@ class VariableEdit:
     position: int | None = None
 
 
-def edits(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> tuple[VariableEdit, ...]:
-    """What the pod's environment needs so that no inner clock is shorter than the trainer's share of the grace."""
-    return (*_torch_edits(pod, grace_seconds, upload_share_seconds), *_argo_edits(pod, grace_seconds))
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What the pod's environment needs so that no inner clock cuts a save, and which clocks are kept although they do."""
+
+    edits: tuple[VariableEdit, ...]
+    notes: tuple[str, ...]
 
 
-def notes(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> tuple[str, ...]:
-    """Clocks that are kept although they are too short."""
-    return tuple(
-        f"{TORCH_VARIABLE}={entry.get('value')} of container {container.get('name')} is shorter than the {wanted} s it may take"
-        for _, container, wanted in _torch_containers(pod, grace_seconds, upload_share_seconds)
-        for entry in container.get("env") or ()
-        if entry.get("name") == TORCH_VARIABLE and _shorter(entry.get("value"), wanted)
-    )
-
-
-def _torch_edits(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> Iterator[VariableEdit]:
+def clocks(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> Clocks:
+    """The inner clocks of a pod that gets this grace, of which the upload takes its share."""
+    edits, notes = [], []
     for index, container, wanted in _torch_containers(pod, grace_seconds, upload_share_seconds):
-        if TORCH_VARIABLE not in pods.variable_names(container):
-            yield VariableEdit("containers", index, TORCH_VARIABLE, str(wanted))
+        present = [e for e in container.get("env") or () if e.get("name") == TORCH_VARIABLE]
+        if not present:
+            edits.append(VariableEdit("containers", index, TORCH_VARIABLE, str(wanted)))
+        notes += [_too_short(container, e["value"], wanted) for e in present if _shorter(e.get("value"), wanted)]
+    return Clocks((*edits, *_argo_edits(pod, grace_seconds)), tuple(notes))
+
+
+def _too_short(container: JsonObject, value: str, wanted: int) -> str:
+    return f"{TORCH_VARIABLE}={value} of container {container.get('name')} is shorter than the {wanted} s it may take"
 
 
 def _torch_containers(
@@ -61,8 +63,9 @@ def _torch_containers(
 
 
 def _launches_torch(container: JsonObject) -> bool:
-    return any(name.startswith("PET_") for name in pods.variable_names(container)) or any(
-        launcher in word for word in pods.words(container) for launcher in _LAUNCHERS
+    command = " ".join(pods.words(container))
+    return any(launcher in command for launcher in _LAUNCHERS) or any(
+        name.startswith("PET_") for name in pods.variable_names(container)
     )
 
 

@@ -11,10 +11,10 @@ from webhook import admission, log
 from webhook.admission import Answer, Review
 from webhook.metrics import Metrics
 from webhook.policy.config import Config
-from webhook.policy.decision import Decision, Outcome, decide
+from webhook.policy.decision import Decision, Outcome, conclude
 from webhook.policy.facts import Facts, Missing, MissingReason
 from webhook.policy.patch import DoubtfulPatchError, Operation, operations
-from webhook.policy.recognise import could_be_ours
+from webhook.policy.recognise import Look, look_at
 
 Gather = Callable[[str, Mapping[str, Any], float], Awaitable[Facts]]
 """Namespace, pod and seconds to the facts around the pod; an empty pod asks for the Namespace alone."""
@@ -64,27 +64,36 @@ class Mutation:
 
     async def _pod_answer(self, review: Review, deadline: float) -> Answer:
         config = self.config()
-        facts = await self._facts(review, config, deadline)
-        decision = decide(review.object, facts, config, review.namespace)
+        look, facts = await self._looked_at(review, config, deadline)
+        decision = conclude(look, review.object, facts, config)
         self.metrics.decided(decision)
         patch = self._patch(review, decision)
         self._log(review, decision, patched=bool(patch))
         return Answer(review.uid, patch, decision.warnings, _audit_annotations(decision))
 
-    async def _facts(self, review: Review, config: Config, deadline: float) -> Facts:
-        """What the cluster tells in time; the Namespace first, as it decides whether the rest is of interest."""
+    async def _looked_at(self, review: Review, config: Config, deadline: float) -> tuple[Look, Facts]:
+        """The pod at first look and what the cluster tells in time.
+
+        The Namespace comes first, as it decides whether the rest is of interest.
+        """
+
+        def look(known: Facts) -> Look:
+            return look_at(review.object, known.namespace, review.namespace, config)
+
         facts = Facts()
         left_seconds = deadline - time.monotonic()
         try:
             async with asyncio.timeout(left_seconds + _GATHER_OVERRUN_SECONDS):
                 facts = await self.gather(review.namespace, {}, max(0.0, left_seconds))
-                if could_be_ours(review.object, facts.namespace, review.namespace, config):
+                seen = look(facts)
+                if seen.trains:
                     left_seconds = max(0.0, deadline - time.monotonic())
-                    return await self.gather(review.namespace, review.object, left_seconds)
+                    facts = await self.gather(review.namespace, review.object, left_seconds)
+                return seen, facts
         except TimeoutError:
             late = Missing("facts about the cluster", MissingReason.DEADLINE)
-            return replace(facts, missing=(*facts.missing, late))
-        return facts
+            facts = replace(facts, missing=(*facts.missing, late))
+            return look(facts), facts
 
     def _patch(self, review: Review, decision: Decision) -> list[Operation]:
         try:
