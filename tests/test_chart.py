@@ -1,0 +1,327 @@
+"""What the chart creates: the objects and their promises, under both Helms and for every file of ci/."""
+
+import json
+import re
+import shutil
+
+import kubernetes_validate
+import pytest
+
+from tests import chart
+
+SCHEMALESS = {
+    "Certificate": "cert-manager.io/v1",
+    "Issuer": "cert-manager.io/v1",
+    "ServiceMonitor": "monitoring.coreos.com/v1",
+}
+"""Kinds that are not Kubernetes' own: kubernetes-validate ships no schema for them, everything else is checked."""
+NOT_RESTRICTED = {
+    "everything": "changes every value, the security contexts too",
+    "host-network": "the host's network is what it is for",
+}
+FOREIGN = {"everything": {"ConfigMap"}}
+"""Kinds of extraObjects, which carry the labels and namespaces that the admin gives them."""
+
+
+@pytest.fixture(params=chart.HELMS)
+def helm(request):
+    return request.param
+
+
+@pytest.fixture(params=chart.CI_FILES)
+def file(request):
+    return request.param
+
+
+@pytest.fixture
+def default():
+    return chart.rendered("helm4")
+
+
+def test_lint_finds_nothing(helm, file):
+    done = chart.run(helm, "lint", "--strict", "--quiet", chart.FOLDER, *chart.ci(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_both_helms_render_the_same_objects(file):
+    by_helm = [sorted(map(json.dumps, chart.rendered(name, file))) for name in chart.HELMS]
+    assert by_helm[0] == by_helm[1]
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.34", "1.37"])
+def test_every_object_is_valid_for_kubernetes(helm, file, version):
+    for found in chart.rendered(helm, file):
+        if SCHEMALESS.get(found["kind"]) != found["apiVersion"]:
+            kubernetes_validate.validate(found, version, strict=True)
+
+
+def test_only_the_known_kinds_have_no_schema():
+    everything = [found for file in chart.CI_FILES for found in chart.rendered("helm4", file)]
+    without = set()
+    for found in everything:
+        try:
+            kubernetes_validate.validate(found, "1.37", strict=True)
+        except kubernetes_validate.SchemaNotFoundError:
+            without.add(found["kind"])
+    assert without == SCHEMALESS.keys()
+
+
+def test_the_pods_meet_the_pod_security_standard_restricted(file):
+    if file in NOT_RESTRICTED:
+        return
+    for pod in chart.pod_specs(chart.rendered("helm4", file)):
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        assert all(volume.keys() & {"configMap", "secret", "emptyDir", "projected"} for volume in pod["volumes"])
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"].get("runAsUser") != 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert not context.get("privileged")
+            assert not {"runAsUser", "runAsNonRoot", "procMount", "seccompProfile"} & context.keys()
+            assert not any("hostPort" in port for port in container.get("ports", ()))
+
+
+def test_every_container_has_a_read_only_root_file_system_and_resources(default):
+    for pod in chart.pod_specs(default):
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert container["resources"]["limits"].keys() == {"memory"}
+
+
+def test_openshift_may_choose_user_and_groups(helm):
+    for pod in chart.pod_specs(chart.rendered(helm, "openshift")):
+        assert not {"runAsUser", "runAsGroup", "fsGroup"} & pod["securityContext"].keys()
+
+
+def test_two_replicas_are_spread_and_one_at_a_time_may_go(default):
+    deployment = chart.the(default, "Deployment")["spec"]
+    pod = deployment["template"]["spec"]
+    selector = deployment["selector"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    spread = pod["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    assert all(each["whenUnsatisfiable"] == "ScheduleAnyway" and each["labelSelector"] == selector for each in spread)
+    (term,) = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert term["podAffinityTerm"] == {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}
+    budget = chart.the(default, "PodDisruptionBudget")["spec"]
+    assert budget == {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": selector}
+    assert pod["priorityClassName"] == "system-cluster-critical"
+
+
+def test_in_the_host_s_network_a_rollout_frees_the_port_first(helm):
+    deployment = chart.the(chart.rendered(helm, "host-network"), "Deployment")["spec"]
+    assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 1, "maxSurge": 0}
+    assert deployment["template"]["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"
+
+
+def test_the_probes_ask_the_health_port(file):
+    container = chart.container(chart.rendered("helm4", file))
+    asked = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert asked == {
+        "startupProbe": {"path": "/healthz", "port": "health"},
+        "readinessProbe": {"path": "/readyz", "port": "health"},
+        "livenessProbe": {"path": "/healthz", "port": "health"},
+    }
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    environment = chart.environment_of(chart.rendered("helm4", file))
+    assert ports == {
+        "webhook": environment["GRACEKEEPER_SERVER_PORT"],
+        "health": environment["GRACEKEEPER_SERVER_HEALTH_PORT"],
+    }
+
+
+def test_a_stopping_pod_has_time_to_drain(file):
+    found = chart.rendered("helm4", file)
+    grace = chart.the(found, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert grace >= float(chart.environment_of(found)["GRACEKEEPER_SERVER_DRAIN_SECONDS"]) + 10
+
+
+def test_the_server_may_do_this_and_nothing_else(default):
+    name = f"{chart.NAMESPACE}.gk-gracekeeper"
+    assert chart.the(default, "ClusterRole")["rules"] == [
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
+        {
+            "apiGroups": ["storage.k8s.io"],
+            "resources": ["storageclasses", "volumeattributesclasses"],
+            "verbs": ["get", "list", "watch"],
+        },
+        {"apiGroups": [""], "resources": ["persistentvolumeclaims", "persistentvolumes"], "verbs": ["get"]},
+        {
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "resources": ["mutatingwebhookconfigurations"],
+            "resourceNames": [name],
+            "verbs": ["get", "update"],
+        },
+    ]
+    assert chart.the(default, "Role")["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["gk-gracekeeper-tls"],
+            "verbs": ["get", "update"],
+        }
+    ]
+    assert chart.the(default, "MutatingWebhookConfiguration")["metadata"]["name"] == name
+    assert chart.the(default, "Secret")["metadata"]["name"] == "gk-gracekeeper-tls"
+
+
+def test_the_roles_are_bound_to_the_server_s_account_alone(default):
+    account = {"kind": "ServiceAccount", "namespace": chart.NAMESPACE, "name": "gk-gracekeeper"}
+    for kind in ("RoleBinding", "ClusterRoleBinding"):
+        binding = chart.the(default, kind)
+        assert binding["subjects"] == [account]
+        assert binding["roleRef"]["kind"] == kind.removesuffix("Binding")
+        assert binding["roleRef"]["name"] == binding["metadata"]["name"]
+    assert chart.the(default, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
+    assert chart.the(default, "ServiceAccount")["metadata"]["name"] == account["name"]
+
+
+@pytest.mark.parametrize("source", ["files", "cert-manager", "issuer"])
+def test_a_certificate_from_elsewhere_needs_no_rights_to_write(helm, source):
+    found = chart.rendered(helm, source)
+    verbs = {
+        verb for role in found if role["kind"].endswith("Role") for rule in role["rules"] for verb in rule["verbs"]
+    }
+    assert verbs == {"get", "list", "watch"}
+    assert not chart.of_kind(found, "Role")
+    assert not chart.of_kind(found, "Secret")
+
+
+def test_no_certificate_is_rendered_where_gracekeeper_keeps_it_itself(helm, file):
+    found = chart.rendered(helm, file)
+    if chart.environment_of(found)["GRACEKEEPER_SERVER_CERTIFICATE_SOURCE"] != "secret":
+        return
+    assert chart.the(found, "Secret").keys() == {"apiVersion", "kind", "metadata", "type"}
+    assert "annotations" not in chart.the(found, "Secret")["metadata"]
+    for entry in chart.the(found, "MutatingWebhookConfiguration")["webhooks"]:
+        assert entry["clientConfig"].keys() == {"service"}
+
+
+def test_cert_manager_s_certificate_is_for_the_names_that_api_servers_use(helm):
+    found = chart.rendered(helm, "cert-manager")
+    service = chart.the(found, "Service", "gracekeeper")["metadata"]["name"]
+    certificate = chart.the(found, "Certificate", "gracekeeper")
+    names = [service, f"{service}.{chart.NAMESPACE}", f"{service}.{chart.NAMESPACE}.svc"]
+    assert certificate["spec"]["dnsNames"] == names
+    annotations = chart.the(found, "MutatingWebhookConfiguration")["metadata"]["annotations"]
+    reference = f"{chart.NAMESPACE}/{certificate['metadata']['name']}"
+    assert annotations == {"cert-manager.io/inject-ca-from": reference}
+    volumes = chart.the(found, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    mounted = next(volume["secret"]["secretName"] for volume in volumes if volume["name"] == "certificate")
+    assert mounted == certificate["spec"]["secretName"]
+
+
+def test_who_changes_the_source_of_the_certificate_never_has_two_owners_of_one_secret():
+    own = chart.the(chart.rendered("helm4"), "Secret")["metadata"]["name"]
+    theirs = {
+        each["spec"]["secretName"] for each in chart.of_kind(chart.rendered("helm4", "cert-manager"), "Certificate")
+    }
+    assert own not in theirs
+
+
+def test_every_object_has_the_labels_that_tell_whose_it_is(file):
+    for found in chart.rendered("helm4", file):
+        if found["kind"] in FOREIGN.get(file, ()) and "labels" not in found["metadata"]:
+            continue
+        labels = found["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == chart.RELEASE
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert labels["helm.sh/chart"].startswith("gracekeeper-")
+        assert all(re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value) for value in labels.values())
+
+
+def test_the_services_find_the_server_and_not_the_test_s_pod(file):
+    found = chart.rendered("helm4", file)
+    server = chart.the(found, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    test = chart.the(found, "Pod")["metadata"]["labels"]
+    for service in chart.of_kind(found, "Service"):
+        selector = service["spec"]["selector"].items()
+        assert selector <= server.items()
+        assert not selector <= test.items()
+
+
+def test_a_new_version_of_the_chart_keeps_selectors_and_pods(tmp_path):
+    newer = tmp_path / "gracekeeper"
+    shutil.copytree(chart.FOLDER, newer)
+    file = newer / "Chart.yaml"
+    file.write_text(file.read_text().replace("\nversion: 0.1.0", "\nversion: 9.9.9"))
+    done = chart.run("helm4", "template", chart.RELEASE, newer, "--namespace", chart.NAMESPACE)
+    before, after = chart.rendered("helm4"), chart.parsed(done.stdout)
+    assert chart.the(after, "Deployment")["metadata"]["labels"]["helm.sh/chart"] == "gracekeeper-9.9.9"
+    assert chart.the(after, "Deployment")["spec"] == chart.the(before, "Deployment")["spec"]
+
+
+def test_another_configuration_makes_other_pods():
+    def annotations(file):
+        return chart.the(chart.rendered("helm4", file), "Deployment")["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations("default")["checksum/config"] != annotations("audit")["checksum/config"]
+
+
+def test_helm_test_runs_the_server_s_own_image_and_sees_the_ca_but_no_key(file):
+    found = chart.rendered("helm4", file)
+    pod = chart.the(found, "Pod")
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == chart.container(found)["image"]
+    assert container["command"] == ["python3", "-c"]
+    compile(container["args"][0], "connection_test.py", "exec")
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    (volume,) = pod["spec"]["volumes"]
+    assert [item["key"] for item in volume["secret"]["items"]] == ["ca.crt"]
+
+
+def test_helm_test_asks_the_services_that_there_are(file):
+    found = chart.rendered("helm4", file)
+    asked = {v["name"]: v["value"] for v in chart.the(found, "Pod")["spec"]["containers"][0]["env"]}
+    services = {each["metadata"]["name"]: each["spec"]["ports"][0]["port"] for each in chart.of_kind(found, "Service")}
+    expected = {asked["SERVICE"]: 443}
+    if "METRICS_SERVICE" in asked:
+        expected[asked["METRICS_SERVICE"]] = int(asked["METRICS_PORT"])
+    assert services == expected
+    assert asked["NAMESPACE"] == chart.NAMESPACE
+
+
+def notes(helm: str, *arguments, namespace: str = chart.NAMESPACE) -> str:
+    """NOTES.txt as `helm install` would print it, by way of an extra object, because that command asks a cluster."""
+    text = '{{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}'
+    extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes"}, "data": {"text": "NOTES"}}
+    value = json.dumps([json.dumps(extra).replace('"NOTES"', text)])
+    found = chart.objects(helm, *arguments, "--set-json", f"extraObjects={value}", namespace=namespace)
+    printed: str = chart.the(found, "ConfigMap", "notes")["data"]["text"]
+    return printed
+
+
+def test_the_notes_name_the_objects_that_there_are(helm, file):
+    printed = notes(helm, *chart.ci(file))
+    found = chart.rendered(helm, file)
+    configuration = chart.the(found, "MutatingWebhookConfiguration")["metadata"]["name"]
+    assert f"deployment/{chart.the(found, 'Deployment')['metadata']['name']}\n" in printed
+    assert f"mutatingwebhookconfiguration {configuration} " in printed
+    (selector,) = re.findall(r" -l (\S+)", printed)
+    assert (
+        dict(pair.split("=", 1) for pair in selector.split(","))
+        == chart.the(found, "Deployment")["spec"]["selector"]["matchLabels"]
+    )
+    assert "{{.spec.terminationGracePeriodSeconds}}" in printed
+    assert all(f"-n {chart.NAMESPACE}" in line for line in printed.splitlines() if line.startswith("  helm "))
+
+
+def test_the_notes_say_the_mode_and_how_to_change_it(helm):
+    assert "mode enforce." in notes(helm)
+    assert "--set mode=audit" in notes(helm)
+    assert "mode audit." in notes(helm, *chart.ci("audit"))
+    assert "--set mode=enforce" in notes(helm, *chart.ci("audit"))
+
+
+def test_the_notes_warn_where_there_is_something_to_warn_of(helm):
+    assert "--set priorityQuota.enabled=true" in notes(helm)
+    assert "ResourceQuota" not in notes(helm, *chart.ci("bare"))
+    assert "port 19450 of the nodes" in notes(helm, *chart.ci("host-network"))
+    assert "training in default neither" in notes(helm, namespace="default")
+    assert "training in default neither" not in notes(helm)
