@@ -15,8 +15,14 @@ _MORE_VARIABLES, _MORE_VOLUMES, _MORE_ANNOTATIONS = 340, 90, 48
 
 def bodies() -> dict[str, bytes]:
     """The bodies by the name of their size."""
-    small = yaml.safe_load(_OSMO_POD.read_text(encoding="utf-8"))
+    small = osmo_pod()
     return {"small": _review(small), "large": _review(_large(small))}
+
+
+def osmo_pod() -> dict[str, Any]:
+    """The pod that the small body carries."""
+    pod: dict[str, Any] = yaml.safe_load(_OSMO_POD.read_text(encoding="utf-8"))
+    return pod
 
 
 def _large(pod: dict[str, Any]) -> dict[str, Any]:

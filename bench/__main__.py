@@ -1,0 +1,171 @@
+"""`python -m bench`: every measurement as a table for people and as JSON in build/bench.json."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from bench import api_server, image, measure, reviews
+from bench.contestants import FLOOR, NotReadyError
+from bench.measure import Bench, Memory, Speed
+from webhook import __version__
+from webhook.api import ApiError
+
+ROOT = Path(__file__).parents[1]
+REPORT = ROOT / "build" / "bench.json"
+LOAD_LIMIT = 0.9
+"""From this share of its core on the load generator may have been what was measured."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, write; the result is the exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    progress = Console(stderr=True, highlight=False)
+    try:
+        found = _measured(options, progress)
+    except (NotReadyError, ApiError, subprocess.SubprocessError) as error:
+        progress.print(f"bench: {error}", markup=False)
+        return 1
+    _print(console, found)
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+    console.print(f"\nwritten: {REPORT.relative_to(ROOT)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="How fast and how small gracekeeper is.")
+    parser.add_argument("--kubeconfig", type=Path, help="of a cluster that has gracekeeper installed: measure it too")
+    parser.add_argument("--kubectl", type=Path, default=Path("kubectl"), help="the command (%(default)s)")
+    parser.add_argument("--image", help="the image whose size counts (the newest on this machine)")
+    parser.add_argument("--only-cluster", action="store_true", help="leave out what needs no cluster")
+    return parser
+
+
+def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
+    found: dict[str, Any] = {"version": __version__, "cores": os.cpu_count()}
+    bodies = reviews.bodies()
+    found["body_bytes"] = {size: len(body) for size, body in bodies.items()}
+    if not options.only_cluster:
+        with tempfile.TemporaryDirectory(prefix="gracekeeper-bench-") as folder:
+            bench = Bench.prepared(Path(folder), bodies)
+
+            def say(line: str) -> None:
+                progress.print(f"bench: {line}", markup=False)
+
+            found["speed"] = [asdict(line) for line in measure.speed(bench, say)]
+            found["memory"] = [asdict(line) for line in measure.memory(bench, say)]
+            found["lost_after_rest"] = measure.rested(bench, say)
+            found["ready_seconds"] = measure.ready_seconds(bench, say)
+    if options.kubeconfig is not None:
+        progress.print("bench: through the API server")
+        lines = api_server.added(options.kubectl, options.kubeconfig)
+        found["api_server"] = [asdict(line) for line in lines]
+    name = options.image or image.newest()
+    found["image"] = None if name is None else {"name": name, "mib": image.size_mib(name)}
+    return found
+
+
+def _print(console: Console, found: dict[str, Any]) -> None:
+    if "speed" in found:
+        console.print(_speed_table([Speed(**line) for line in found["speed"]], found["body_bytes"]))
+        console.print(_memory_table([Memory(**line) for line in found["memory"]], found["ready_seconds"]))
+        _print_load(console, [line["load_cpu_share"] for line in found["speed"]])
+        for name, lost in found["lost_after_rest"].items():
+            pauses = zip(lost, measure.PAUSES_SECONDS, strict=True)
+            told = ", ".join(f"{count} lost after {pause:g} s" for count, pause in pauses)
+            console.print(f"{measure.RESTED_CONNECTIONS} rested connections of {name}: {told}")
+    if "api_server" in found:
+        console.print(_api_server_table(found["api_server"]))
+    else:
+        console.print("Through an API server: not measured, no --kubeconfig given")
+    if found["image"] is None:
+        console.print("Image: not measured, none on this machine (make image, or --image NAME)")
+    elif found["image"]["mib"] is None:
+        console.print(f"Image {found['image']['name']}: not measured, Docker does not know it")
+    else:
+        console.print(f"Image {found['image']['name']}: {found['image']['mib']:.0f} MiB unpacked")
+
+
+def _speed_table(lines: Sequence[Speed], body_bytes: dict[str, int]) -> Table:
+    sizes = ", ".join(f"{size} {count / 1000:.1f} kB" for size, count in body_bytes.items())
+    table = Table(title=f"AdmissionReviews over HTTPS with keep-alive on loopback, one worker ({sizes})")
+    headings = ("body", "connections", "who", "CPU / floor's", "CPU s per 1,000", "per core /s", "requests/s", "p50 ms")
+    for heading in (*headings, "p99 ms", "failed"):
+        table.add_column(heading, justify="left" if heading in {"body", "who"} else "right")
+    for line in lines:
+        floor = next(f for f in lines if (f.contestant, f.body, f.connections) == (FLOOR, line.body, line.connections))
+        table.add_row(
+            line.body,
+            str(line.connections),
+            line.contestant,
+            f"{line.cpu_seconds_per_1000 / floor.cpu_seconds_per_1000:.2f}",
+            f"{line.cpu_seconds_per_1000:.3f}",
+            f"{1000 / line.cpu_seconds_per_1000:,.0f}",
+            f"{line.requests_per_second:,.0f}",
+            f"{line.p50_ms:.2f}",
+            f"{line.p99_ms:.2f}",
+            str(line.failed),
+            end_section=line.contestant == measure.CONTESTANTS[-1],
+        )
+    return table
+
+
+def _memory_table(lines: Sequence[Memory], ready_seconds: dict[str, float]) -> Table:
+    first, last = measure.MEMORY_REQUESTS
+    table = Table(title="Resident memory, MiB, and the start")
+    for heading in ("who", "at start", f"after {first:,}", f"after {last:,}", "growth between", "ready after s"):
+        table.add_column(heading, justify="left" if heading == "who" else "right")
+    for line in lines:
+        after = [line.mib_after[total] for total in measure.MEMORY_REQUESTS]
+        sizes = (line.mib_at_start, *after, after[-1] - after[0])
+        table.add_row(line.contestant, *(f"{mib:.1f}" for mib in sizes), f"{ready_seconds[line.contestant]:.2f}")
+    return table
+
+
+def _print_load(console: Console, shares: Sequence[float]) -> None:
+    verdict = "it was not the limit" if max(shares) < LOAD_LIMIT else "it may have been the limit"
+    console.print(f"Load generator: at most {max(shares):.0%} of its core, {verdict}")
+
+
+def _api_server_table(lines: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title="Through the API server, ms a pod: matched by gracekeeper, and opted out by label")
+    for heading in (
+        "how",
+        "pods",
+        "unmatched p50",
+        "matched p50",
+        "added",
+        "unmatched p99",
+        "matched p99",
+        "added p99",
+    ):
+        table.add_column(heading, justify="left" if heading == "how" else "right")
+    for line in lines:
+        added = (line[f"matched_{centile}_ms"] - line[f"unmatched_{centile}_ms"] for centile in ("p50", "p99"))
+        p50, p99 = (f"{value:+.1f}" for value in added)
+        table.add_row(
+            line["how"],
+            f"{line['pods']}, {line['patched']} patched",
+            f"{line['unmatched_p50_ms']:.1f}",
+            f"{line['matched_p50_ms']:.1f}",
+            p50,
+            f"{line['unmatched_p99_ms']:.1f}",
+            f"{line['matched_p99_ms']:.1f}",
+            p99,
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
