@@ -41,6 +41,7 @@ def kept(cache: Path, name: str, entry_key: str, build: Callable[[Path], None]) 
     if not entry.exists():
         with lock.turn(cache, name):
             if not entry.exists():
+                _clear(cache, name)
                 _make(cache / f".{name}-{entry_key}.unfinished", entry, build)
         _forget_unused(cache, name)
     os.utime(entry)
@@ -48,12 +49,17 @@ def kept(cache: Path, name: str, entry_key: str, build: Callable[[Path], None]) 
 
 
 def _make(unfinished: Path, entry: Path, build: Callable[[Path], None]) -> None:
-    _remove(unfinished)  # of a run that was ended hard
     try:
         build(unfinished)
         unfinished.rename(entry)
     finally:
         _remove(unfinished)
+
+
+def _clear(cache: Path, name: str) -> None:
+    """What a run that was ended hard left; nobody else builds this name now."""
+    for path in cache.glob(f".{name}-*"):
+        _remove(path)
 
 
 def _forget_unused(cache: Path, name: str) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from e2e.cluster import cache as cached
+from e2e.cluster import packages
 from e2e.cluster.steps import StepError, attempt, run, say, step
 
 _WRAPPER = Path(__file__).with_name("runc-without-missing-capabilities")
@@ -34,7 +35,7 @@ def ensure(cache: Path) -> None:
         raise StepError(
             "Docker does not answer: install and start it, and see that this user may use it (group docker)"
         )
-    _install_packages()
+    packages.need({"dockerd": "docker.io", "docker": "docker.io", "runc": "runc", "iptables": "iptables"})
     if answers():
         return
     with step("Starting Docker's daemon", "5 s"):
@@ -58,18 +59,6 @@ def stop_if_ours(cache: Path) -> None:
         while _ours(cache) is not None and time.monotonic() < deadline:
             time.sleep(_REPROBE_SECONDS)
     _record(cache).unlink(missing_ok=True)
-
-
-def _install_packages() -> None:
-    """Debian's Docker, where it is missing."""
-    if shutil.which("dockerd"):
-        return
-    if not shutil.which("apt-get"):
-        raise StepError("Docker is missing, and this is no Debian that could install it: install docker")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with step("Installing Docker from Debian's packages", "30 s"):
-        run(["apt-get", "update", "-q"])
-        run(["apt-get", "install", "-qy", "docker.io", "iproute2", "iptables"], environment=environment)
 
 
 def _start(cache: Path) -> subprocess.Popen[bytes]:
