@@ -77,7 +77,7 @@ def up(settings: Settings) -> Cluster:
     daemon.ensure(settings.cache)
     where = world.find(settings)
     image, base_image = _images(settings, where)
-    kubectl = _linked("kubectl", kubernetes.kubectl(settings, _version(settings, where)))
+    kubectl = _linked("kubectl", kubernetes.kubectl(settings, server_version(settings, where)))
     cluster_key = cached.key(image, config.kind_config(where), Path(pod_network.__file__))
     if not _fits(settings, kubectl, cluster_key):
         _remove_leftover(settings)
@@ -130,7 +130,7 @@ def _images(settings: Settings, where: World) -> tuple[str, str]:
     return node_image.loaded(settings), python_image.loaded(settings)
 
 
-def _version(settings: Settings, where: World) -> str:
+def server_version(settings: Settings, where: World) -> str:
     """Of the API server."""
     tag = settings.node_image.partition("@")[0].rpartition(":v")[2]
     return tag if where is World.REGISTRY and tag.startswith("1.") else settings.kubernetes_version

@@ -51,7 +51,7 @@ def kubectl(settings: Settings, version: str) -> Path:
     if built.exists():
         return built
     found = shutil.which("kubectl")
-    if found and _close(attempt([found, "version", "--client"]).stdout, version):
+    if found and close(attempt([found, "version", "--client"]).stdout, version):
         return Path(found)
 
     def build(target: Path) -> None:
@@ -122,7 +122,7 @@ def _stamp(version: str) -> str:
     return " ".join([*flags, f"-X k8s.io/client-go/pkg/version.gitVersion=v{version}"])
 
 
-def _close(described: str, version: str) -> bool:
-    """Whether this is within the one minor version that kubectl may be older or newer."""
+def close(described: str, version: str) -> bool:
+    """Whether this answer of `kubectl version` is within the one minor version that kubectl may be older or newer."""
     found = re.search(r"Client Version: v1\.(\d+)", described)
     return found is not None and abs(int(found[1]) - int(version.split(".")[1])) <= 1

@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from e2e.cluster.settings import Settings
+from e2e.cluster import images
+from e2e.cluster.settings import PYTHON_IMAGE, Settings
 from e2e.cluster.steps import StepError, attempt
 
 _TIMEOUT_SECONDS = 10
@@ -16,11 +17,13 @@ class World(StrEnum):
 
 
 def find(settings: Settings) -> World:
-    """GRACEKEEPER_WORLD where set, else by asking for the node image's manifest."""
+    """GRACEKEEPER_WORLD where set, else by whether both images were pulled before, or the registry names the nodes'."""
     if settings.world:
         try:
             return World(settings.world)
         except ValueError as error:
             raise StepError(f"GRACEKEEPER_WORLD is {settings.world!r}: registry or offline") from error
+    if images.there(settings.node_image) and images.there(PYTHON_IMAGE):
+        return World.REGISTRY
     answer = attempt(["docker", "manifest", "inspect", settings.node_image], timeout_seconds=_TIMEOUT_SECONDS)
     return World.OFFLINE if answer.returncode else World.REGISTRY
