@@ -1,11 +1,13 @@
 """Log lines: one JSON object a line for machines, or coloured lines for people; other libraries' lines as well."""
 
+import json
 import logging
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
 import structlog
 
 _QUIET = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "asyncio", "kubernetes", "urllib3")
@@ -20,16 +22,14 @@ def configure(level: str = "info", form: str = "json") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
-    )
+    own, foreign, factory = _for_people() if form == "console" else _for_machines()
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, own],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=factory,
         cache_logger_on_first_use=True,
     )
-    _adopt_other_libraries(number, shared, renderer)
+    _adopt_other_libraries(number, shared, foreign)
 
 
 def logger() -> Logger:
@@ -48,6 +48,29 @@ def trace(error: BaseException) -> Mapping[str, Any]:
         "error": type(error).__name__,
         "trace": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     }
+
+
+_Form = tuple[structlog.typing.Processor, structlog.typing.Processor, Callable[..., Any]]
+"""How our lines are rendered, how other libraries' lines are, and who writes ours."""
+
+
+def _for_people() -> _Form:
+    renderer = structlog.dev.ConsoleRenderer()
+    return renderer, renderer, structlog.WriteLoggerFactory(sys.stderr)
+
+
+def _for_machines() -> _Form:
+    """As bytes from end to end: each decision is a line, and json.dumps costs a twentieth of all that it takes."""
+    own = structlog.processors.JSONRenderer(serializer=_json)
+    return own, structlog.processors.JSONRenderer(), structlog.BytesLoggerFactory(sys.stderr.buffer)
+
+
+def _json(values: Mapping[str, Any], **options: Any) -> bytes:
+    """JSON for a line; orjson refuses a lone surrogate or a huge number, for which no line must be lost."""
+    try:
+        return orjson.dumps(values, **options)
+    except TypeError:
+        return json.dumps(values, **options).encode()
 
 
 def _adopt_other_libraries(

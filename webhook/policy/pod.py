@@ -1,6 +1,6 @@
 """What a pod says about itself: readers of the raw dict, which never change it and survive what is missing or null."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from webhook.policy.facts import JsonObject
@@ -66,15 +66,14 @@ def trainer_index(pod: JsonObject) -> int:
     return 0
 
 
-def variable_names(container: JsonObject) -> Iterator[str]:
+def variable_names(container: JsonObject) -> list[str]:
     """Names of the container's environment variables."""
-    return (entry.get("name", "") for entry in container.get("env") or ())
+    return [entry.get("name", "") for entry in container.get("env") or ()]
 
 
-def words(container: JsonObject) -> Iterator[str]:
+def words(container: JsonObject) -> list[str]:
     """Command and arguments, one text after the other."""
-    yield from container.get("command") or ()
-    yield from container.get("args") or ()
+    return [*(container.get("command") or ()), *(container.get("args") or ())]
 
 
 def grace_seconds(pod: JsonObject) -> int:

@@ -4,6 +4,7 @@ Every spelling here is legal as a label value too, so `1GiBps` stands beside `1G
 """
 
 import re
+from functools import lru_cache
 
 _FACTORS = {
     "": 1,
@@ -82,6 +83,7 @@ def switch(text: str) -> bool:
     return text == "true"
 
 
+@lru_cache(maxsize=256)  # most decisions name the same few sizes and rates
 def human_bytes(value: float) -> str:
     """Bytes as people read them: `9.2 GB`, `125 MiB` where the binary unit is the rounder one."""
     scaled, unit = _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))

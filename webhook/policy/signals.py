@@ -6,6 +6,7 @@ Argo's executor after ARGO_TERMINATION_GRACE_PERIOD_SECONDS. A value that is the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from webhook.policy import pod as pods
 from webhook.policy.facts import JsonObject
@@ -15,6 +16,7 @@ ARGO_VARIABLE = "ARGO_TERMINATION_GRACE_PERIOD_SECONDS"
 _TORCH_DEFAULT_SECONDS = 30
 _HEAD_START_SECONDS = 5
 _LAUNCHERS = ("torchrun", "torch.distributed.run")
+_LAUNCHED_PREFIX = "PET_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,14 @@ def clocks(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> Cl
     """The inner clocks of a pod that gets this grace, of which the upload takes its share."""
     edits, notes = [], []
     for index, container, wanted in _torch_containers(pod, grace_seconds, upload_share_seconds):
-        present = [e for e in container.get("env") or () if e.get("name") == TORCH_VARIABLE]
+        present = [entry.get("value") for _, entry in _entries(container, TORCH_VARIABLE)]
         if not present:
             edits.append(VariableEdit("containers", index, TORCH_VARIABLE, str(wanted)))
-        notes += [_too_short(container, e["value"], wanted) for e in present if _shorter(e.get("value"), wanted)]
+        notes += [_too_short(container, value, wanted) for value in present if _shorter(value, wanted)]
     return Clocks((*edits, *_argo_edits(pod, grace_seconds)), tuple(notes))
 
 
-def _too_short(container: JsonObject, value: str, wanted: int) -> str:
+def _too_short(container: JsonObject, value: Any, wanted: int) -> str:
     return f"{TORCH_VARIABLE}={value} of container {container.get('name')} is shorter than the {wanted} s it may take"
 
 
@@ -65,16 +67,22 @@ def _torch_containers(
 def _launches_torch(container: JsonObject) -> bool:
     command = " ".join(pods.words(container))
     return any(launcher in command for launcher in _LAUNCHERS) or any(
-        name.startswith("PET_") for name in pods.variable_names(container)
+        name.startswith(_LAUNCHED_PREFIX) for name in pods.variable_names(container)
     )
 
 
 def _argo_edits(pod: JsonObject, grace_seconds: int) -> Iterator[VariableEdit]:
     for group, members in (("containers", pods.containers(pod)), ("initContainers", pods.init_containers(pod))):
         for index, container in enumerate(members):
-            for position, entry in enumerate(container.get("env") or ()):
-                if entry.get("name") == ARGO_VARIABLE and _shorter(entry.get("value"), grace_seconds):
+            for position, entry in _entries(container, ARGO_VARIABLE):
+                if _shorter(entry.get("value"), grace_seconds):
                     yield VariableEdit(group, index, ARGO_VARIABLE, str(grace_seconds), position)
+
+
+def _entries(container: JsonObject, name: str) -> list[tuple[int, JsonObject]]:
+    """The entries of a container's environment that set this variable, with their positions; hardly ever one."""
+    environment = container.get("env") or ()
+    return [(position, entry) for position, entry in enumerate(environment) if entry.get("name") == name]
 
 
 def _shorter(text: object, seconds: int) -> bool:

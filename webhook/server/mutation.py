@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from webhook import admission, log
@@ -126,6 +127,7 @@ class Mutation:
         )
 
 
+@lru_cache(maxsize=64)  # API servers say the same with each call
 def deadline_seconds(timeout: str | None, longest_seconds: float = LONGEST_DEADLINE_SECONDS) -> float:
     """How long gathering facts may take, given the caller's timeout (a Go duration: 3s, 1500ms, 1m0s).
 
