@@ -61,6 +61,8 @@ def reference(text: str) -> str:
 def values(text: str) -> Iterator[Value]:
     """Every value of the file, groups before what is in them."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        raise UncommentedValueError("values.yaml: not a map")
     yield from _below(root, (), text.splitlines())
 
 
@@ -86,7 +88,7 @@ def _comment_above(lines: list[str], line: int) -> str:
 
 def _plain(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
-    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it open
+    return loader.construct_object(node, deep=True)
 
 
 def _dotted(path: tuple[str, ...]) -> str:

@@ -1,0 +1,162 @@
+"""Which pods the API server asks about: the rendered selectors and match conditions, evaluated as it does."""
+
+import copy
+from typing import Any
+
+import celpy
+import pytest
+from celpy.adapter import json_to_cel
+
+from tests import chart
+from webhook.policy.match_condition import match_condition
+
+PODS, NAMESPACES = "pods.gracekeeper.dev", "namespaces.gracekeeper.dev"
+TRAINER = {"labels": {"batch.kubernetes.io/job-name": "train"}}
+PLAIN = {"labels": {"app": "web"}}
+
+
+@pytest.fixture(params=chart.HELMS)
+def entries(request):
+    return the_entries(chart.rendered(request.param))
+
+
+def the_entries(found) -> dict[str, dict[str, Any]]:
+    return {entry["name"]: entry for entry in chart.the(found, "MutatingWebhookConfiguration")["webhooks"]}
+
+
+def a_pod(metadata: dict[str, Any], **spec) -> dict[str, Any]:
+    return {"metadata": metadata, "spec": {"containers": [{"name": "main"}], **spec}}
+
+
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    holds = {
+        "In": lambda e: labels.get(e["key"]) in e["values"],
+        "NotIn": lambda e: labels.get(e["key"]) not in e["values"],
+        "Exists": lambda e: e["key"] in labels,
+        "DoesNotExist": lambda e: e["key"] not in labels,
+    }
+    wanted = selector.get("matchLabels", {}).items() <= labels.items()
+    return wanted and all(holds[e["operator"]](e) for e in selector.get("matchExpressions", ()))
+
+
+def true_of(expression: str, pod: dict[str, Any]) -> bool:
+    environment = celpy.Environment()
+    program = environment.program(environment.compile(expression))
+    return bool(program.evaluate({"object": json_to_cel(pod)}))
+
+
+def asked_by(entries, pod: dict[str, Any], namespace: str = "team-a", **labels) -> list[str]:
+    """The entries by which the webhook would be called for a pod of a Namespace with these labels."""
+    on_namespace = {"kubernetes.io/metadata.name": namespace, **{f"gracekeeper.dev/{k}": v for k, v in labels.items()}}
+    return [
+        name
+        for name, entry in entries.items()
+        if selects(entry["namespaceSelector"], on_namespace)
+        and selects(entry["objectSelector"], pod["metadata"].get("labels", {}))
+        and all(true_of(condition["expression"], pod) for condition in entry["matchConditions"])
+    ]
+
+
+def test_the_chart_s_condition_is_the_one_that_the_marks_give(entries):
+    file = (chart.FOLDER / "files" / "match-condition.cel").read_text()
+    assert file == match_condition() + "\n", (
+        "run gracekeeper match-condition > charts/gracekeeper/files/match-condition.cel"
+    )
+    conditions = {c["name"]: c["expression"] for c in entries[PODS]["matchConditions"]}
+    assert conditions["could-be-training"] == match_condition()
+
+
+def test_the_names_of_the_entries_are_for_ever(entries):
+    # A renamed entry leaves its caBundle behind under Helm 4, and with it an entry that the API server refuses.
+    assert list(entries) == [PODS, NAMESPACES]
+
+
+def test_every_entry_fails_open_on_creation_of_pods_only(entries):
+    for entry in entries.values():
+        assert entry["failurePolicy"] == "Ignore"
+        assert entry["reinvocationPolicy"] == "IfNeeded"
+        assert entry["sideEffects"] == "None"
+        assert entry["matchPolicy"] == "Equivalent"
+        assert entry["timeoutSeconds"] == 3
+        assert entry["admissionReviewVersions"] == ["v1"]
+        pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "Namespaced"}
+        assert entry["rules"] == [{**pods, "operations": ["CREATE"]}]
+        service = {"namespace": chart.NAMESPACE, "name": "gk-gracekeeper", "path": "/mutate", "port": 443}
+        assert entry["clientConfig"] == {"service": service}
+
+
+@pytest.mark.parametrize(
+    ("pod", "namespace", "said", "asked"),
+    [
+        (TRAINER, "team-a", {}, [PODS]),
+        (PLAIN, "team-a", {}, []),
+        ({}, "team-a", {}, []),
+        ({"annotations": {"gracekeeper.dev/checkpoint-size": "1Gi"}}, "team-a", {}, [PODS]),
+        ({"labels": {"gracekeeper.dev/enabled": "true"}}, "team-a", {}, [PODS]),
+        (TRAINER, "team-a", {"enabled": "true"}, [NAMESPACES]),
+        (PLAIN, "team-a", {"enabled": "true"}, [NAMESPACES]),
+        ({}, "team-a", {"enabled": "true"}, [NAMESPACES]),
+        (TRAINER, "team-a", {"enabled": "false"}, []),
+        (TRAINER, "team-a", {"enabled": "perhaps"}, [PODS]),
+        ({"labels": {**TRAINER["labels"], "gracekeeper.dev/enabled": "false"}}, "team-a", {}, []),
+        ({"labels": {"gracekeeper.dev/enabled": "false"}}, "team-a", {"enabled": "true"}, []),
+        (TRAINER, "kube-system", {}, []),
+        (TRAINER, "kube-public", {}, []),
+        (TRAINER, "kube-node-lease", {}, []),
+        (TRAINER, chart.NAMESPACE, {}, []),
+        (PLAIN, "kube-system", {"enabled": "true"}, []),
+        (PLAIN, chart.NAMESPACE, {"enabled": "true"}, []),
+        ({**TRAINER, "annotations": {"kubernetes.io/config.mirror": "0"}}, "team-a", {}, []),
+        ({"annotations": {"kubernetes.io/config.mirror": "0"}}, "team-a", {"enabled": "true"}, []),
+    ],
+)
+def test_a_pod_is_asked_about_once_or_not_at_all(entries, pod, namespace, said, asked):
+    assert asked_by(entries, a_pod(pod), namespace, **said) == asked
+
+
+def test_the_environment_is_looked_at_too(entries):
+    containers = [{"name": "a"}, {"name": "b", "env": [{"name": "MASTER_ADDR", "value": "x"}]}]
+    assert asked_by(entries, a_pod({}, containers=containers)) == [PODS]
+
+
+@pytest.fixture
+def narrowed():
+    return the_entries(copy.deepcopy(chart.rendered("helm4", "everything")))
+
+
+LABELS = {"managed": "yes"}
+JOB = {**TRAINER["labels"], **LABELS}
+
+
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        (JOB, [PODS]),
+        ({**LABELS, "app": "trainer"}, [PODS]),
+        ({**LABELS, "app": "web"}, []),
+        ({**JOB, "small": "yes"}, []),
+        ({**JOB, "canary": "yes"}, []),
+        (TRAINER["labels"], []),
+    ],
+)
+def test_an_admin_s_conditions_narrow_and_also_match_widens(narrowed, labels, asked):
+    for entry in narrowed.values():
+        entry["namespaceSelector"] = {}
+    del narrowed[NAMESPACES]
+    assert asked_by(narrowed, a_pod({"labels": labels})) == asked
+
+
+def test_an_admin_s_selectors_hold_for_both_entries(narrowed):
+    for entry in narrowed.values():
+        by_hand = {"owner": "x", "tier": "research"}
+        own = {"gracekeeper.dev/enabled": "true"} if entry["name"] == NAMESPACES else {}
+        assert selects(entry["namespaceSelector"], {**by_hand, **own})
+        assert not selects(entry["namespaceSelector"], own)
+        assert not selects(entry["namespaceSelector"], {**by_hand, **own, "kubernetes.io/metadata.name": "monitoring"})
+        assert "not-small" in [condition["name"] for condition in entry["matchConditions"]]
+
+
+def test_the_condition_fits_into_an_api_server(entries):
+    # 64 conditions an entry; the schema leaves two for ours.
+    assert all(len(entry["matchConditions"]) <= 2 for entry in entries.values())
+    assert len(match_condition()) < 10_000
