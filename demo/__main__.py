@@ -32,17 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complaints.print("\ndemo: stopped; `make demo` begins again, `make clean` removes the cluster if there is one")
         return INTERRUPTED
-    except subprocess.CalledProcessError as error:
-        words = " ".join(map(str, error.cmd))[:200]
-        complaints.print(f"demo: `{words}` ended with {error.returncode}: mend what it says above, {_HELP}")
-        return FAILED
-    except (StepError, ApiError, AssertionError, OSError) as error:
-        complaints.print(f"demo: {error}: mend this, {_HELP}")
-        return FAILED
     except DemoError as error:
         complaints.print(f"demo: {error}")
         return FAILED
+    except (StepError, ApiError, AssertionError, OSError, subprocess.CalledProcessError) as error:
+        complaints.print(_complaint(str(error)))
+        return FAILED
     return DONE
+
+
+def _complaint(said: str) -> str:
+    """One line with what to do, last, where it stays in sight; above it what a program printed."""
+    if "\n" not in said:
+        return f"demo: {said}: mend this, {_HELP}"
+    return f"{said}\ndemo: the last step failed, as is told above: mend this, {_HELP}"
 
 
 if __name__ == "__main__":
