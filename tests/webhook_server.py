@@ -78,7 +78,7 @@ class Running:
 
     limits: Limits = field(default_factory=Limits)
     gather: Any = None
-    config: Config = field(default_factory=Config)
+    config: Any = field(default_factory=Config)
     facts: Facts = field(default_factory=Facts)
     lacks: list[str] = field(default_factory=list)
     logger: Any = field(default_factory=Lines)

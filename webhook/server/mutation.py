@@ -1,6 +1,7 @@
 """The straight line of a request: review, facts, decision, operations, answer."""
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,9 +29,12 @@ _GATHER_OVERRUN_SECONDS = 0.05
 
 _OF_TRAINING_PODS = frozenset({Outcome.PATCHED, Outcome.AUDITED, Outcome.UNCHANGED, Outcome.SIZE_UNKNOWN})
 
+_UNLOGGED = contextlib.suppress(Exception)
+"""A line that cannot be written (a closed pipe, a full disk) must not cost a pod its patch."""
+
 _LONGEST_DURATION = 32
 """Characters; a text without end would keep the expression below busy for minutes."""
-_DURATION = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ms|us|µs|ns|h|m|s)")
+_DURATION = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ms|us|µs|ns|h|m|s)", re.ASCII)
 _SECONDS_PER_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
@@ -105,26 +109,28 @@ class Mutation:
             return []
 
     def _complain(self, event: str, review: Review, **why: Any) -> None:
-        self.logger.error(event, uid=review.uid, namespace=review.namespace, **why)
+        with _UNLOGGED:
+            self.logger.error(event, uid=review.uid, namespace=review.namespace, **why)
 
     def _log(self, review: Review, decision: Decision, *, patched: bool) -> None:
         """One line for a pod that trains; of values that somebody wrote, the place and the key, never the text."""
         say = self.logger.info if decision.outcome in _OF_TRAINING_PODS else self.logger.debug
-        say(
-            "decision",
-            uid=review.uid,
-            namespace=review.namespace,
-            pod=review.pod_name,
-            dry_run=bool(review.dry_run),
-            outcome=decision.outcome,
-            because=decision.because,
-            mode=decision.mode,
-            profile=decision.profile,
-            grace_seconds=decision.grace_seconds,
-            patched=patched,
-            ignored=[f"{passed.place} {passed.key}" for passed in decision.ignored],
-            missing=[str(missing) for missing in decision.missing],
-        )
+        with _UNLOGGED:
+            say(
+                "decision",
+                uid=review.uid,
+                namespace=review.namespace,
+                pod=review.pod_name,
+                dry_run=bool(review.dry_run),
+                outcome=decision.outcome,
+                because=decision.because,
+                mode=decision.mode,
+                profile=decision.profile,
+                grace_seconds=decision.grace_seconds,
+                patched=patched,
+                ignored=[f"{passed.place} {passed.key}" for passed in decision.ignored],
+                missing=[str(missing) for missing in decision.missing],
+            )
 
 
 @lru_cache(maxsize=64)  # API servers say the same with each call

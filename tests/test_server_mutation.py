@@ -1,0 +1,196 @@
+"""The straight line of a request when something on it is late or broken."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests import webhook_server
+from tests.webhook_server import TRAINING_POD, Lines, review
+from webhook.policy.config import Config, Mode
+from webhook.policy.facts import Facts, Missing, MissingReason
+from webhook.server.mutation import deadline_seconds
+
+SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"),
+    [
+        (None, 2),
+        ("", 2),
+        ("3s", 2),
+        ("30s", 2),
+        ("2s", 1.6),
+        ("1s", 0.8),
+        ("1500ms", 1.2),
+        ("1.5s", 1.2),
+        ("1m0s", 2),
+        ("0m1s", 0.8),
+        ("500000us", 0.4),
+        ("500000µs", 0.4),
+        ("100000000ns", 0.08),
+        (".5s", 0.4),
+        ("1h", 2),
+        ("0s", 2),
+        ("-1s", 2),
+        ("+1s", 2),
+        ("1", 2),
+        ("s", 2),
+        ("1s ", 2),
+        ("1 s", 2),
+        ("1sx", 2),
+        ("nan", 2),
+        ("infs", 2),
+        ("1e-3s", 2),
+        ("\u0661s", 2),
+        ("9" * 31 + "s", 2),
+        ("1s" * 20, 2),
+    ],
+)
+def test_the_deadline_is_a_share_of_what_the_caller_says_and_never_more_than_the_longest(timeout, seconds):
+    assert deadline_seconds(timeout, 2) == pytest.approx(seconds)
+
+
+async def slow(_namespace, _pod, _seconds):
+    await asyncio.sleep(60)
+    return Facts()
+
+
+async def broken(_namespace, pod, _seconds):
+    raise ValueError(f"cannot read {pod or TRAINING_POD}")
+
+
+def without_decision(patch):
+    return [operation for operation in patch if "annotations" not in operation["path"]]
+
+
+def test_facts_that_do_not_come_are_done_without_and_the_answer_says_so_in_time():
+    with webhook_server.running(gather=slow) as server:
+        began = time.monotonic()
+        answer = server.post(review(), "/mutate?timeout=500ms")
+        assert time.monotonic() - began < 30
+        assert without_decision(answer.patch)
+        assert "gracekeeper: decided without facts about the cluster: deadline" in answer.response["warnings"]
+        assert answer.response["auditAnnotations"]["missing"] == "facts about the cluster: deadline"
+        assert server.value("gracekeeper_facts_missing_total", reason="deadline") == 1
+        assert server.value("gracekeeper_bugs_total") == 0
+
+
+def test_the_longest_deadline_holds_where_the_caller_waits_for_longer():
+    with webhook_server.running(gather=slow, deadline_seconds=0.2) as server:
+        began = time.monotonic()
+        assert server.post(review(), "/mutate?timeout=59s").patch
+        assert time.monotonic() - began < 30
+
+
+def test_the_namespace_that_came_in_time_still_counts():
+    asked = []
+
+    async def half(_namespace, pod, seconds):
+        asked.append((bool(pod), seconds))
+        if pod:
+            await asyncio.sleep(60)
+        return Facts(namespace={"metadata": {"annotations": {"gracekeeper.dev/maximum-grace-seconds": "100"}}})
+
+    with webhook_server.running(gather=half) as server:
+        patch = server.post(review(), "/mutate?timeout=500ms").patch
+    assert [operation["value"] for operation in without_decision(patch)] == [100]
+    assert [of_pod for of_pod, _ in asked] == [False, True]
+    assert all(0 <= seconds <= 0.4 for _, seconds in asked)
+
+
+def test_of_a_pod_that_is_none_of_ours_only_the_namespace_is_asked_for():
+    asked = []
+
+    async def gather(namespace, pod, _seconds):
+        asked.append((namespace, pod))
+        return Facts()
+
+    with webhook_server.running(gather=gather) as server:
+        server.post(review({"metadata": {}, "spec": {"containers": [{"name": "web"}]}}))
+        server.post(review(operation="UPDATE"))
+    assert asked == [("team-a", {})]
+
+
+def test_what_gathering_could_not_have_is_counted_by_its_reason_and_told():
+    facts = Facts(missing=(Missing("PersistentVolume pv-1", MissingReason.FORBIDDEN),))
+    with webhook_server.running(facts=facts) as server:
+        answer = server.post(review())
+        assert answer.response["warnings"] == ["gracekeeper: decided without PersistentVolume pv-1: forbidden"]
+        assert server.value("gracekeeper_facts_missing_total", reason="forbidden") == 1
+
+
+def test_a_bug_in_gathering_lets_the_pod_through_and_is_counted_and_logged_without_the_pod():
+    with webhook_server.running(gather=broken) as server:
+        answer = server.post(review())
+        assert answer.response == {"uid": review()["request"]["uid"], "allowed": True}
+        assert server.value("gracekeeper_bugs_total") == 1
+        ((level, event, values),) = [line for line in server.logger.lines if line[0] == "error"]
+    assert (level, event) == ("error", "bug")
+    assert values["uid"] == review()["request"]["uid"]
+    assert values["error"] == "ValueError"
+    assert any("broken" in frame for frame in values["trace"])
+    assert SECRET not in str(server.logger.lines)
+
+
+def test_a_bug_in_deciding_lets_the_pod_through_and_is_counted():
+    with webhook_server.running(config=None) as server:
+        assert server.post(review()).patch == []
+        assert server.value("gracekeeper_bugs_total") == 1
+        server.config = Config()
+        assert server.post(review()).patch
+
+
+def test_a_log_that_cannot_be_written_costs_no_pod_its_patch():
+    class Full:
+        def __getattr__(self, _level):
+            return self.fail
+
+        def fail(self, event, **_values):
+            if event in {"decision", "bug", "patch withheld"}:
+                raise BrokenPipeError
+
+    with webhook_server.running(logger=Full()) as server:
+        assert without_decision(server.post(review()).patch)
+        server.config = None
+        assert server.post(review()).patch == []
+
+
+def test_a_patch_in_doubt_is_withheld_counted_and_logged():
+    pod = {"metadata": {"annotations": {"gracekeeper.dev/grace-seconds": "900", "a": "b" * 300_000}}, **BARE}
+    with webhook_server.running() as server:
+        assert server.post(review(pod)).patch == []
+        assert server.value("gracekeeper_doubtful_patches_total") == 1
+        assert server.value("gracekeeper_bugs_total") == 0
+        assert [event for level, event, _ in server.logger.lines if level == "error"] == ["patch withheld"]
+
+
+def test_in_audit_mode_a_pod_is_decided_and_logged_and_not_patched():
+    with webhook_server.running(config=Config(mode=Mode.AUDIT)) as server:
+        answer = server.post(review())
+        assert answer.patch == []
+        assert answer.response["auditAnnotations"]["outcome"] == "audited"
+        assert server.value("gracekeeper_decisions_total", outcome="audited", mode="audit") == 1
+
+
+def test_a_training_pod_is_one_line_at_info_with_no_value_of_its_environment():
+    pod = {
+        "metadata": {"name": "a", "annotations": {"gracekeeper.dev/checkpoint-size": f"9 {SECRET}"}},
+        "spec": {"containers": [{"name": "a", "env": [{"name": "GRACEKEEPER_STEP_SECONDS", "value": SECRET}]}]},
+    }
+    with webhook_server.running(logger=Lines()) as server:
+        server.post(review(pod, dryRun=True))
+        server.post(review({"metadata": {}, **BARE}))
+        decided = [(level, values) for level, event, values in server.logger.lines if event == "decision"]
+    assert [level for level, _ in decided] == ["info", "debug"]
+    line = decided[0][1]
+    assert (line["pod"], line["namespace"], line["dry_run"]) == ("a", "team-a", True)
+    assert line["ignored"] == [
+        "pod annotation checkpoint-size",
+        "environment variable of container a step-seconds",
+    ]
+    assert SECRET not in str(server.logger.lines)
+
+
+BARE = {"spec": {"containers": [{"name": "a"}]}}
