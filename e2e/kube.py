@@ -60,9 +60,7 @@ class Kube:
         eventually(lambda: self.exists("serviceaccount", "default", name), f"ServiceAccount default in {name}")
 
     def remove_namespaces(self, *names: str) -> None:
-        """Begin to remove namespaces and what is in them, gated pods at once."""
-        for name in names:
-            self("delete", "pods", "--all", f"-n{name}", "--grace-period=0", "--force", "--ignore-not-found")
+        """Begin to remove namespaces and what is in them."""
         self("delete", "namespace", *names, "--ignore-not-found", "--wait=false")
 
 

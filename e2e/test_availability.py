@@ -1,13 +1,18 @@
 """Every pod is patched while gracekeeper changes; while it is away, pods are created as they are."""
 
-import ssl
 import threading
 from base64 import b64decode
+
+from cryptography import x509
 
 from e2e import pods
 from e2e.kube import eventually, paced
 
 COUNT, PER_SECOND = 200, 20.0
+REPLICAS = 2
+LONGEST_ROTATION_ROUNDS = 15
+"""Of 10 s each: a replica looks at the Secret once a minute.
+"""
 POD = pods.a_pod(annotations={"checkpoint-size": "9.2GB"})
 
 
@@ -39,33 +44,38 @@ def test_a_rollout_restart_leaves_no_pod_unpatched(kube, namespace, release):
     release.wait_for_rollout()
     # the second replica goes while pods are still created, however slow the machine
     assert_all_patched_while(kube, namespace, lambda: None)
-    assert before.isdisjoint(pod["metadata"]["name"] for pod in release.pods())
+    eventually(lambda: before.isdisjoint(pod["metadata"]["name"] for pod in release.pods()), "both pods were replaced")
 
 
 def test_a_certificate_rotation_leaves_no_pod_unpatched(kube, namespace, release):
-    old_leaf, old_bundle = release.secret["data"]["tls.crt"], release.ca_bundles[0]
+    """Pods are created from before the first replica changes its certificate until after the last one has."""
+    old_bundle = release.ca_bundles[0]
+    old_end = in_use_until_seconds(release)
     release.rotate_certificate()
     eventually(lambda: release.ca_bundles[0] != old_bundle, "the new CA beside the old one", 120)
-    assert certificates(release.ca_bundles[0]) > certificates(old_bundle)
-    swapped = threading.Event()
-
-    def watch_for_the_swap() -> None:
-        eventually(lambda: release.secret["data"]["tls.crt"] != old_leaf, "a new certificate", 120)
-        swapped.set()
-
-    watcher = threading.Thread(target=watch_for_the_swap)
-    watcher.start()
-    assert_all_patched_while(kube, namespace, lambda: None)
-    while not swapped.is_set():
+    assert certificates(release.ca_bundles[0]) == certificates(old_bundle) + 1
+    assert in_use_until_seconds(release) == old_end
+    rounds = 0
+    while in_use_until_seconds(release) != REPLICAS * end_seconds(release) or rounds == 0:
         assert_all_patched_while(kube, namespace, lambda: None)
-        assert watcher.is_alive() or swapped.is_set()
-    watcher.join()
+        rounds += 1
+        assert rounds < LONGEST_ROTATION_ROUNDS, "the replicas still serve with the old certificate"
     assert_all_patched_while(kube, namespace, lambda: None)
+    assert in_use_until_seconds(release) > old_end
     assert len(set(release.ca_bundles)) == 1
+
+
+def in_use_until_seconds(release) -> float:
+    """The ends of the certificates that the replicas serve with, added up."""
+    return release.metrics()["gracekeeper_certificate_expiry_timestamp_seconds"]
+
+
+def end_seconds(release) -> float:
+    """The end of the certificate in the Secret."""
+    pem = b64decode(release.secret["data"]["tls.crt"])
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
 
 
 def certificates(bundle: str) -> int:
     """How many certificates a caBundle holds."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=b64decode(bundle).decode())
-    return len(context.get_ca_certs())
+    return len(x509.load_pem_x509_certificates(b64decode(bundle)))
