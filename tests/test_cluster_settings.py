@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster import config, kind_cluster, kubernetes, world
+from e2e.cluster import config, creation, kind_cluster, kubernetes, world
 from e2e.cluster.settings import BUILD, Settings
 from e2e.cluster.steps import StepError
 from e2e.cluster.world import World
@@ -68,3 +68,21 @@ def test_kind_s_own_pod_network_and_dns_are_left_out_only_where_nothing_can_be_p
     assert (pulled["networking"]["disableDefaultCNI"], built["networking"]["disableDefaultCNI"]) == (False, True)
     assert "coredns" not in json.dumps(pulled)
     assert "addon/coredns" in json.dumps(built)
+
+
+def test_of_kind_s_output_a_person_is_told_the_error_and_not_the_stack():
+    output = (
+        "Creating cluster ...\n ✗ Preparing nodes\nERROR: failed to create cluster: no\nwhy\nStack Trace: \nmain.go:1\n"
+    )
+    assert creation.reason(output) == "ERROR: failed to create cluster: no\nwhy"
+
+
+def test_a_long_reason_keeps_its_first_line_and_its_end():
+    told = creation.reason("ERROR: first\n" + "\n".join(f"line {number}" for number in range(100))).splitlines()
+    assert len(told) == 12
+    assert (told[0], told[1], told[-1]) == ("ERROR: first", "...", "line 99")
+
+
+def test_nodes_without_inotify_instances_are_told_apart_from_other_failures():
+    assert "max_user_instances=512" in creation.advice("Failed to allocate manager object: Too many open files")
+    assert "disk" in creation.advice("something else")

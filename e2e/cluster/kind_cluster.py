@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e.cluster import cache as cached
 from e2e.cluster import (
     config,
     creation,
@@ -23,7 +24,6 @@ from e2e.cluster import (
     tools,
     world,
 )
-from e2e.cluster import cache as cached
 from e2e.cluster.settings import BIN, PYTHON_IMAGE, Settings
 from e2e.cluster.steps import StepError, attempt, run, step
 from e2e.cluster.world import World
@@ -104,7 +104,7 @@ def load(settings: Settings, image: str) -> None:
         raise StepError(f"there is no cluster {settings.cluster}: python -m e2e.cluster up")
     kind = tools.tool(settings, "kind")
     with step(f"Loading {image} into the nodes", "5 s"):
-        command = [kind, "load", "docker-image", image, f"--name={settings.cluster}"]
+        command: list[str | Path] = [kind, "load", "docker-image", image, f"--name={settings.cluster}"]
         run(command, environment=creation.kind_environment(settings))
 
 
@@ -136,7 +136,7 @@ def _images(settings: Settings, where: World) -> tuple[str, str]:
 
 def _still_ready(settings: Settings, kubectl: Path) -> bool:
     wait = ["wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={_STILL_READY_SECONDS}s"]
-    command = [kubectl, f"--kubeconfig={settings.kubeconfig}", *wait]
+    command: list[str | Path] = [kubectl, f"--kubeconfig={settings.kubeconfig}", *wait]
     return attempt(command, timeout_seconds=2 * _STILL_READY_SECONDS).returncode == 0
 
 
