@@ -8,7 +8,7 @@ import jsonpatch
 import pytest
 from celpy.adapter import json_to_cel
 
-from tests import golden
+from tests import golden, webhook_server
 from webhook.policy.match_condition import match_condition
 from webhook.policy.patch import operations
 from webhook.policy.recognise import look_at
@@ -25,6 +25,12 @@ def case(request) -> golden.Case:
 def condition() -> celpy.Runner:
     environment = celpy.Environment()
     return environment.program(environment.compile(match_condition()))
+
+
+@pytest.fixture(scope="session")
+def server():
+    with webhook_server.running() as server:
+        yield server
 
 
 def is_asked(condition: celpy.Runner, pod: dict[str, Any]) -> bool:
@@ -77,6 +83,16 @@ def test_the_pod_that_came_in_is_not_modified(case):
     before = copy.deepcopy(case.pod)
     operations(case.pod, case.decide())
     assert case.pod == before
+
+
+def test_the_answer_over_https_is_the_golden_patch_with_what_the_decision_tells(case, server):
+    server.config, server.facts = case.config, case.facts
+    answer = server.post(webhook_server.review(case.pod, namespace=case.namespace))
+    assert golden.readable(answer.patch) == case.golden()
+    assert answer.response.get("warnings", []) == list(case.decide().warnings)
+    told = answer.response["auditAnnotations"]
+    assert told["outcome"] == case.expect["outcome"]
+    assert told.get("grace-seconds") == (str(case.expect["grace"]) if "grace" in case.expect else None)
 
 
 def test_the_api_server_asks_about_every_pod_that_the_policy_would_act_on(case, condition):

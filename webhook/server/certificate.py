@@ -31,7 +31,7 @@ class Certificate:
         """Serve with this chain and key from the next handshake on; ssl.SSLError, and no change, where they do not fit."""
         context = _context()
         with _readable(certificate_pem) as chain, _readable(key_pem) as key:
-            context.load_cert_chain(chain, key)
+            context.load_cert_chain(chain, key, password=_no_password)
         with self._lock:
             self._newest = context
             waiting, self._wake = self._wake, []
@@ -51,6 +51,11 @@ class Certificate:
             return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
         connection.context = self._newest
         return None
+
+
+def _no_password() -> bytes:
+    """What an encrypted key is opened with; without a word OpenSSL would ask on the terminal and wait."""
+    return b""
 
 
 def _context() -> ssl.SSLContext:

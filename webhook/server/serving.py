@@ -1,6 +1,7 @@
 """Both servers in one event loop, from start to the last answer: listens, drains on SIGTERM, ends."""
 
 import asyncio
+import contextlib
 import gc
 import resource
 import signal
@@ -167,7 +168,14 @@ class Server:
         """Wait for the first certificate; False where the end comes first."""
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
-        self.certificate.when_present(lambda: loop.call_soon_threadsafe(arrived.set))
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and whoever brings certificates has not
+                loop.call_soon_threadsafe(arrived.set)
+
+        if not self.certificate.present:
+            self.logger.info("waiting for the serving certificate")
+        self.certificate.when_present(wake)
         await _first_of(arrived.wait(), self._stopping.wait())
         return not self._stopping.is_set()
 
