@@ -67,7 +67,8 @@ def test_a_certificate_rotation_leaves_no_pod_unpatched(kube, namespace, release
 
 def in_use_until_seconds(release) -> float:
     """The ends of the certificates that the replicas serve with, added up."""
-    return release.metrics()["gracekeeper_certificate_expiry_timestamp_seconds"]
+    total: float = release.metrics()["gracekeeper_certificate_expiry_timestamp_seconds"]
+    return total
 
 
 def end_seconds(release) -> float:
