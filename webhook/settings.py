@@ -1,6 +1,8 @@
 """Settings of the process from its environment, and the admin's configuration file: read once, frozen, typos refused."""
 
+import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -43,7 +45,7 @@ class FactsSource(StrEnum):
 class ServerSettings(BaseSettings):
     """How this process serves; each from an environment variable of its name with the prefix GRACEKEEPER_SERVER_."""
 
-    model_config = SettingsConfigDict(env_prefix=SERVER_ENVIRONMENT_PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=SERVER_ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True)
 
     host: str = "0.0.0.0"  # noqa: S104  # a server in a pod is called from outside the pod
     port: int = Field(10250, ge=1, le=65535)
@@ -71,12 +73,18 @@ class ServerSettings(BaseSettings):
     """From a new CA in the bundle to the new leaf: API servers learn of a configuration within seconds."""
 
     @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.port == self.health_port:
+            raise ValueError(f"{_variable('port')} and {_variable('health_port')} are both {self.port}")
+        return self
+
+    @model_validator(mode="after")
     def _belongs_together(self) -> Self:
         needed = {
             CertificateSource.SECRET: ("namespace", "service_name", "secret_name", "webhook_configuration_name"),
             CertificateSource.FILES: ("certificate_directory",),
         }[self.certificate_source]
-        absent = [SERVER_ENVIRONMENT_PREFIX + name.upper() for name in needed if not getattr(self, name)]
+        absent = [_variable(name) for name in needed if not getattr(self, name)]
         if absent:
             raise ValueError(f"certificate source {self.certificate_source} needs {', '.join(absent)}")
         return self
@@ -84,10 +92,24 @@ class ServerSettings(BaseSettings):
 
 def server_settings() -> ServerSettings:
     """The settings of this process; ConfigError names the variable that is wrong."""
+    _refuse_unknown(os.environ)
     try:
         return ServerSettings()
     except ValidationError as error:
-        raise ConfigError(_first_line(error, lambda name: SERVER_ENVIRONMENT_PREFIX + name.upper())) from None
+        raise ConfigError(_first_line(error, _variable)) from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """A misspelt variable would leave a default in force without a word: pydantic reads those that it knows, and no others."""
+    known = [_variable(name) for name in ServerSettings.model_fields]
+    for name in sorted(environment):
+        if name.upper().startswith(SERVER_ENVIRONMENT_PREFIX) and name.upper() not in known:
+            hint = "".join(f", did you mean {near}?" for near in get_close_matches(name.upper(), known, n=1))
+            raise ConfigError(f"{name}: no such setting{hint}")
+
+
+def _variable(field: str) -> str:
+    return SERVER_ENVIRONMENT_PREFIX + field.upper()
 
 
 def load_config(document: Mapping[str, Any]) -> Config:
