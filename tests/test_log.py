@@ -46,3 +46,23 @@ def test_lines_below_the_level_are_not_written(capsys):
     log.configure("error")
     log.logger().info("decision")
     assert capsys.readouterr().err == ""
+
+
+def test_an_error_of_a_library_is_one_line_without_its_message_which_may_quote_a_pod(capsys):
+    log.configure()
+    try:
+        int("TOKEN=s3cret")
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application\n")
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert "s3cret" not in line
+    assert said["error"] == "ValueError"
+    assert any("test_log.py" in frame for frame in said["trace"])
+
+
+def test_what_libraries_chat_about_is_not_written(capsys):
+    log.configure()
+    logging.getLogger("uvicorn.access").info("GET /")
+    logging.getLogger("urllib3.connectionpool").debug("https://10.96.0.1")
+    assert capsys.readouterr().err == ""

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import orjson
@@ -73,13 +73,21 @@ def _json(values: Mapping[str, Any], **options: Any) -> bytes:
         return json.dumps(values, **options).encode()
 
 
+def _without_message(_logger: Any, _method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An error that a library logs, as `trace` tells it: uvicorn would write out what our own code raised."""
+    error = (values.pop("exc_info", None) or (None, None))[1]
+    if error is not None:
+        values.update(trace(error))
+    return values
+
+
 def _adopt_other_libraries(
     number: int, shared: list[structlog.typing.Processor], renderer: structlog.typing.Processor
 ) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+            foreign_pre_chain=[*shared, _without_message],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
