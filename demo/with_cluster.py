@@ -17,7 +17,7 @@ from demo.volumes import File
 from e2e import pods
 from e2e.cluster import cache, kind_cluster
 from e2e.cluster.kind_cluster import Cluster
-from e2e.cluster.settings import ROOT, Settings
+from e2e.cluster.settings import BIN, ROOT, Settings
 from e2e.cluster.steps import run, step
 from e2e.kube import Json, Kube, eventually
 from e2e.release import Release
@@ -214,8 +214,8 @@ def _what_next(console: Console, kube: Kube, settings: Settings) -> None:
     console.print()
     console.rule(Text("Try next", style="bold"), align="left")
     console.print("The cluster stays, with gracekeeper on it:\n")
-    console.print(f"  export KUBECONFIG=$PWD/{kubeconfig}")
-    console.print(f"  alias kubectl=$PWD/{_near(kube.kubectl)}")
+    console.print(f"  export KUBECONFIG={kubeconfig}")
+    console.print(f"  alias kubectl={_near(BIN / 'kubectl')}")
     console.print(f"  kubectl run check -n {NAMESPACE} --image=none --restart=Never --dry-run=server -o yaml \\")
     console.print(f"    --annotations={PREFIX}checkpoint-size=10GiB")
     console.print("  kubectl -n gracekeeper logs -l app.kubernetes.io/component=webhook --tail=5")
@@ -227,5 +227,5 @@ def _what_next(console: Console, kube: Kube, settings: Settings) -> None:
 
 
 def _near(path: Path) -> Path:
-    """As seen from the checkout, where it is in there."""
-    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    """As a shell in the checkout can say it."""
+    return Path("$PWD") / path.relative_to(ROOT)
