@@ -11,7 +11,7 @@ from webhook.policy.config import Mode
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
 
-CLOSED = {
+CLOSED: dict[str, dict[str, set[str]]] = {
     "gracekeeper_decisions_total": {"outcome": set(Outcome), "mode": set(Mode)},
     "gracekeeper_facts_missing_total": {"reason": set(MissingReason)},
     "gracekeeper_refused_total": {"reason": set(Refusal)},

@@ -50,6 +50,16 @@ def test_a_request_that_does_not_arrive_in_time_is_a_408_and_the_end(server, sen
     assert refusals(server, Refusal.TOO_SLOW) == before + 1
 
 
+def test_a_request_is_refused_once_even_where_it_is_too_large_and_too_slow(server):
+    before = refusals(server, Refusal.TOO_LARGE), refusals(server, Refusal.TOO_SLOW)
+    with server.connect() as connection:
+        connection.sendall(b"POST /mutate HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n" + b" " * 3_500_000)
+        answer = response_from(connection)
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        assert has_ended(connection)
+    assert (refusals(server, Refusal.TOO_LARGE), refusals(server, Refusal.TOO_SLOW)) == (before[0] + 1, before[1])
+
+
 def test_one_byte_after_the_other_wins_no_time(server):
     with server.connect() as connection, contextlib.suppress(OSError):
         for byte in request(review()):

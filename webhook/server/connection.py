@@ -126,8 +126,8 @@ class Connection(HttpToolsProtocol):
         """Answer for the application, which may be waiting for the rest of a body, and close."""
         if self.transport.is_closing():
             return
-        self._refused(refusal)
         if self._in_headers or (self.answer_in_progress() and not self.cycle.response_started):
+            self._refused(refusal)
             status = refusal.status
             text = line.encode()
             self.transport.write(
