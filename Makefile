@@ -46,7 +46,8 @@ image: .venv/ready ## the image, as IMAGE=registry/name:tag, on BASE=python:3.13
 	$(if $(PUSH),docker push $(IMAGE))
 
 .PHONY: docs
-docs: .venv/ready ## write what is made from the code: the reference of the chart's values, the match condition
+docs: .venv/ready ## write what is made from the code: pictures, the reference of the chart's values, the match condition
+	$(BIN)/python -m scripts.pictures
 	$(BIN)/python -m scripts.chart_docs
 	$(BIN)/gracekeeper match-condition > charts/gracekeeper/files/match-condition.cel
 
