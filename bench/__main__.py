@@ -22,6 +22,7 @@ from webhook.api import ApiError
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "build" / "bench.json"
+PAPER_WIDTH = 120
 LOAD_LIMIT = 0.9
 """From this share of its core on the load generator may have been what was measured."""
 
@@ -29,7 +30,7 @@ LOAD_LIMIT = 0.9
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; the result is the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PAPER_WIDTH)
     progress = Console(stderr=True, highlight=False)
     try:
         found = _measured(options, progress)
@@ -100,8 +101,8 @@ def _print(console: Console, found: dict[str, Any]) -> None:
 def _speed_table(lines: Sequence[Speed], body_bytes: dict[str, int]) -> Table:
     sizes = ", ".join(f"{size} {count / 1000:.1f} kB" for size, count in body_bytes.items())
     table = Table(title=f"AdmissionReviews over HTTPS with keep-alive on loopback, one worker ({sizes})")
-    headings = ("body", "connections", "who", "CPU / floor's", "CPU s per 1,000", "per core /s", "requests/s", "p50 ms")
-    for heading in (*headings, "p99 ms", "failed"):
+    headings = ("body", "connections", "who", "CPU: x floor", "s per 1,000", "/s and core", "/s", "p50 ms", "p99 ms")
+    for heading in (*headings, "failed"):
         table.add_column(heading, justify="left" if heading in {"body", "who"} else "right")
     for line in lines:
         floor = next(f for f in lines if (f.contestant, f.body, f.connections) == (FLOOR, line.body, line.connections))
