@@ -57,14 +57,15 @@ def _make(system: System, target: Path) -> None:
 
 
 def _bootstrap(system: System, root: Path) -> None:
-    """In a mount namespace of its own, so that what debootstrap mounts is gone with it, however it ends."""
+    """In namespaces of its own: what debootstrap starts and mounts is gone with it, however it ends."""
     options = [
         "--variant=minbase",
         "--force-check-gpg",
         f"--keyring={_KEYRING}",
         f"--include={','.join(system.include)}",
     ]
-    run(["unshare", "--mount", "debootstrap", *options, system.suite, root])
+    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    run([*alone, "debootstrap", *options, system.suite, root])
     root.chmod(0o755)
     for path, points_to in system.links.items():
         link = root / path
