@@ -96,6 +96,15 @@ def test_a_server_that_cannot_start_is_one_clear_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def listens_to_ctrl_c():
+    """A job that a shell put in the background ignores SIGINT, and so does whatever it starts."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
+@pytest.mark.usefixtures("listens_to_ctrl_c")
 def test_ctrl_c_ends_it_with_one_line_and_leaves_no_server(tmp_path):
     process = subprocess.Popen(
         COMMAND,
