@@ -18,7 +18,7 @@ CLOSED: dict[str, dict[str, set[str]]] = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server():
     with webhook_server.running() as server:
         yield server

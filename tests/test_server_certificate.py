@@ -13,10 +13,16 @@ from tests.webhook_server import authority, client, connect, post, review, trust
 from webhook.server import Certificate
 
 
-@pytest.fixture
-def server():
+@pytest.fixture(scope="module")
+def running():
     with webhook_server.running() as server:
         yield server
+
+
+@pytest.fixture
+def server(running):
+    use(running.certificate, leaf())
+    return running
 
 
 def leaf(key_type=trustme.KeyType.ECDSA, of=authority):
