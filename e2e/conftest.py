@@ -8,19 +8,12 @@ import pytest
 
 from e2e.cluster import cache, kind_cluster, lock
 from e2e.cluster.settings import ROOT, Settings
-from e2e.cluster.steps import attempt
 from e2e.kube import Kube
 from e2e.release import Release
 from scripts import image as images
 from webhook.api import Api
 
 TRAINER_IMAGE = "gracekeeper/e2e-trainer"
-
-
-def use_all_nodes(kube: Kube) -> None:
-    """Pods may run beside the control plane too, or a drained worker's would have nowhere to go."""
-    taint = "node-role.kubernetes.io/control-plane"
-    attempt(kube.command("taint", "nodes", "--all", f"{taint}-"))
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +43,7 @@ def worker(cluster) -> str:
 @pytest.fixture(scope="session")
 def kube(cluster) -> Iterator[Kube]:
     api = Api.from_kubeconfig(str(cluster.kubeconfig))
-    kube = Kube(cluster.kubectl, cluster.kubeconfig, api)
-    use_all_nodes(kube)
-    yield kube
+    yield Kube(cluster.kubectl, cluster.kubeconfig, api)
     api.close()
 
 
