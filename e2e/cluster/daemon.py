@@ -5,7 +5,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -39,9 +38,9 @@ def ensure(cache: Path) -> None:
     if answers():
         return
     with step("Starting Docker's daemon", "5 s"):
-        process = _start(cache)
-        _remember(cache, process)
-        _wait_for(process)
+        process_id = start(cache)
+        _remember(cache, process_id)
+        _wait_for(process_id)
 
 
 def stop_if_ours(cache: Path) -> None:
@@ -61,7 +60,8 @@ def stop_if_ours(cache: Path) -> None:
     _record(cache).unlink(missing_ok=True)
 
 
-def _start(cache: Path) -> subprocess.Popen[bytes]:
+def start(cache: Path) -> int:
+    """The process id of a daemon that begins to start, and outlives this process: hence no Popen, which would mourn it."""
     for path in _PID_FILES:
         _drop_if_dead(path)
     _, open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -69,16 +69,15 @@ def _start(cache: Path) -> subprocess.Popen[bytes]:
     if not _bounding_set() >> _CAP_SYS_RESOURCE & 1:
         wrapper = cached.kept(cache, "runc", cached.key(_WRAPPER), lambda path: _copy(_WRAPPER, path))
         options += ["--add-runtime", f"capable={wrapper}", "--default-runtime", "capable"]
-    with _LOG.open("ab") as log:
-        return subprocess.Popen(
-            ["dockerd", *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    log = (os.POSIX_SPAWN_OPEN, 1, str(_LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    streams = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), log, (os.POSIX_SPAWN_DUP2, 1, 2)]
+    return os.posix_spawnp("dockerd", ["dockerd", *options], os.environ, file_actions=streams, setsid=True)
 
 
-def _wait_for(process: subprocess.Popen[bytes]) -> None:
+def _wait_for(process_id: int) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not answers():
-        if process.poll() is not None or time.monotonic() > deadline:
+        if not _started(process_id) or time.monotonic() > deadline:
             raise StepError(f"dockerd did not start; its log is {_LOG}")
         time.sleep(_REPROBE_SECONDS)
 
@@ -106,9 +105,9 @@ def _record(cache: Path) -> Path:
     return cache / "dockerd.json"
 
 
-def _remember(cache: Path, process: subprocess.Popen[bytes]) -> None:
+def _remember(cache: Path, process_id: int) -> None:
     cache.mkdir(parents=True, exist_ok=True)
-    _record(cache).write_text(json.dumps({"pid": process.pid, "started": _started(process.pid)}))
+    _record(cache).write_text(json.dumps({"pid": process_id, "started": _started(process_id)}))
 
 
 def _ours(cache: Path) -> int | None:
