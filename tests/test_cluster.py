@@ -229,6 +229,15 @@ async def test_a_kind_that_an_older_server_does_not_have_is_no_fault(server):
         eventually(lambda: "fast" in cluster.attributes_classes.objects)
 
 
+async def test_an_object_that_nobody_expected_does_not_end_the_watch_for_good(server, cluster):
+    started(cluster)
+    server.put(f"{CLASSES}/odd", metadata={"annotations": "not a map"})
+    eventually(lambda: cluster.storage_classes.failure is not None)
+    server.remove(f"{CLASSES}/odd")
+    server.put(f"{CLASSES}/gp3", provisioner="a")
+    eventually(lambda: "gp3" in cluster.storage_classes.objects)
+
+
 async def test_a_long_collection_is_read_in_pages(server, cluster):
     for number in range(1100):
         server.put(f"{NAMESPACES}/n{number}")

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from webhook import log
 from webhook.api import Api, ApiError, Watch
 from webhook.log import Logger
 
@@ -94,8 +95,12 @@ class Watched:
                     return
                 if error.status != _GONE:
                     self._failed(error)
-                stop.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311  # jitter
-                pause = min(pause * 2, longest_pause)
+            except Exception as error:  # noqa: BLE001  # the thread must live on: what is known would grow old for ever
+                self._failed(ApiError(0, "Bug", type(error).__name__), **log.trace(error))
+            else:
+                continue
+            stop.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311  # jitter
+            pause = min(pause * 2, longest_pause)
 
     def end_watch(self) -> None:
         """Wake up the thread that waits for an event, for a stop that was just set."""
@@ -159,10 +164,10 @@ class Watched:
         self.synced = True
         self._heard_at = time.monotonic()
 
-    def _failed(self, error: ApiError) -> None:
-        if str(error) != str(self.failure):
-            self.logger.warning("not watching", kind=self.kind.name, why=str(error))
-        self.failure = error
+    def _failed(self, failure: ApiError, **trace: Any) -> None:
+        if str(failure) != str(self.failure):
+            self.logger.warning("not watching", kind=self.kind.name, why=str(failure), **trace)
+        self.failure = failure
 
     def _recovered(self) -> None:
         if self.failure is not None:
