@@ -14,14 +14,13 @@ from rich.text import Text
 
 from demo import volumes
 from demo.volumes import File
-from e2e import pods
-from e2e.cluster import cache, kind_cluster
+from e2e import images, pods
+from e2e.cluster import kind_cluster
 from e2e.cluster.kind_cluster import Cluster
 from e2e.cluster.settings import BIN, ROOT, Settings
-from e2e.cluster.steps import run, step
+from e2e.cluster.steps import step
 from e2e.kube import Json, Kube, eventually
 from e2e.release import Release
-from scripts import image as images
 from webhook.api import Api
 from webhook.policy.prefix import DECISION_ANNOTATION, ENABLED_LABEL, PREFIX
 
@@ -79,17 +78,15 @@ def show(console: Console) -> None:
 
 
 def _install(kube: Kube, cluster: Cluster) -> None:
-    tag = f"{images.REPOSITORY}:e2e-{images.content_key()}"
-    with step("Building gracekeeper's image", "20 s, a minute the first time"):
-        images.build(cluster.base_image, tag)
-    cluster.load(tag)
+    with step("Building gracekeeper's image, for every node", "30 s, a minute the first time"):
+        tag = images.gracekeeper(cluster)
     with step("helm upgrade --install gracekeeper charts/gracekeeper", "20 s"):
         Release(kube, cluster.tool("helm4"), "gracekeeper", "gracekeeper", tag).upgrade()
 
 
 def _two_trainers(console: Console, kube: Kube, cluster: Cluster) -> None:
-    image = _trainer_image(cluster)
-    node = next(name for name in cluster.nodes if "control-plane" not in name)
+    image = images.trainer(cluster)
+    node = cluster.worker
     with step("Making way for two new trainers", "2 s"):
         _remove_former(kube, node)
     with step("Starting the trainers", "10 s"):
@@ -103,15 +100,6 @@ def _two_trainers(console: Console, kube: Kube, cluster: Cluster) -> None:
     console.print("\n  $ kubectl delete pod without with      # both need 45 s to save when they are told to stop")
     kube("delete", "pod", "without", "with", f"-n{NAMESPACE}", "--wait=false")
     _print_result(console, _watch_until_gone(console, kube, node, trainers))
-
-
-def _trainer_image(cluster: Cluster) -> str:
-    folder = ROOT / "e2e" / "trainer"
-    tag = f"gracekeeper/e2e-trainer:{cache.key(folder, cluster.base_image)}"
-    base = f"BASE={cluster.base_image}"
-    run(["docker", "build", "-q", "-t", tag, "--build-arg", base, folder])
-    cluster.load(tag)
-    return tag
 
 
 def _remove_former(kube: Kube, node: str) -> None:

@@ -1,19 +1,16 @@
 """What the tests share: one cluster, the images of this checkout, and gracekeeper installed as its README says."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from e2e.cluster import cache, kind_cluster, lock
-from e2e.cluster.settings import ROOT, Settings
+from e2e import images
+from e2e.cluster import kind_cluster, lock
+from e2e.cluster.settings import Settings
 from e2e.kube import Kube
 from e2e.release import Release
-from scripts import image as images
 from webhook.api import Api
-
-TRAINER_IMAGE = "gracekeeper/e2e-trainer"
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +32,7 @@ def cluster(settings) -> Iterator[kind_cluster.Cluster]:
 
 @pytest.fixture(scope="session")
 def worker(cluster) -> str:
-    """The node that trainers run on."""
-    name: str = next(name for name in cluster.nodes if "control-plane" not in name)
+    name: str = cluster.worker
     return name
 
 
@@ -49,22 +45,12 @@ def kube(cluster) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def image(cluster) -> str:
-    """The image of this checkout, on every node; its tag names its content, so that no older one can be run instead."""
-    tag = f"{images.REPOSITORY}:e2e-{images.content_key()}"
-    images.build(cluster.base_image, tag)
-    cluster.load(tag)
-    return tag
+    return images.gracekeeper(cluster)
 
 
 @pytest.fixture(scope="session")
 def trainer_image(cluster) -> str:
-    folder = ROOT / "e2e" / "trainer"
-    tag = f"{TRAINER_IMAGE}:{cache.key(folder, cluster.base_image)}"
-    subprocess.run(
-        ["docker", "build", "-q", "-t", tag, "--build-arg", f"BASE={cluster.base_image}", str(folder)], check=True
-    )
-    cluster.load(tag)
-    return tag
+    return images.trainer(cluster)
 
 
 @pytest.fixture(scope="session")
