@@ -1,0 +1,41 @@
+"""The image of the stand-ins, built and put on every node; its tags name its content."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from e2e.cluster import cache, go
+from e2e.cluster.kind_cluster import Cluster
+from e2e.cluster.steps import run, step
+from e2e.osmo.pods import Images
+
+FOLDER = Path(__file__).parent
+STAND_INS = FOLDER / "standin"
+
+
+def stand_ins(kept: Path) -> Path:
+    """The one program that is all of them, static, built from its source in `kept`."""
+
+    def build(target: Path) -> None:
+        target.mkdir()
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
+        with step("Building the stand-ins for OSMO's programs", "10 s"):
+            command: list[str | Path] = [go.program(kept), "build", "-trimpath", "-ldflags=-s -w"]
+            run([*command, "-o", target / "standin", "."], directory=STAND_INS, environment=environment)
+
+    return cache.kept(kept, "osmo-standin", cache.key(STAND_INS), build) / "standin"
+
+
+def loaded(cluster: Cluster) -> Images:
+    """The image for the user's container and for osmo-ctrl, on every node."""
+    key = cache.key(STAND_INS, FOLDER / "container", cluster.base_image)
+    names = {stage: f"gracekeeper/e2e-osmo:{stage}-{key}" for stage in ("user", "client")}
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(FOLDER / "container", folder, dirs_exist_ok=True)
+        shutil.copy(stand_ins(cluster.settings.cache), folder)
+        for stage, name in names.items():
+            base = ["--build-arg", f"BASE={cluster.base_image}"]
+            run(["docker", "build", "-q", "-t", name, "--target", stage, *base, folder])
+            cluster.load(name)
+    return Images(**names)

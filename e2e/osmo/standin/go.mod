@@ -1,0 +1,3 @@
+module gracekeeper.dev/osmo-standin
+
+go 1.26
