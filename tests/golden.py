@@ -4,7 +4,7 @@
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import yaml
 from webhook import manifests, settings
 from webhook.policy.config import Config
 from webhook.policy.decision import Decision, decide
-from webhook.policy.facts import Facts
+from webhook.policy.facts import Facts, Sidecars
 from webhook.policy.patch import operations
 from webhook.policy.prefix import DECISION_ANNOTATION
 
@@ -51,10 +51,22 @@ def load(name: str) -> Case:
         name,
         text["namespace"],
         text["pod"],
-        manifests.facts_for(found, text.get("objects")),
+        _facts(manifests.facts_for(found, text.get("objects")), text.get("sidecars")),
         settings.load_config(text.get("config", {})),
         text["expect"],
     )
+
+
+def _facts(facts: Facts, sidecars: dict[str, Any] | None) -> Facts:
+    """The facts with what the case says of the cluster's nodes; without a word they run native sidecars."""
+    if sidecars is None:
+        return facts
+    told = Sidecars(
+        native=not sidecars.get("why_not"),
+        why_not=sidecars.get("why_not", ""),
+        architectures=frozenset(sidecars.get("architectures", ())),
+    )
+    return replace(facts, sidecars=told)
 
 
 def readable(patch: list[dict[str, Any]]) -> list[dict[str, Any]]:

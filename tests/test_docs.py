@@ -15,10 +15,10 @@ from scripts import pictures
 from webhook import cli, manifests, settings
 from webhook.admission import Refusal
 from webhook.metrics import Metrics
-from webhook.policy.config import Config, Defaults, Match, Mode, Profile, UnknownSize
+from webhook.policy.config import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, UnknownSize
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
-from webhook.policy.keys import KEYS, OsmoMode
+from webhook.policy.keys import KEYS
 from webhook.policy.prefix import SERVER_ENVIRONMENT_PREFIX
 from webhook.settings import ServerSettings
 
@@ -28,7 +28,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob(".github/**/*
 EXAMPLES = sorted((DOCS / "examples").glob("*.yaml"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 NOT_ON_A_POD = {"maximum-grace-seconds"}
-WITHOUT_EFFECT_YET = {"forward-sigterm", "osmo-mode"}
+WITHOUT_EFFECT_YET = {"forward-sigterm"}
 NAMES_IN_THE_FILE = {
     "write_bytes_per_second": "writeThroughput",
     "upload_bytes_per_second": "uploadThroughput",
@@ -110,6 +110,7 @@ def test_every_field_of_the_configuration_is_documented():
     text = page("docs/configuration.md")
     assert first_cells(section(text, "At the top")) == names_of(Config)
     assert first_cells(section(text, "`defaults`")) == names_of(Defaults)
+    assert first_cells(section(text, "`osmo`")) == names_of(Osmo)
     expected = {f"match.{name}" for name in names_of(Match)} | set(names_of(Profile)) - {"match"}
     assert set(first_cells(section(text, "`profiles`"))) == expected
 
@@ -120,6 +121,9 @@ def test_the_documented_defaults_are_the_built_in_ones():
     top["defaults"] = {
         quoted(row[0])[0]: yaml.safe_load(quoted(row[1])[0]) for row in rows(section(text, "`defaults`"))
     }
+    told = {quoted(row[0])[0]: quoted(row[1]) for row in rows(section(text, "`osmo`"))}
+    assert [name for name, values in told.items() if not values] == ["image", "imagePullSecret"]
+    top["osmo"] = {name: yaml.safe_load(values[0]) for name, values in told.items() if values}
     assert settings.load_config(top) == Config()
 
 

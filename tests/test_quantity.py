@@ -1,5 +1,7 @@
 """How sizes, rates, counts and switches are read."""
 
+from fractions import Fraction
+
 import pytest
 
 from webhook.policy import quantity
@@ -112,3 +114,24 @@ def test_a_switch_is_true_or_false_and_nothing_else(text):
 )
 def test_bytes_are_shown_in_the_rounder_unit(value, text):
     assert quantity.human_bytes(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("16", Fraction(16)),
+        ("500m", Fraction(1, 2)),
+        ("1.5Gi", Fraction(3 * 2**29)),
+        ("2e3", Fraction(2000)),
+        ("1E", Fraction(10**18)),
+        ("100n", Fraction(1, 10**7)),
+        ("0", Fraction(0)),
+    ],
+)
+def test_a_quantity_of_kubernetes_is_read_exactly(text, value):
+    assert quantity.kubernetes_quantity(text) == value
+
+
+@pytest.mark.parametrize("text", [None, "", "16 GB", "-1", "1e999", "many", {"cpu": "1"}])
+def test_what_is_no_quantity_of_kubernetes_is_none(text):
+    assert quantity.kubernetes_quantity(str(text)) is None

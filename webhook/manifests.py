@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, claim_names
+from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
 
 _FACT_FIELDS = {
     "PersistentVolumeClaim": "claims",
@@ -17,6 +17,10 @@ _FACT_FIELDS = {
     "StorageClass": "storage_classes",
     "VolumeAttributesClass": "volume_attributes_classes",
 }
+_FACT_FIELDS_OF_NAMESPACE = {"LimitRange": "limit_ranges", "ResourceQuota": "resource_quotas"}
+_IN_NAMESPACES = {"PersistentVolumeClaim", *_FACT_FIELDS_OF_NAMESPACE}
+_SIDECARS = Sidecars(native=True, why_not="")
+"""Files tell nothing about the nodes; the clusters of today run native sidecars."""
 _CONTROLLER_BETWEEN = {
     ("apps", "Deployment"): ("apps/v1", "ReplicaSet"),
     ("batch", "CronJob"): ("batch/v1", "Job"),
@@ -188,16 +192,19 @@ def _kind_of_value(value: Any) -> str:
 def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
     """What a cluster that holds these objects would tell about the pod; nothing where no objects are given."""
     if objects is None:
-        return Facts()
+        return Facts(sidecars=_SIDECARS)
     by_field: dict[str, dict[str, JsonObject]] = {field: {} for field in _FACT_FIELDS.values()}
+    of_namespace: dict[str, tuple[JsonObject, ...]] = dict.fromkeys(_FACT_FIELDS_OF_NAMESPACE.values(), ())
     namespace: Mapping[str, Any] | None = None
     for document in objects:
         metadata = document.get("metadata") or {}
         kind = document.get("kind")
         if kind == "Namespace" and metadata.get("name") == found.namespace:
             namespace = document
-        elif kind == "PersistentVolumeClaim" and metadata.get("namespace", found.namespace) != found.namespace:
+        elif kind in _IN_NAMESPACES and metadata.get("namespace", found.namespace) != found.namespace:
             continue
+        elif kind in _FACT_FIELDS_OF_NAMESPACE:
+            of_namespace[_FACT_FIELDS_OF_NAMESPACE[kind]] += (document,)
         elif kind in _FACT_FIELDS:
             by_field[_FACT_FIELDS[kind]][metadata.get("name", "")] = document
     missing = tuple(
@@ -205,4 +212,5 @@ def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
         for claim in claim_names(found.pod)
         if claim not in by_field["claims"]
     )
-    return Facts(namespace=namespace, missing=missing, **by_field)
+    known: dict[str, Any] = {**by_field, **of_namespace}
+    return Facts(namespace=namespace, missing=missing, sidecars=_SIDECARS, **known)

@@ -12,7 +12,17 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webhook.policy import quantity
-from webhook.policy.config import Config, Defaults, Match, Mode, Profile, UnknownSize
+from webhook.policy.config import (
+    Config,
+    Defaults,
+    InterruptedCode,
+    Match,
+    Mode,
+    Osmo,
+    OsmoMode,
+    Profile,
+    UnknownSize,
+)
 from webhook.policy.keys import KEYS
 from webhook.policy.prefix import SERVER_ENVIRONMENT_PREFIX
 
@@ -209,13 +219,28 @@ class _ProfileSection(_Section):
         return Profile(**{**dict(self), "match": Match(**dict(self.match))})
 
 
+class _OsmoSection(_Section):
+    mode: OsmoMode = OsmoMode.NATIVE
+    image: str = Field(Osmo().image, min_length=1)
+    image_pull_secret: str | None = Field(None, min_length=1)
+    interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY
+    architectures: tuple[str, ...] = Field(("amd64",), min_length=1)
+
+
 class _ConfigFile(_Section):
     mode: Mode = Mode.ENFORCE
     unknown_size: _UnknownSize = UnknownSize.EVIDENCE
     defaults: _DefaultsSection = _DefaultsSection()
     profiles: tuple[_ProfileSection, ...] = ()
+    osmo: _OsmoSection = _OsmoSection()
+    grace_caps: dict[str, _GraceSeconds] = {}
 
     def policy(self) -> Config:
         return Config(
-            self.mode, self.unknown_size, self.defaults.policy(), tuple(profile.policy() for profile in self.profiles)
+            self.mode,
+            self.unknown_size,
+            self.defaults.policy(),
+            tuple(profile.policy() for profile in self.profiles),
+            Osmo(**dict(self.osmo)),
+            self.grace_caps,
         )

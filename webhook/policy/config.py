@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from fnmatch import fnmatchcase
+
+from webhook import __version__
 
 MEBIBYTE = 2**20
 
@@ -21,6 +23,36 @@ class UnknownSize(StrEnum):
     EVIDENCE = "evidence"
     DEFAULT = "default"
     SKIP = "skip"
+
+
+class OsmoMode(StrEnum):
+    """How an OSMO task pod is treated: converted with osmo-ctrl as a sidecar or as a regular container, or not."""
+
+    NATIVE = "native"
+    CONTAINER = "container"
+    GRACE_ONLY = "grace-only"
+    OFF = "off"
+
+
+class InterruptedCode(IntEnum):
+    """What OSMO reports of a task that was told to stop while its command ran, although everything was saved."""
+
+    AS_TODAY = 2001
+    SIGTERM = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Osmo:
+    """How OSMO task pods are converted."""
+
+    mode: OsmoMode = OsmoMode.NATIVE
+    image: str = f"gracekeeper/supervise:{__version__}"
+    """The image of `supervise`, as converted pods name it."""
+    image_pull_secret: str | None = None
+    """Name of a pull secret that is added to converted pods; it must exist in their namespaces."""
+    interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY
+    architectures: tuple[str, ...] = ("amd64",)
+    """What the image of `supervise` is built for, as in kubernetes.io/arch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +115,9 @@ class Config:
     unknown_size: UnknownSize = UnknownSize.EVIDENCE
     defaults: Defaults = field(default_factory=Defaults)
     profiles: tuple[Profile, ...] = ()
+    osmo: Osmo = field(default_factory=Osmo)
+    grace_caps: Mapping[str, int] = field(default_factory=dict)
+    """Seconds to which something in this cluster cuts a longer grace, by its name (cluster-autoscaler: 600)."""
 
     def profile_for(self, namespace: str, labels: Mapping[str, str], owner_kinds: frozenset[str]) -> Profile | None:
         """The first profile that covers the pod."""

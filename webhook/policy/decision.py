@@ -7,8 +7,11 @@ from enum import StrEnum
 from webhook import __version__
 from webhook.policy import grace, keys, recognise, signals, size
 from webhook.policy import pod as pods
-from webhook.policy.config import Config, Mode, Profile, UnknownSize
+from webhook.policy.config import Config, Mode, OsmoMode, Profile, UnknownSize
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason
+from webhook.policy.osmo import task as tasks
+from webhook.policy.osmo.conversion import Conversion, conversion
+from webhook.policy.osmo.treatment import Treatment, treatment
 from webhook.policy.prefix import DECISION_ANNOTATION
 from webhook.policy.throughput import Throughput
 
@@ -22,6 +25,7 @@ class Outcome(StrEnum):
     AUDITED = "audited"
     UNCHANGED = "unchanged"
     SIZE_UNKNOWN = "size-unknown"
+    UNSUPPORTED = "unsupported"
     NOT_TRAINING = "not-training"
     OPTED_OUT = "opted-out"
     EXCLUDED = "excluded"
@@ -37,6 +41,7 @@ _SENTENCES = {
     Outcome.AUDITED: "audit mode: decided and counted, the pod is left as it is",
     Outcome.UNCHANGED: "the pod has enough already",
     Outcome.SIZE_UNKNOWN: "nothing tells how big the checkpoint is, nor that the pod saves when told to stop",
+    Outcome.UNSUPPORTED: "an OSMO task whose pod cannot be converted, and is left as it is",
     Outcome.NOT_TRAINING: "nothing marks the pod as training",
     Outcome.OPTED_OUT: "the pod's owner wants it left alone",
     Outcome.EXCLUDED: "the pod's Namespace or kind is excluded",
@@ -63,6 +68,9 @@ class Decision:
     missing: tuple[Missing, ...] = ()
     notes: tuple[str, ...] = ()
     environment: tuple[signals.VariableEdit, ...] = ()
+    osmo: Treatment | None = None
+    """How the pod of an OSMO task is treated; None for any other pod."""
+    conversion: Conversion | None = None
     annotation: str | None = None
     """The text of gracekeeper.dev/decision; None where nothing is to be written."""
 
@@ -109,39 +117,60 @@ def conclude(look: recognise.Look, pod: JsonObject, facts: Facts, config: Config
 
 
 def _of_training_pod(case: _Case, base: Decision) -> Decision:
+    containers, task = pods.containers(case.pod), tasks.read(case.pod)
+    trainer = containers[pods.trainer_index(case.pod)].get("name") if containers else None
+    base = replace(base, trainer=trainer)
+    if task is None:
+        return _with_grace(case, base, None)
+    treated = treatment(task, case.facts, case.said, case.config.osmo)
+    base = replace(base, osmo=treated)
+    if treated.mode is OsmoMode.OFF:
+        return replace(base, outcome=Outcome.OPTED_OUT, because=f"{treated.why} osmo-mode=off", ignored=())
+    if treated.impossible:
+        note = f"not converted: {treated.impossible}"
+        return _finished(case.pod, replace(base, outcome=Outcome.UNSUPPORTED, notes=(note,)))
+    return _with_grace(case, base, task)
+
+
+def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decision:
     pod = case.pod
-    containers = pods.containers(pod)
-    trainer = containers[pods.trainer_index(pod)].get("name") if containers else None
     ignored, missing = case.said.ignored, case.facts.missing
-    need, target = _need(case)
+    need, target = _need(case, task)
     if need is None:
-        return replace(base, outcome=Outcome.SIZE_UNKNOWN, trainer=trainer, ignored=ignored, missing=missing)
+        return replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing)
     grant = grace.granted(pod, need, _maximum(case))
-    clocks = signals.clocks(pod, grant.seconds, need.upload_share_seconds)
+    converts = task is not None and base.osmo is not None and base.osmo.converts
+    split = grace.split(grant.seconds, need, case.config.grace_caps if converts else {})
+    clocks = signals.clocks(
+        pod, grant.seconds, split.limit_seconds if converts else grant.seconds - need.upload_share_seconds
+    )
     decided = replace(
         base,
         grace_seconds=grant.seconds,
-        trainer=trainer,
-        terms=(*need.terms, *grant.terms),
+        terms=(*need.terms, *grant.terms, *(split.terms if converts else ())),
         ignored=(*ignored, *target.ignored),
         missing=missing,
         environment=clocks.edits,
-        notes=(*target.notes, *grant.notes, *_unknown_pre_stops(pod), *clocks.notes),
+        notes=(*target.notes, *grant.notes, *split.notes, *_unknown_pre_stops(pod), *clocks.notes),
     )
+    if task is not None and base.osmo is not None and converts and not task.converted:
+        changes = conversion(task, base.osmo.mode, split, case.config.osmo, case.facts)
+        decided = replace(decided, conversion=changes)
     return _finished(pod, decided)
 
 
-def _need(case: _Case) -> tuple[grace.Need | None, size.Target]:
+def _need(case: _Case, task: tasks.Task | None) -> tuple[grace.Need | None, size.Target]:
     """The seconds that the pod needs and where its checkpoint goes; None where nothing tells them."""
     defaults = case.config.defaults
     target = size.Target(Throughput(defaults.write_bytes_per_second, "default"))
     stated_grace = case.said.get(keys.GRACE_SECONDS)
+    checkpoint = size.checkpoint_bytes(case.said, defaults)
+    if checkpoint is not None and (stated_grace is None or task is not None):
+        target = size.target(case.pod, case.facts, case.said, defaults)
+        need = grace.computed(case.pod, case.said, checkpoint, target.throughput, defaults)
+        return (need if stated_grace is None else grace.stated(stated_grace, need)), target
     if stated_grace is not None:
         return grace.stated(stated_grace), target
-    checkpoint = size.checkpoint_bytes(case.said, defaults)
-    if checkpoint is not None:
-        target = size.target(case.pod, case.facts, case.said, defaults)
-        return grace.computed(case.pod, case.said, checkpoint, target.throughput, defaults), target
     evidence = _worth_a_default(case)
     return (None if evidence is None else grace.of_unknown_size(case.pod, evidence, defaults)), target
 
@@ -152,13 +181,15 @@ def _finished(pod: JsonObject, decided: Decision) -> Decision:
         decided.grace_seconds is not None and "terminationGracePeriodSeconds" not in (pod.get("spec") or {})
     )
     written = pods.annotations(pod).get(DECISION_ANNOTATION)
-    due = new_grace or decided.environment or decided.ignored or decided.missing or written is not None
+    changes = new_grace or decided.environment or decided.conversion
+    worth_a_word = decided.ignored or decided.missing or decided.outcome is Outcome.UNSUPPORTED
+    due = changes or worth_a_word or written is not None
     text = _annotation(decided) if due else None
     if decided.outcome is not Outcome.UNCHANGED:
         return replace(decided, annotation=text)
     if decided.mode is Mode.AUDIT:
         return replace(decided, outcome=Outcome.AUDITED, annotation=text)
-    changed = new_grace or decided.environment or text != written
+    changed = changes or text != written
     return replace(decided, outcome=Outcome.PATCHED if changed else Outcome.UNCHANGED, annotation=text)
 
 
@@ -171,6 +202,7 @@ def _annotation(decided: Decision) -> str:
         "profile": decided.profile,
         "grace": decided.grace_seconds,
         "trainer": decided.trainer,
+        "osmo": None if decided.osmo is None else f"{decided.osmo.mode} ({decided.osmo.why})",
         "terms": {term.name: f"{term.value} ({term.source})" for term in decided.terms},
         "ignored": [str(passed) for passed in decided.ignored],
         "missing": [str(missing) for missing in decided.missing],

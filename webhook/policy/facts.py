@@ -33,6 +33,17 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Sidecars:
+    """Whether the cluster runs native sidecars as they are meant, and what its nodes are."""
+
+    native: bool = False
+    why_not: str = "the cluster's versions are not known yet"
+    """Why osmo-ctrl is not made a native sidecar, in words for the decision; empty where it is."""
+    architectures: frozenset[str] = frozenset()
+    """Architectures of the schedulable Linux nodes, as in kubernetes.io/arch; empty: not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Objects around one pod; an empty Facts means that nothing is known."""
 
@@ -41,6 +52,11 @@ class Facts:
     persistent_volumes: Mapping[str, JsonObject] = field(default_factory=dict)
     storage_classes: Mapping[str, JsonObject] = field(default_factory=dict)
     volume_attributes_classes: Mapping[str, JsonObject] = field(default_factory=dict)
+    sidecars: Sidecars = Sidecars()
+    limit_ranges: tuple[JsonObject, ...] | None = ()
+    """LimitRanges of the pod's namespace; None: not known."""
+    resource_quotas: tuple[JsonObject, ...] | None = ()
+    """ResourceQuotas of the pod's namespace; None: not known."""
     missing: tuple[Missing, ...] = ()
 
 

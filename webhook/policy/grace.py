@@ -3,13 +3,15 @@
 Phases add up: the upload begins when the training has ended, and the kubelet takes preStop time out of the same grace.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 
 from webhook.policy import keys, quantity
 from webhook.policy import pod as pods
 from webhook.policy.config import Defaults
 from webhook.policy.facts import JsonObject
+from webhook.policy.osmo import task as tasks
 from webhook.policy.size import Amount
 from webhook.policy.throughput import Throughput
 
@@ -23,6 +25,12 @@ class Term:
     source: str
 
 
+_OSMO_LOG_BACKLOG_SECONDS = 45
+"""osmo-ctrl sends what is left of the log after the upload: 5 s and a tenth of a second for each line."""
+_OSMO_CHECKPOINT_UPLOADS = 2
+"""A periodic upload that is under way is finished, then a last one follows; several `-checkpoint` run side by side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """Seconds that the pod needs to stop well, the share of its upload in them, and the terms that say why."""
@@ -30,6 +38,18 @@ class Need:
     seconds: int
     terms: tuple[Term, ...]
     upload_share_seconds: int = 0
+    after_trainer_seconds: int | None = None
+    """What is to be left when an OSMO task's trainer has ended; None where the size is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """An OSMO task's grace: `grace_seconds` is what the pod really has, `limit_seconds` what its trainer may use."""
+
+    grace_seconds: int
+    limit_seconds: int
+    terms: tuple[Term, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +64,31 @@ class Grant:
 def computed(pod: JsonObject, said: keys.Statements, checkpoint: Amount, speed: Throughput, defaults: Defaults) -> Need:
     """The need of a pod whose checkpoint size is known.
 
-    `checkpoint` is in bytes for the whole job; this pod writes its share of it.
+    `checkpoint` is in bytes for the whole job; this pod writes its share of it. An OSMO task uploads it several times.
     """
+    task = tasks.read(pod)
     step, step_term = _step(said, defaults)
     mine, size_terms = _share(said, checkpoint)
     write_seconds = mine / speed.bytes_per_second
-    upload_seconds, upload_terms = _upload(pod, said, checkpoint, mine, defaults)
+    one_upload_seconds, upload_terms = _upload(said, checkpoint, mine, defaults, task)
+    uploads, outputs, count_terms = _counted(task)
+    upload_seconds = one_upload_seconds * uploads
+    margin = defaults.margin_seconds if task is None else _OSMO_LOG_BACKLOG_SECONDS
     pre_stop = trainer_pre_stop_seconds(pod)
-    total = ceil((step + write_seconds + upload_seconds) * defaults.safety + defaults.margin_seconds) + pre_stop
+    total = ceil((step + write_seconds + upload_seconds) * defaults.safety + margin) + pre_stop
     terms = (
         step_term,
         *size_terms,
         Term("write-throughput", f"{quantity.human_bytes(speed.bytes_per_second)}/s", speed.source),
         Term("write", f"{write_seconds:.2f} s", "checkpoint / write-throughput"),
         *upload_terms,
+        *count_terms,
         Term("safety", f"x {defaults.safety:g}", "default"),
-        Term("margin", f"{defaults.margin_seconds:g} s", "default"),
+        Term("margin", f"{margin:g} s", "default" if task is None else "OSMO sends the rest of the log"),
         *_pre_stop_terms(pre_stop),
     )
-    return Need(total, terms, ceil(upload_seconds * defaults.safety))
+    after = ceil(one_upload_seconds * outputs * defaults.safety) + _OSMO_LOG_BACKLOG_SECONDS
+    return Need(total, terms, ceil(upload_seconds * defaults.safety), None if task is None else after)
 
 
 def of_unknown_size(pod: JsonObject, evidence: str, defaults: Defaults) -> Need:
@@ -72,9 +98,12 @@ def of_unknown_size(pod: JsonObject, evidence: str, defaults: Defaults) -> Need:
     return Need(defaults.unknown_size_grace_seconds + pre_stop, (term, *_pre_stop_terms(pre_stop)))
 
 
-def stated(grace: keys.Stated) -> Need:
-    """The need that the owner has named; nothing is computed."""
-    return Need(grace.value, (Term("grace-seconds", f"{grace.value} s", grace.source),))
+def stated(grace: keys.Stated, computed_need: Need | None = None) -> Need:
+    """The need that the owner has named; of a computed one only the shares of an OSMO task's uploads count."""
+    terms = (Term("grace-seconds", f"{grace.value} s", grace.source),)
+    if computed_need is None:
+        return Need(grace.value, terms)
+    return Need(grace.value, terms, computed_need.upload_share_seconds, computed_need.after_trainer_seconds)
 
 
 def granted(pod: JsonObject, need: Need, maximum: Amount) -> Grant:
@@ -89,6 +118,26 @@ def granted(pod: JsonObject, need: Need, maximum: Amount) -> Grant:
     if has > wanted:
         terms.append(Term("kept", f"{has} s", "the pod has more already"))
     return Grant(max(has, wanted), tuple(terms), tuple(notes))
+
+
+def split(granted_seconds: int, need: Need, caps: Mapping[str, int]) -> Split:
+    """How long an OSMO task's trainer may take of the grace, counted from the deletion, its preStop included.
+
+    What is to follow is kept back: output uploads x safety and the log backlog, half of the grace where the size is
+    unknown; the trainer always has half. `caps` are the seconds to which something in the cluster cuts a longer grace.
+    """
+    name, cap = min(caps.items(), key=lambda item: item[1], default=("", granted_seconds))
+    cut = cap < granted_seconds
+    grace = min(granted_seconds, cap)
+    reserve = grace / 2 if need.after_trainer_seconds is None else need.after_trainer_seconds
+    limit = max(floor(grace - reserve), ceil(grace / 2))
+    source = "half of the grace" if limit == ceil(grace / 2) else "grace - output uploads x safety - log backlog"
+    return Split(
+        grace,
+        limit,
+        (Term("trainer-limit", f"{limit} s", source),),
+        (f"{name} cuts the grace of {granted_seconds} s to {cap} s: a save may be cut",) if cut else (),
+    )
 
 
 def trainer_pre_stop_seconds(pod: JsonObject) -> int:
@@ -122,12 +171,31 @@ def _share(said: keys.Statements, checkpoint: Amount) -> tuple[float, tuple[Term
     )
 
 
+def _counted(task: tasks.Task | None) -> tuple[int, int, tuple[Term, ...]]:
+    """How many uploads follow each other, how many of them when the trainer has ended, and the terms that say so."""
+    if task is None:
+        return 1, 0, ()
+    checkpoints = _OSMO_CHECKPOINT_UPLOADS if task.checkpoint_uploads else 0
+    return (
+        checkpoints + task.output_uploads,
+        task.output_uploads,
+        (
+            *(
+                [Term("checkpoint-uploads", f"x {checkpoints}", "one under way and the last one")]
+                if checkpoints
+                else []
+            ),
+            Term("output-uploads", f"x {task.output_uploads}", "-outputs arguments of osmo-ctrl"),
+        ),
+    )
+
+
 def _upload(
-    pod: JsonObject, said: keys.Statements, checkpoint: Amount, mine: float, defaults: Defaults
+    said: keys.Statements, checkpoint: Amount, mine: float, defaults: Defaults, task: tasks.Task | None
 ) -> tuple[float, tuple[Term, ...]]:
-    """Seconds of upload: where an upload size is stated, or an OSMO uploader is there to send what was saved."""
+    """Seconds of one upload: where an upload size is stated, or an OSMO uploader is there to send what was saved."""
     size = said.get(keys.UPLOAD_SIZE)
-    if size is None and not pods.is_osmo_task(pod):
+    if size is None and task is None:
         return 0.0, ()
     amount = (
         Amount(mine, f"as the checkpoint: {checkpoint.source}") if size is None else Amount(size.value, size.source)

@@ -13,7 +13,7 @@ from typing import Any
 
 from webhook.policy import pod as pods
 from webhook.policy import quantity
-from webhook.policy.config import Profile
+from webhook.policy.config import OsmoMode, Profile
 from webhook.policy.facts import JsonObject
 from webhook.policy.prefix import DECISION_ANNOTATION, ENVIRONMENT_PREFIX, PREFIX, SERVER_ENVIRONMENT_PREFIX
 
@@ -21,15 +21,6 @@ _LONGEST_GRACE_SECONDS = 30 * 24 * 3600
 _LONGEST_STEP_SECONDS = 24 * 3600
 _MOST_WRITERS = 1_000_000
 _MOST_BYTES_PER_PARAMETER = 64
-
-
-class OsmoMode(StrEnum):
-    """How an OSMO task pod is treated; carried out with the OSMO conversion."""
-
-    NATIVE = "native"
-    CONTAINER = "container"
-    GRACE_ONLY = "grace-only"
-    OFF = "off"
 
 
 def _osmo_mode(text: str) -> str:

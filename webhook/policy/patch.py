@@ -10,6 +10,7 @@ from webhook.policy import pod as pods
 from webhook.policy.config import Mode
 from webhook.policy.decision import Decision
 from webhook.policy.facts import JsonObject
+from webhook.policy.osmo.task import Place
 from webhook.policy.prefix import DECISION_ANNOTATION
 from webhook.policy.signals import VariableEdit
 
@@ -28,7 +29,12 @@ def operations(pod: JsonObject, decision: Decision) -> list[Operation]:
     if decision.mode is Mode.AUDIT:
         return []
     _check(pod, decision)
-    return [*_grace(pod, decision), *_environment(pod, decision), *_annotation(pod, decision)]
+    return [
+        *_grace(pod, decision),
+        *_environment(pod, decision),
+        *_conversion(pod, decision),
+        *_annotation(pod, decision),
+    ]
 
 
 def _grace(pod: JsonObject, decision: Decision) -> list[Operation]:
@@ -49,6 +55,29 @@ def _variable(pod: JsonObject, edit: VariableEdit) -> Operation:
     if pod["spec"][edit.group][edit.container_index].get("env"):
         return {"op": "add", "path": f"{path}/-", "value": entry}
     return {"op": "add", "path": path, "value": [entry]}
+
+
+def _conversion(pod: JsonObject, decision: Decision) -> list[Operation]:
+    """Edits and replacements by the positions that came in, then removals from the end, then what is new."""
+    changes = decision.conversion
+    if changes is None:
+        return []
+    return [
+        *({"op": "add", "path": f"{_path(edit.place)}/{edit.field}", "value": edit.value} for edit in changes.edits),
+        *({"op": "replace", "path": _path(place), "value": new} for place, new in changes.replaced.items()),
+        *({"op": "remove", "path": _path(place)} for place in sorted(changes.removed, reverse=True)),
+        *(operation for name, members in changes.appended.items() for operation in _appended(pod, name, members)),
+    ]
+
+
+def _path(place: Place) -> str:
+    return f"/spec/{place[0]}/{place[1]}"
+
+
+def _appended(pod: JsonObject, name: str, members: tuple[JsonObject, ...]) -> list[Operation]:
+    if not pod["spec"].get(name):
+        return [{"op": "add", "path": f"/spec/{name}", "value": list(members)}]
+    return [{"op": "add", "path": f"/spec/{name}/-", "value": member} for member in members]
 
 
 def _annotation(pod: JsonObject, decision: Decision) -> list[Operation]:

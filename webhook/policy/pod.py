@@ -15,6 +15,7 @@ MAIN_CONTAINER_NAMES = ("pytorch", "tensorflow", "mpi", "xgboost", "paddle", "ja
 OSMO_LABELS = frozenset({"osmo.task_uuid", "osmo.workflow_uuid"})
 OSMO_UPLOADER = "osmo-ctrl"
 OSMO_UPLOADER_COMMAND = "/osmo/bin/osmo_ctrl"
+OSMO_EXEC = "/osmo/bin/osmo_exec"
 
 
 def labels(holder: JsonObject) -> Mapping[str, Any]:
@@ -57,8 +58,16 @@ def is_osmo_task(pod: JsonObject) -> bool:
     )
 
 
+def osmo_user_index(pod: JsonObject) -> int | None:
+    """Which regular container runs the user's command of an OSMO task; None where none does."""
+    commands = [container.get("command") or () for container in containers(pod)]
+    return next((index for index, command in enumerate(commands) if OSMO_EXEC in command), None)
+
+
 def trainer_index(pod: JsonObject) -> int:
-    """Which regular container trains: the default container, else a known main name, else the first."""
+    """Which regular container trains: an OSMO task's, the default container, else a known main name, else the first."""
+    if is_osmo_task(pod):
+        return osmo_user_index(pod) or 0
     names = [container.get("name") for container in containers(pod)]
     for wanted in (annotations(pod).get(DEFAULT_CONTAINER_ANNOTATION), *MAIN_CONTAINER_NAMES):
         if wanted in names:

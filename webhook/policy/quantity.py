@@ -4,6 +4,7 @@ Every spelling here is legal as a label value too, so `1GiBps` stands beside `1G
 """
 
 import re
+from fractions import Fraction
 from functools import lru_cache
 
 _FACTORS = {
@@ -16,6 +17,16 @@ _SIZE = re.compile(_NUMBER + r" ?(?P<suffix>(?:[KMGTP]i|[kMGTP])?)B?")
 _RATE = re.compile(r"(?P<size>.+?)(?:/s|ps)")
 _PARAMETERS = re.compile(_NUMBER + r" ?(?P<suffix>[KMBTkbt]?)")
 _PARAMETER_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_QUANTITY = re.compile(
+    r"(?P<number>[0-9]{1,20}(?:\.[0-9]{0,20})?)(?:[eE](?P<exponent>[+-]?[0-9]{1,2})|(?P<suffix>[numkMGTPE]|[KMGTPE]i))?",
+    re.ASCII,
+)
+_QUANTITY_FACTORS = {
+    "": Fraction(1),
+    **{s: Fraction(1000) ** n for n, s in enumerate("numkMGTPE", -3) if n < 0},
+    **{s: Fraction(1000) ** n for n, s in enumerate("kMGTPE", 1)},
+    **{s + "i": Fraction(1024) ** n for n, s in enumerate("KMGTPE", 1)},
+}
 _SMALLEST_BARE_NUMBER = 2**20
 _LARGEST_BYTES = 10**18
 _LARGEST_PARAMETERS = 10**16
@@ -45,6 +56,16 @@ def rate_bytes_per_second(text: str) -> float:
     if match is None:
         raise UnreadableError("a rate ends with /s or ps")
     return size_bytes(match["size"])
+
+
+@lru_cache(maxsize=256)
+def kubernetes_quantity(text: object) -> Fraction | None:
+    """The number that a resource quantity of an object means, such as `500m`, `1.5Gi`, `2e3`; None for anything else."""
+    match = _QUANTITY.fullmatch(str(text))
+    if match is None:
+        return None
+    factor = _QUANTITY_FACTORS[match["suffix"] or ""] * Fraction(10) ** int(match["exponent"] or 0)
+    return Fraction(match["number"]) * factor
 
 
 def parameter_count(text: str) -> float:

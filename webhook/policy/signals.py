@@ -38,10 +38,10 @@ class Clocks:
     notes: tuple[str, ...]
 
 
-def clocks(pod: JsonObject, grace_seconds: int, upload_share_seconds: int) -> Clocks:
-    """The inner clocks of a pod that gets this grace, of which the upload takes its share."""
+def clocks(pod: JsonObject, grace_seconds: int, trainer_seconds: int) -> Clocks:
+    """The inner clocks of a pod that gets this grace, of which the trainer and its preStop may use so many seconds."""
     edits, notes = [], []
-    for index, container, wanted in _torch_containers(pod, grace_seconds, upload_share_seconds):
+    for index, container, wanted in _torch_containers(pod, trainer_seconds):
         present = [entry.get("value") for _, entry in _entries(container, TORCH_VARIABLE)]
         if not present:
             edits.append(VariableEdit("containers", index, TORCH_VARIABLE, str(wanted)))
@@ -53,14 +53,12 @@ def _too_short(container: JsonObject, value: Any, wanted: int) -> str:
     return f"{TORCH_VARIABLE}={value} of container {container.get('name')} is shorter than the {wanted} s it may take"
 
 
-def _torch_containers(
-    pod: JsonObject, grace_seconds: int, upload_share_seconds: int
-) -> Iterator[tuple[int, JsonObject, int]]:
+def _torch_containers(pod: JsonObject, trainer_seconds: int) -> Iterator[tuple[int, JsonObject, int]]:
     """Containers that run torchrun, and the seconds their workers may take: the trainer's share less a head start."""
     osmo_trainer = pods.trainer_index(pod) if pods.is_osmo_task(pod) else None
     for index, container in enumerate(pods.containers(pod)):
         if index == osmo_trainer or _launches_torch(container):
-            share = grace_seconds - pods.pre_stop_seconds(container) - upload_share_seconds
+            share = trainer_seconds - pods.pre_stop_seconds(container)
             yield index, container, max(_TORCH_DEFAULT_SECONDS, share - _HEAD_START_SECONDS)
 
 
