@@ -23,7 +23,8 @@ EVERYTHING = Variation(
     slot="e2e.example/slot",
     missing_secret="none",
 )
-TASKS = sorted(pods.examples())
+EXAMPLES = pods.examples()
+TASKS = sorted(EXAMPLES)
 
 
 def is_exchanged(path: str) -> bool:
@@ -36,7 +37,7 @@ def kept(pod) -> str:
 
 
 def exchanged(task, change):
-    return pods.exchanged(pods.examples()[task], "a-run", "osmo", IMAGES, change)
+    return pods.exchanged(EXAMPLES[task], "a-run", "osmo", IMAGES, change)
 
 
 def test_the_examples_are_the_tasks_of_two_workflows():
@@ -46,12 +47,12 @@ def test_the_examples_are_the_tasks_of_two_workflows():
 @pytest.mark.parametrize("change", [PLAIN, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("task", TASKS)
 def test_all_but_what_is_listed_is_identical(task, change):
-    assert kept(exchanged(task, change)) == kept(pods.examples()[task])
+    assert kept(exchanged(task, change)) == kept(EXAMPLES[task])
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_kept_is_most_of_the_pod(task):
-    assert len(kept(pods.examples()[task]).splitlines()) > 200
+    assert len(kept(EXAMPLES[task]).splitlines()) > 200
 
 
 @pytest.mark.parametrize("pattern", EXCHANGED)
@@ -59,7 +60,7 @@ def test_everything_listed_is_needed(pattern):
     differ = {
         path
         for task in TASKS
-        for path, _ in set(map(repr_of, pods.leaves(pods.examples()[task])))
+        for path, _ in set(map(repr_of, pods.leaves(EXAMPLES[task])))
         ^ set(map(repr_of, pods.leaves(exchanged(task, EVERYTHING))))
     }
     assert any(re.fullmatch(pattern, path) for path in differ)
@@ -72,7 +73,7 @@ def repr_of(leaf) -> tuple[str, str]:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_example_is_not_modified(task):
-    example = pods.examples()[task]
+    example = EXAMPLES[task]
     before = json.dumps(example)
     pods.exchanged(example, "a-run", "osmo", IMAGES, EVERYTHING)
     assert json.dumps(example) == before
@@ -80,7 +81,7 @@ def test_the_example_is_not_modified(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_resources_keep_their_order_and_equality(task):
-    original, here = pods.examples()[task], exchanged(task, PLAIN)
+    original, here = EXAMPLES[task], exchanged(task, PLAIN)
     for before, after in zip(pods.containers(original), pods.containers(here), strict=True):
         for name, quantity in before["resources"]["requests"].items():
             if name in pods.QUANTITIES:
