@@ -17,6 +17,7 @@ from webhook.policy.facts import Facts, Sidecars
 from webhook.policy.patch import operations
 from webhook.policy.prefix import DECISION_ANNOTATION
 
+SUPERVISE_IMAGE = "gracekeeper/supervise:0.1.0"
 FOLDER = Path(__file__).parent / "cases"
 _DECISION_PATH = "/metadata/annotations/gracekeeper.dev~1decision"
 
@@ -46,13 +47,14 @@ def names() -> list[str]:
 
 def load(name: str) -> Case:
     text = yaml.safe_load((FOLDER / name / "case.yaml").read_text())
+    config = text.get("config", {})
     found = manifests.PodInFile(name, text["namespace"], text["pod"])
     return Case(
         name,
         text["namespace"],
         text["pod"],
         _facts(manifests.facts_for(found, text.get("objects")), text.get("sidecars")),
-        settings.load_config(text.get("config", {})),
+        settings.load_config({**config, "osmo": {"image": SUPERVISE_IMAGE, **config.get("osmo", {})}}),
         text["expect"],
     )
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 
+from tests import golden
 from webhook import __version__
 from webhook.cli import main
 
@@ -106,6 +107,15 @@ def test_an_explanation_tells_of_what_was_ignored_missing_and_worth_knowing(run)
     assert "missing: PersistentVolumeClaim default/ckpt: not-found" in out
     assert "a save may be cut" in out
     assert "profile: all" in out
+
+
+def test_what_is_converted_in_a_task_of_osmo_is_explained(run):
+    task = golden.load("osmo-native").pod
+    code, out, _ = run(yaml.safe_dump(task), "-o", "explain")
+    assert code == 0
+    assert "  osmo: native (default)" in out
+    assert "  wraps container train and osmo-ctrl" in out
+    assert "  adds gracekeeper-init, gracekeeper-gate" in out
 
 
 def test_a_pod_that_is_left_alone_is_explained_too(run):

@@ -9,8 +9,8 @@ import kubernetes_validate
 import pytest
 
 from tests import golden
-from webhook.policy.config import OsmoMode
-from webhook.policy.decision import decide
+from webhook.policy.config import Config, OsmoMode
+from webhook.policy.decision import Outcome, decide
 from webhook.policy.osmo.resources import of_sidecar
 from webhook.policy.osmo.treatment import Treatment
 from webhook.policy.patch import operations
@@ -182,3 +182,11 @@ def test_given_bounds_of_the_namespace_are_not_known_when_a_task_is_converted_th
 
 def test_given_an_osmo_ctrl_without_resources_when_it_becomes_a_sidecar_then_it_gets_none():
     assert of_sidecar({"name": "osmo-ctrl"}) == {}
+
+
+def test_given_no_image_of_supervise_when_a_task_comes_then_it_is_left_as_it_is_and_the_decision_says_why():
+    native = next(case for case in CONVERTED if case.name == "osmo-native")
+    decision = decide(native.pod, native.facts, Config(), native.namespace)
+    assert decision.outcome == Outcome.UNSUPPORTED
+    assert "no image of supervise is configured" in str(decision.annotation)
+    assert [operation["path"] for operation in operations(native.pod, decision)] == ["/metadata/annotations"]

@@ -25,6 +25,9 @@ def _parts(pod: JsonObject, decision: Decision) -> list[RenderableType]:
     if decision.terms:
         parts.append(_terms(decision))
         parts.append(Text(f"  grace: {pods.grace_seconds(pod)} s -> {decision.grace_seconds} s", style="bold"))
+    if decision.osmo is not None:
+        parts.append(Text(f"  osmo: {decision.osmo.mode} ({decision.osmo.why})"))
+        parts += [Text(f"  {change}") for change in _changes(pod, decision)]
     parts += [
         Text(f"  sets {edit.name}={edit.value} in {_container_name(pod, edit.group, edit.container_index)}")
         for edit in decision.environment
@@ -34,6 +37,21 @@ def _parts(pod: JsonObject, decision: Decision) -> list[RenderableType]:
     parts += [Text(f"  note: {note}", style="yellow") for note in decision.notes]
     parts += [Text(f"  warning: {warning}", style="red") for warning in decision.warnings]
     return parts
+
+
+def _changes(pod: JsonObject, decision: Decision) -> list[str]:
+    """The containers that a conversion touches, in words."""
+    changes = decision.conversion
+    if changes is None:
+        return []
+    wrapped = [_container_name(pod, *edit.place) for edit in changes.edits if edit.field == "command"]
+    added = (
+        *changes.appended.get("initContainers", ()),
+        *changes.replaced.values(),
+        *changes.appended.get("containers", ()),
+    )
+    names = [container["name"] for container in added if container["name"] != pods.OSMO_UPLOADER]
+    return [f"wraps {', '.join(wrapped)} and {pods.OSMO_UPLOADER}", f"adds {', '.join(names)}"]
 
 
 def _container_name(pod: JsonObject, group: str, index: int) -> str:

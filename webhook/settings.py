@@ -221,7 +221,7 @@ class _ProfileSection(_Section):
 
 class _OsmoSection(_Section):
     mode: OsmoMode = OsmoMode.NATIVE
-    image: str = Field(Osmo().image, min_length=1)
+    image: str | None = Field(None, min_length=1)
     image_pull_secret: str | None = Field(None, min_length=1)
     interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY
     architectures: tuple[str, ...] = Field(("amd64",), min_length=1)

@@ -3,14 +3,16 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import jsonpatch
 import yaml
 from rich.console import Console
 
-from webhook import explain, manifests
+from webhook import __version__, explain, manifests
 from webhook.cli.files import config_of, text_of
+from webhook.policy.config import Config
 from webhook.policy.decision import Decision, decide
 from webhook.policy.patch import DoubtfulPatchError, operations
 
@@ -52,7 +54,7 @@ def add_to(commands: Any) -> None:
 
 
 def _mutate(options: argparse.Namespace) -> int:
-    config = config_of(options.config)
+    config = _with_an_image(config_of(options.config))
     objects = None if options.objects is None else manifests.documents(text_of(options.objects), options.objects)
     name = "standard input" if options.filename == "-" else options.filename
     found = manifests.pods_in(manifests.documents(text_of(options.filename), name), name, options.namespace)
@@ -67,6 +69,13 @@ def _mutate(options: argparse.Namespace) -> int:
         if decision.ignored or doubt:
             result = _IGNORED_SOMETHING
     return result
+
+
+def _with_an_image(config: Config) -> Config:
+    """The configuration with the image that the chart would fill in, so that OSMO's pods are shown as they would be."""
+    if config.osmo.image is not None:
+        return config
+    return replace(config, osmo=replace(config.osmo, image=f"gracekeeper/supervise:{__version__}"))
 
 
 def _patch(pod: dict[str, Any], decision: Decision) -> tuple[list[dict[str, Any]], str | None]:

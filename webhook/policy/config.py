@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from fnmatch import fnmatchcase
 
-from webhook import __version__
-
 MEBIBYTE = 2**20
 
 
@@ -46,8 +44,8 @@ class Osmo:
     """How OSMO task pods are converted."""
 
     mode: OsmoMode = OsmoMode.NATIVE
-    image: str = f"gracekeeper/supervise:{__version__}"
-    """The image of `supervise`, as converted pods name it."""
+    image: str | None = None
+    """The image of `supervise`, as converted pods name it; without one no pod is converted."""
     image_pull_secret: str | None = None
     """Name of a pull secret that is added to converted pods; it must exist in their namespaces."""
     interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY

@@ -56,6 +56,8 @@ def _chosen(task: Task, facts: Facts, wanted: OsmoMode, source: str) -> Treatmen
 def _obstacles(task: Task, facts: Facts, osmo: Osmo) -> Iterator[str]:
     """Reasons for which this pod cannot run supervise at all."""
     pod = task.pod
+    if osmo.image is None:
+        yield "no image of supervise is configured"
     if task.user is None:
         yield f"no container whose command is {pods.OSMO_EXEC}"
     yield from _foreign_nodes(pod, facts, osmo)
