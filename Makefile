@@ -41,9 +41,8 @@ bench: .venv/ready ## how fast and how small it is, beside a minimal handler
 	$(BIN)/python -m bench
 
 .PHONY: image
-image: .venv/ready ## the image, as IMAGE=registry/name:tag, on BASE=python:3.13-slim; PUSH=1 pushes it
-	$(BIN)/python -m scripts.image $(if $(BASE),--base $(BASE)) $(if $(IMAGE),--tag $(IMAGE)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
-	$(if $(PUSH),docker push $(IMAGE))
+image: .venv/ready ## both images, as IMAGE=registry/name:tag and registry/supervise:tag (or SUPERVISE_IMAGE), on BASE=python:3.13-slim; PUSH=1 pushes them
+	$(BIN)/python -m scripts.image $(if $(BASE),--base $(BASE)) $(if $(IMAGE),--tag $(IMAGE)) $(if $(SUPERVISE_IMAGE),--supervise-tag $(SUPERVISE_IMAGE)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PUSH),--push)
 
 .PHONY: docs
 docs: .venv/ready ## write what is made from the code: pictures, the reference of the chart's values, the match condition

@@ -78,10 +78,10 @@ def show(console: Console) -> None:
 
 
 def _install(kube: Kube, cluster: Cluster) -> None:
-    with step("Building gracekeeper's image, for every node", "30 s, a minute the first time"):
-        tag = images.gracekeeper(cluster)
+    with step("Building gracekeeper's images, for every node", "30 s, a minute the first time"):
+        both = images.gracekeeper(cluster), images.supervise(cluster)
     with step("helm upgrade --install gracekeeper charts/gracekeeper", "20 s"):
-        Release(kube, cluster.tool("helm4"), "gracekeeper", "gracekeeper", tag).upgrade()
+        Release(kube, cluster.tool("helm4"), "gracekeeper", "gracekeeper", *both).upgrade()
 
 
 def _two_trainers(console: Console, kube: Kube, cluster: Cluster) -> None:

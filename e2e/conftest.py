@@ -49,12 +49,17 @@ def image(cluster) -> str:
 
 
 @pytest.fixture(scope="session")
+def supervise_image(cluster) -> str:
+    return images.supervise(cluster)
+
+
+@pytest.fixture(scope="session")
 def trainer_image(cluster) -> str:
     return images.trainer(cluster)
 
 
 @pytest.fixture(scope="session")
-def release(kube, cluster, image) -> Iterator[Release]:
+def release(kube, cluster, image, supervise_image) -> Iterator[Release]:
     """The chart as it is by default; a new CA settles in seconds here, for tests that rotate."""
     values = {
         "certificate": {"settleSeconds": 5},
@@ -63,7 +68,7 @@ def release(kube, cluster, image) -> Iterator[Release]:
             "namespaceSelector": {"matchExpressions": [{"key": "e2e", "operator": "NotIn", "values": ["other"]}]},
         },
     }
-    release = Release(kube, cluster.tool("helm4"), "gracekeeper", "gracekeeper", image, values)
+    release = Release(kube, cluster.tool("helm4"), "gracekeeper", "gracekeeper", image, supervise_image, values)
     release.upgrade()
     yield release
     release.uninstall()

@@ -15,6 +15,14 @@ def gracekeeper(cluster: Cluster) -> str:
     return tag
 
 
+def supervise(cluster: Cluster) -> str:
+    """The image of supervise, by its name."""
+    tag = f"{images.SUPERVISE_REPOSITORY}:e2e-{images.supervise_content_key()}"
+    images.build_supervise(tag)
+    cluster.load(tag)
+    return tag
+
+
 def trainer(cluster: Cluster) -> str:
     """The image of a trainer that saves when it is told to stop (e2e/trainer), by its name."""
     folder = ROOT / "e2e" / "trainer"

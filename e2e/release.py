@@ -24,13 +24,13 @@ class Release:
     name: str
     namespace: str
     image: str
+    supervise_image: str
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def upgrade(self, *options: str, helm: Path | None = None, **values: Any) -> None:
         """`helm upgrade --install` of this checkout's chart, waited for until its pods are ready."""
-        repository, _, tag = self.image.rpartition(":")
-        image = {"repository": repository, "tag": tag, "pullPolicy": "Never"}
-        text = json.dumps({"image": image, **self.values, **values})
+        images = {"image": _on_the_nodes(self.image), "supervise": {"image": _on_the_nodes(self.supervise_image)}}
+        text = json.dumps({**images, **self.values, **values})
         command: list[str | Path] = [
             helm or self.helm,
             "upgrade",
@@ -117,3 +117,9 @@ class Release:
         """Ask for a new CA and certificate, as docs/operations.md says."""
         wanted = f"gracekeeper.dev/rotate={time.time_ns()}"
         self.kube("annotate", "--overwrite", f"-n{self.namespace}", f"secret/{self.name}-tls", wanted)
+
+
+def _on_the_nodes(image: str) -> dict[str, str]:
+    """Values for an image that every node has and no registry."""
+    repository, _, tag = image.rpartition(":")
+    return {"repository": repository, "tag": tag, "pullPolicy": "Never"}

@@ -54,10 +54,10 @@ def test_upgrades_after_a_rotation_keep_the_certificate(kube, cluster, release, 
         assert pods.is_patched(kube.create_pod(namespace, POD))
 
 
-def test_uninstall_leaves_nothing(kube, cluster, image):
+def test_uninstall_leaves_nothing(kube, cluster, image, supervise_image):
     before = everything(kube)
     values = {"webhook": {"namespaceSelector": {"matchLabels": {"e2e": "other"}}}, "replicas": 1}
-    short_lived = Release(kube, cluster.tool("helm4"), "short-lived", "for-a-moment", image, values)
+    short_lived = Release(kube, cluster.tool("helm4"), "short-lived", "for-a-moment", image, supervise_image, values)
     short_lived.upgrade()
     assert len(of(everything(kube), "short-lived")) > 8
     short_lived.uninstall()

@@ -119,7 +119,7 @@ def test_a_value_that_cannot_be_read_is_a_warning_for_who_creates_the_pod(kube, 
     assert "checkpoint-size" in done.stderr
 
 
-def test_in_audit_mode_a_pod_is_decided_and_counted_and_not_patched(kube, cluster, image, release):
+def test_in_audit_mode_a_pod_is_decided_and_counted_and_not_patched(kube, cluster, image, supervise_image, release):
     """A second release beside the first, in audit mode, for the namespaces that are labelled for it."""
     selector = {"matchLabels": {"e2e": "other"}}
     audit = Release(
@@ -128,6 +128,7 @@ def test_in_audit_mode_a_pod_is_decided_and_counted_and_not_patched(kube, cluste
         "gracekeeper",
         "audited",
         image,
+        supervise_image,
         {"mode": "audit", "replicas": 1, "webhook": {"namespaceSelector": selector}},
     )
     audit.upgrade()

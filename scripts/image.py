@@ -1,4 +1,4 @@
-"""Builds gracekeeper's image: dependencies are fetched here, every hash checked, and only copied by the image build.
+"""Builds gracekeeper's two images: dependencies and binary are made here, every hash checked, and only copied by Docker.
 
 Law: the image build reads no network, and what is fetched is what the lock names, for the image's Python, not ours.
 """
@@ -12,9 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from e2e.cluster.steps import StepError
+from scripts import supervise
+
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 REPOSITORY = "gracekeeper/gracekeeper"
+SUPERVISE_REPOSITORY = "gracekeeper/supervise"
 PYTHON_BASE = "python:3.13-slim"
 PYTHON_VERSION = "3.13"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -25,37 +29,80 @@ NEVER_LOADED = ("kubernetes/aio", "kubernetes/client/api", "bin")
 
 
 def main() -> int:
-    """Build, and print the image's name."""
-    parser = argparse.ArgumentParser(description="Build gracekeeper's image with Docker.")
+    """Build both, and print their names, the server's first."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.image",
+        description="Build gracekeeper's images with Docker: the server's, and supervise's, which runs in training pods.",
+    )
     parser.add_argument("--base", default=PYTHON_BASE, help=f"base image with Python {PYTHON_VERSION} (%(default)s)")
-    parser.add_argument("--tag", help=f"name and tag (default: {REPOSITORY}:VERSION)")
+    parser.add_argument("--tag", help=f"name and tag of the server's image (default: {REPOSITORY}:VERSION)")
+    parser.add_argument("--supervise-tag", help="of supervise's (default: the server's, with supervise as last name)")
     parser.add_argument("--architecture", choices=MACHINES, default=architecture(), help="default: this machine's")
+    parser.add_argument("--push", action="store_true", help="push both")
     options = parser.parse_args()
+    tag = options.tag or f"{REPOSITORY}:{version()}"
     try:
-        name = build(options.base, options.tag or f"{REPOSITORY}:{version()}", options.architecture)
+        names = (
+            build(options.base, tag, options.architecture),
+            build_supervise(options.supervise_tag or beside(tag), options.architecture),
+        )
+        for name in names if options.push else ():
+            _run("docker", "push", name)
     except subprocess.CalledProcessError as error:
         sys.stderr.write(f"image: {error.cmd[0]} {error.cmd[1]} ended with {error.returncode}, see above\n")
         return 1
-    sys.stdout.write(f"{name}\n")
+    except StepError as error:
+        sys.stderr.write(f"image: {error}\n")
+        return 1
+    sys.stdout.write("".join(f"{name}\n" for name in names))
     return 0
 
 
 def build(base: str, tag: str, machine: str = "") -> str:
-    """The image of this checkout under that name; CalledProcessError where pip or Docker fails."""
+    """The server's image of this checkout under that name; CalledProcessError where pip or Docker fails."""
     machine = machine or architecture()
     dependencies(machine)
-    arguments = {"BASE": base, "ARCHITECTURE": machine, "VERSION": version()}
-    options = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-    _run("docker", "build", "--quiet", "--tag", tag, *options, str(ROOT))
+    return _build("webhook", tag, BASE=base, ARCHITECTURE=machine)
+
+
+def build_supervise(tag: str, machine: str = "") -> str:
+    """The image of supervise under that name; CalledProcessError where Go or Docker fails, StepError without Go."""
+    machine = machine or architecture()
+    supervise.build(machine)
+    return _build("supervise", tag, ARCHITECTURE=machine)
+
+
+def beside(tag: str) -> str:
+    """The name of supervise's image for one of the server's: same registry, folder and tag, another last name."""
+    folder, slash, name = tag.rpartition("/")
+    _, colon, version_tag = name.partition(":")
+    return f"{folder}{slash}{SUPERVISE_REPOSITORY.rpartition('/')[2]}{colon}{version_tag}"
+
+
+def _build(target: str, tag: str, **arguments: str) -> str:
+    given = {**arguments, "VERSION": version()}
+    options = [word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")]
+    _run("docker", "build", "--quiet", "--target", target, "--tag", tag, *options, str(ROOT))
     return tag
 
 
-def content_key() -> str:
-    """Twelve hex digits for everything of this checkout that goes into the image."""
-    digest = hashlib.sha256()
-    sources = sorted(path for path in (ROOT / "webhook").rglob("*.py"))
-    for path in (LOCK, ROOT / "Dockerfile", Path(__file__), *sources):
-        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+def content_key(root: Path = ROOT) -> str:
+    """Twelve hex digits for everything of a checkout that goes into the server's image."""
+    return _key(root, root / LOCK.name, *(root / "webhook").rglob("*.py"))
+
+
+def supervise_content_key(root: Path = ROOT) -> str:
+    """Twelve hex digits for everything of a checkout that goes into the image of supervise."""
+    sources = (path for path in (root / "supervise").rglob("*") if path.is_file())
+    return _key(
+        root, root / "scripts" / "supervise.py", *(path for path in sources if not path.name.endswith("_test.go"))
+    )
+
+
+def _key(root: Path, *sources: Path) -> str:
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted((root / "Dockerfile", *sources)):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
 

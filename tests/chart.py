@@ -110,8 +110,16 @@ def environment_of(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def pod_specs(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of the server and of `helm test`."""
-    return [the(found, "Deployment")["spec"]["template"]["spec"], the(found, "Pod")["spec"]]
+    """Of the server, of `helm test`, and of the DaemonSet where there is one."""
+    templated = (
+        each["spec"]["template"]["spec"] for kind in ("Deployment", "DaemonSet") for each in of_kind(found, kind)
+    )
+    return [*templated, the(found, "Pod")["spec"]]
+
+
+def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All of a pod's, those that only begin it first."""
+    return [*pod.get("initContainers", ()), *pod["containers"]]
 
 
 def default_values() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import shutil
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from tests import chart
 
@@ -66,16 +67,22 @@ def test_only_the_known_kinds_have_no_schema():
     assert without == SCHEMALESS.keys()
 
 
+def with_pre_pull(file: str) -> tuple[str, ...]:
+    enabled = chart.ci_values(file).get("supervise", {}).get("enabled", True)
+    return ("--set", "supervise.prePull.enabled=true") if enabled else ()
+
+
 def test_the_pods_meet_the_pod_security_standard_restricted(file):
     if file in NOT_RESTRICTED:
         return
-    for pod in chart.pod_specs(chart.rendered("helm4", file)):
+    for pod in chart.pod_specs(chart.objects("helm4", *chart.ci(file), *with_pre_pull(file))):
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-        assert all(volume.keys() & {"configMap", "secret", "emptyDir", "projected"} for volume in pod["volumes"])
+        volumes = pod.get("volumes", ())
+        assert all(volume.keys() & {"configMap", "secret", "emptyDir", "projected"} for volume in volumes)
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"].get("runAsUser") != 0
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in pod["containers"]:
+        for container in chart.containers(pod):
             context = container["securityContext"]
             assert context["allowPrivilegeEscalation"] is False
             assert context["capabilities"] == {"drop": ["ALL"]}
@@ -84,9 +91,9 @@ def test_the_pods_meet_the_pod_security_standard_restricted(file):
             assert not any("hostPort" in port for port in container.get("ports", ()))
 
 
-def test_every_container_has_a_read_only_root_file_system_and_resources(default):
-    for pod in chart.pod_specs(default):
-        for container in pod["containers"]:
+def test_every_container_has_a_read_only_root_file_system_and_resources():
+    for pod in chart.pod_specs(chart.objects("helm4", *with_pre_pull("default"))):
+        for container in chart.containers(pod):
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             assert container["resources"]["requests"].keys() == {"cpu", "memory"}
             assert container["resources"]["limits"].keys() == {"memory"}
@@ -151,6 +158,7 @@ def test_the_server_may_do_this_and_nothing_else(default):
             "verbs": ["get", "list", "watch"],
         },
         {"apiGroups": [""], "resources": ["persistentvolumeclaims", "persistentvolumes"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["nodes", "limitranges", "resourcequotas"], "verbs": ["list", "watch"]},
         {
             "apiGroups": ["admissionregistration.k8s.io"],
             "resources": ["mutatingwebhookconfigurations"],
@@ -164,7 +172,8 @@ def test_the_server_may_do_this_and_nothing_else(default):
             "resources": ["secrets"],
             "resourceNames": ["gk-gracekeeper-tls"],
             "verbs": ["get", "update"],
-        }
+        },
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]},
     ]
     assert chart.the(default, "MutatingWebhookConfiguration")["metadata"]["name"] == name
     assert chart.the(default, "Secret")["metadata"]["name"] == "gk-gracekeeper-tls"
@@ -184,12 +193,21 @@ def test_the_roles_are_bound_to_the_server_s_account_alone(default):
 @pytest.mark.parametrize("source", ["files", "cert-manager", "issuer"])
 def test_a_certificate_from_elsewhere_needs_no_rights_to_write(helm, source):
     found = chart.rendered(helm, source)
-    verbs = {
-        verb for role in found if role["kind"].endswith("Role") for rule in role["rules"] for verb in rule["verbs"]
-    }
-    assert verbs == {"get", "list", "watch"}
-    assert not chart.of_kind(found, "Role")
+    assert all(verbs <= {"get", "list", "watch"} for verbs in verbs_by_resource(found, "ClusterRole").values())
+    assert verbs_by_resource(found, "Role") == {"pods": {"create"}}
     assert not chart.of_kind(found, "Secret")
+
+
+def test_where_no_pod_is_converted_nothing_more_may_be_read_or_created(helm):
+    found = chart.objects(helm, "--set", "supervise.enabled=false")
+    assert not {"nodes", "limitranges", "resourcequotas"} & verbs_by_resource(found, "ClusterRole").keys()
+    assert verbs_by_resource(found, "Role").keys() == {"secrets"}
+    assert not chart.of_kind(chart.objects(helm, "--set", "supervise.enabled=false", *chart.ci("files")), "Role")
+
+
+def verbs_by_resource(found, kind: str) -> dict[str, set[str]]:
+    rules = [rule for role in chart.of_kind(found, kind) for rule in role["rules"]]
+    return {resource: set(rule["verbs"]) for rule in rules for resource in rule["resources"]}
 
 
 def test_no_certificate_is_rendered_where_gracekeeper_keeps_it_itself(helm, file):
@@ -261,6 +279,43 @@ def test_another_configuration_makes_other_pods():
         return chart.the(chart.rendered("helm4", file), "Deployment")["spec"]["template"]["metadata"]["annotations"]
 
     assert annotations("default")["checksum/config"] != annotations("audit")["checksum/config"]
+
+
+def test_each_pod_of_the_server_first_runs_what_tasks_will_run(file):
+    found = chart.rendered("helm4", file)
+    told = yaml.safe_load(chart.the(found, "ConfigMap")["data"]["config.yaml"]).get("osmo", {}).get("image")
+    pod = chart.the(found, "Deployment")["spec"]["template"]["spec"]
+    ran = [(each["image"], each["args"]) for each in pod.get("initContainers", ())]
+    assert ran == ([(told, ["--version"])] if told else [])
+
+
+def test_an_image_that_the_configuration_names_is_the_one_that_is_tried(helm):
+    found = chart.objects(helm, "--set", "config.osmo.image=elsewhere:1,supervise.prePull.enabled=true")
+    server, pre_pull, _ = chart.pod_specs(found)
+    assert "image: elsewhere:1\n" in chart.the(found, "ConfigMap")["data"]["config.yaml"]
+    assert {each["image"] for each in (*server["initContainers"], *chart.containers(pre_pull))} == {"elsewhere:1"}
+
+
+def test_the_image_is_kept_on_linux_nodes_of_its_architectures_whatever_their_taints(helm):
+    options = "supervise.prePull.enabled=true,config.osmo.architectures={amd64,arm64}"
+    _, pod, _ = chart.pod_specs(chart.objects(helm, "--set", options))
+    (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [
+        {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+        {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64", "arm64"]},
+    ]
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_the_pods_that_keep_the_image_are_none_of_the_server_s(helm):
+    found = chart.objects(helm, "--set", "supervise.prePull.enabled=true")
+    labels = chart.the(found, "DaemonSet")["spec"]["template"]["metadata"]["labels"].items()
+    selector = chart.the(found, "DaemonSet")["spec"]["selector"]["matchLabels"].items()
+    server = chart.the(found, "Deployment")["spec"]
+    assert selector <= labels
+    assert not server["selector"]["matchLabels"].items() <= labels
+    assert not selector <= server["template"]["metadata"]["labels"].items()
 
 
 def test_helm_test_runs_the_server_s_own_image_and_sees_the_ca_but_no_key(file):

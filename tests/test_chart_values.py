@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from scripts import chart_docs
 from tests import chart
-from webhook.policy.config import Config, Defaults, Match, Mode, Profile
+from webhook.policy.config import Config, Defaults, InterruptedCode, Match, Mode, Osmo, OsmoMode, Profile
 from webhook.settings import ConfigError, ServerSettings, load_config
 
 SCHEMA = json.loads((chart.FOLDER / "values.schema.json").read_text())
@@ -44,6 +44,10 @@ ENTRY = "MutatingWebhookConfiguration: webhooks > 1"
 IMAGE = f"{SERVER} > image"
 DIGEST = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 FULL = f"mirror.example.com/platform/gracekeeper@{DIGEST}"
+SUPERVISE = f"{POD} > initContainers > supervise"
+PRE_PULL = "DaemonSet: spec > template > spec"
+SUPERVISE_DIGEST = "sha256:fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
+FULL_SUPERVISE = f"mirror.example.com/platform/supervise@{SUPERVISE_DIGEST}"
 CONFIG = "ConfigMap: data > config.yaml"
 MONITOR = "ServiceMonitor: spec > endpoints > 0"
 METRICS = "Service/-metrics"
@@ -71,6 +75,22 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "image.tag": ("image", IMAGE, "registry.example.com/gracekeeper/gracekeeper:0.1.0-1"),
     "image.digest": ("everything", IMAGE, FULL),
     "image.pullPolicy": ("everything", f"{SERVER} > imagePullPolicy", "Always"),
+    "supervise.enabled": ("bare", f"{POD} > initContainers", None),
+    "supervise.image.registry": (
+        "registries",
+        f"{SUPERVISE} > image",
+        "second.example.com/gracekeeper/supervise:0.1.0",
+    ),
+    "supervise.image.repository": ("everything", f"{SUPERVISE} > image", FULL_SUPERVISE),
+    "supervise.image.tag": ("image", f"{SUPERVISE} > image", "registry.example.com/gracekeeper/supervise:0.1.0-2"),
+    "supervise.image.digest": ("everything", f"{SUPERVISE} > image", FULL_SUPERVISE),
+    "supervise.image.pullPolicy": ("everything", f"{SUPERVISE} > imagePullPolicy", "Always"),
+    "supervise.resources.requests.cpu": ("everything", f"{SUPERVISE} > resources > requests > cpu", "20m"),
+    "supervise.resources.requests.memory": ("everything", f"{SUPERVISE} > resources > requests > memory", "24Mi"),
+    "supervise.resources.limits.memory": ("everything", f"{SUPERVISE} > resources > limits > memory", "48Mi"),
+    "supervise.prePull.enabled": ("everything", f"{PRE_PULL} > containers > pause > args", ["pause"]),
+    "supervise.prePull.nodeSelector": ("everything", f"{PRE_PULL} > nodeSelector", {"pool": "training"}),
+    "supervise.prePull.tolerations": ("everything", f"{PRE_PULL} > tolerations > 0 > key", "nvidia.com/gpu"),
     "imagePullSecrets": (
         "everything",
         f"{POD} > imagePullSecrets",
@@ -327,7 +347,7 @@ def test_a_misspelt_value_is_refused_at_every_level(helm, tmp_path):
 
 @pytest.mark.parametrize("helm", chart.HELMS)
 def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
-    typed = [path for path, _ in LEAVES.values() if path[0] not in OPEN - {"nodeSelector"}]
+    typed = [path for path, _ in LEAVES.values() if (OPEN - {"nodeSelector"}).isdisjoint(path)]
     values: dict[str, Any] = {}
     for path in typed:
         wrong = 7 if not isinstance(LEAVES[".".join(path)][1], int) else [7]
@@ -354,6 +374,12 @@ def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
         ("config.defaults.writeThroughput=100MB", "/config/defaults/writeThroughput"),
         ("config.profiles[0].mode=audit", "missing property 'name'"),
         ("commonLabels.a=7", "/commonLabels/a"),
+        ("supervise.image.digest=sha256:0", "/supervise/image/digest"),
+        ("supervise.enabled=false,supervise.prePull.enabled=true", "needs supervise.enabled=true"),
+        ("supervise.enabled=false,config.osmo.image=other", "config.osmo.image needs supervise.enabled=true"),
+        ("config.osmo.mode=sidecar", "/config/osmo/mode"),
+        ("config.osmo.interruptedCode=1", "/config/osmo/interruptedCode"),
+        ("config.graceCaps.karpenter=0", "/config/graceCaps/karpenter"),
     ],
 )
 def test_what_does_not_belong_together_is_refused_in_words(setting, said):
@@ -401,7 +427,8 @@ def test_without_values_the_chart_says_what_the_server_would_do_anyway():
     placed = {"config_file", "namespace", "service_name", "secret_name", "webhook_configuration_name"}
     for name in ServerSettings.model_fields.keys() - placed:
         assert getattr(found, name) == getattr(built_in, name)
-    assert load_config(yaml.safe_load(at(chart.rendered("helm4"), CONFIG))) == Config()
+    osmo = Osmo(image="gracekeeper/supervise:0.1.0")
+    assert load_config(yaml.safe_load(at(chart.rendered("helm4"), CONFIG))) == Config(osmo=osmo)
 
 
 @pytest.mark.parametrize(
@@ -429,6 +456,7 @@ def limits(schema: dict[str, Any]) -> tuple[float, float]:
 
 
 DEFAULTS = SCHEMA["properties"]["config"]["properties"]["defaults"]["properties"]
+OSMO = SCHEMA["properties"]["config"]["properties"]["osmo"]["properties"]
 PROFILE = SCHEMA["properties"]["config"]["properties"]["profiles"]["items"]["properties"]
 
 
@@ -450,6 +478,9 @@ def test_schema_and_server_know_the_same_keys_of_the_configuration():
     assert DEFAULTS.keys() == camel(Defaults)
     assert PROFILE.keys() == camel(Profile)
     assert PROFILE["match"]["properties"].keys() == camel(Match)
+    assert OSMO.keys() == camel(Osmo)
+    assert OSMO["mode"]["enum"] == list(OsmoMode)
+    assert OSMO["interruptedCode"]["enum"] == list(InterruptedCode)
 
 
 @pytest.mark.parametrize(

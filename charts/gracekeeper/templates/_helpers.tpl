@@ -70,14 +70,26 @@ app.kubernetes.io/component: webhook
 {{- toYaml (merge $selector .Values.podLabels .Values.commonLabels) -}}
 {{- end -}}
 
-{{- define "gracekeeper.image" -}}
-{{- $registry := default .Values.image.registry .Values.global.imageRegistry | trimSuffix "/" -}}
-{{- $name := empty $registry | ternary .Values.image.repository (printf "%s/%s" $registry .Values.image.repository) -}}
-{{- if .Values.image.digest -}}
-{{- printf "%s@%s" $name .Values.image.digest -}}
+{{/* Name of an image: of the chart, one of its `image` values, and the registry where those name none. */}}
+{{- define "gracekeeper.imageName" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- $registry := coalesce $root.Values.global.imageRegistry $image.registry (index . 2) | default "" | trimSuffix "/" -}}
+{{- $name := empty $registry | ternary $image.repository (printf "%s/%s" $registry $image.repository) -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $name $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $name (default .Chart.AppVersion .Values.image.tag) -}}
+{{- printf "%s:%s" $name (default $root.Chart.AppVersion $image.tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "gracekeeper.image" -}}
+{{- include "gracekeeper.imageName" (list . .Values.image "") -}}
+{{- end -}}
+
+{{/* What runs in OSMO task pods, as the server reads it; empty where they are not converted. */}}
+{{- define "gracekeeper.superviseImage" -}}
+{{- dig "osmo" "image" "" (include "gracekeeper.config" . | fromYaml) -}}
 {{- end -}}
 
 {{- define "gracekeeper.imagePullSecrets" -}}
@@ -91,17 +103,37 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 
-{{/* The configuration file: `config`, where `mode` wins. */}}
+{{/* The configuration file: `config`, where `mode` wins, with supervise's image where none is named. */}}
 {{- define "gracekeeper.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if .Values.mode -}}
 {{- $_ := set $config "mode" .Values.mode -}}
 {{- end -}}
+{{- if .Values.supervise.enabled -}}
+{{- $image := include "gracekeeper.imageName" (list . .Values.supervise.image .Values.image.registry) -}}
+{{- $_ := set $config "osmo" (merge (default (dict) $config.osmo) (dict "image" $image)) -}}
+{{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* Runs the image that OSMO task pods get: where it cannot be pulled or run, the pod does not become ready. */}}
+{{- define "gracekeeper.superviseContainer" -}}
+image: {{ include "gracekeeper.superviseImage" . | quote }}
+imagePullPolicy: {{ .Values.supervise.image.pullPolicy }}
+resources:
+  {{- toYaml .Values.supervise.resources | nindent 2 }}
+securityContext:
+  {{- toYaml .Values.securityContext | nindent 2 }}
 {{- end -}}
 
 {{/* What the schema cannot say in words that help. */}}
 {{- define "gracekeeper.check" -}}
+{{- if and (dig "osmo" "image" "" .Values.config) (not .Values.supervise.enabled) -}}
+{{- fail "config.osmo.image needs supervise.enabled=true" -}}
+{{- end -}}
+{{- if and .Values.supervise.prePull.enabled (not .Values.supervise.enabled) -}}
+{{- fail "supervise.prePull.enabled needs supervise.enabled=true" -}}
+{{- end -}}
 {{- $certificate := .Values.certificate -}}
 {{- if .Values.certManager.enabled -}}
 {{- if or $certificate.existingSecret $certificate.caBundle -}}
