@@ -56,7 +56,7 @@ def test_kubectl_may_be_one_minor_version_away(described, is_close):
 
 @pytest.mark.parametrize("where", list(World))
 def test_a_cluster_has_two_nodes_that_both_take_pods_and_mounts_nothing_of_the_host(where):
-    written = json.loads(config.kind_config(where))
+    written = json.loads(config.kind_config(where, {}))
     assert [node for node in written["nodes"] if node.keys() != {"role"}] == []
     assert [node["role"] for node in written["nodes"]] == ["control-plane", "worker"]
     first = json.loads(written["kubeadmConfigPatches"][0])
@@ -64,7 +64,7 @@ def test_a_cluster_has_two_nodes_that_both_take_pods_and_mounts_nothing_of_the_h
 
 
 def test_kind_s_own_pod_network_and_dns_are_left_out_only_where_nothing_can_be_pulled():
-    pulled, built = (json.loads(config.kind_config(where)) for where in (World.REGISTRY, World.OFFLINE))
+    pulled, built = (json.loads(config.kind_config(where, {})) for where in (World.REGISTRY, World.OFFLINE))
     assert (pulled["networking"]["disableDefaultCNI"], built["networking"]["disableDefaultCNI"]) == (False, True)
     assert "coredns" not in json.dumps(pulled)
     assert "addon/coredns" in json.dumps(built)
@@ -86,3 +86,10 @@ def test_a_long_reason_keeps_its_first_line_and_its_end():
 def test_nodes_without_inotify_instances_are_told_apart_from_other_failures():
     assert "max_user_instances=512" in creation.advice("Failed to allocate manager object: Too many open files")
     assert "disk" in creation.advice("something else")
+
+
+def test_feature_gates_are_those_of_every_component_and_make_another_cluster():
+    settings = Settings.from_environment({"GRACEKEEPER_FEATURE_GATES": "SidecarContainers=false,Other=true"})
+    written = json.loads(config.kind_config(World.OFFLINE, settings.feature_gates))
+    assert written["featureGates"] == {"SidecarContainers": False, "Other": True}
+    assert "featureGates" not in json.loads(config.kind_config(World.OFFLINE, Settings.from_environment({}).feature_gates))

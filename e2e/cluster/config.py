@@ -1,6 +1,7 @@
 """The cluster as kind's own configuration: two nodes, pods on both of them, nothing of this machine mounted."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from e2e.cluster.world import World
@@ -10,7 +11,7 @@ _SCHEDULABLE: dict[str, Any] = {"nodeRegistration": {"taints": []}}
 """The control plane takes pods as well: a drained node's pods have somewhere to go."""
 
 
-def kind_config(world: World) -> str:
+def kind_config(world: World, feature_gates: Mapping[str, bool]) -> str:
     """As JSON, which kind reads as YAML."""
     config: dict[str, Any] = {
         "kind": "Cluster",
@@ -19,6 +20,8 @@ def kind_config(world: World) -> str:
         "nodes": [{"role": "control-plane"}, {"role": "worker"}],
         "kubeadmConfigPatches": [json.dumps(patch) for patch in _patches(world)],
     }
+    if feature_gates:
+        config["featureGates"] = dict(feature_gates)
     return json.dumps(config)
 
 

@@ -79,7 +79,7 @@ def up(settings: Settings) -> Cluster:
     where = world.find(settings)
     image, base_image = _images(settings, where)
     kubectl = _linked("kubectl", kubernetes.kubectl(settings, server_version(settings, where)))
-    cluster_key = cached.key(image, config.kind_config(where), Path(pod_network.__file__))
+    cluster_key = cached.key(image, config.kind_config(where, settings.feature_gates), Path(pod_network.__file__))
     if not (record.fits(settings, nodes.of(settings.cluster), cluster_key) and _still_ready(settings, kubectl)):
         _remove_leftover(settings)
         kind = _linked("kind", tools.tool(settings, "kind"))

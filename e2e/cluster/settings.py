@@ -1,7 +1,7 @@
 """What the environment says about the cluster, the versions that are built or pulled, and where things lie."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,10 +29,12 @@ class Settings:
     kubernetes_version: str
     node_image: str
     """Pulled where a registry answers."""
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    """Of every component of the cluster."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """From GRACEKEEPER_CLUSTER, _CACHE, _WORLD, _KUBERNETES_VERSION and _NODE_IMAGE."""
+        """From GRACEKEEPER_CLUSTER, _CACHE, _WORLD, _KUBERNETES_VERSION, _NODE_IMAGE and _FEATURE_GATES."""
         cache = environment.get("GRACEKEEPER_CACHE") or str(Path.home() / ".cache" / "gracekeeper")
         return cls(
             cluster=environment.get("GRACEKEEPER_CLUSTER") or "gracekeeper-e2e",
@@ -40,9 +42,15 @@ class Settings:
             world=environment.get("GRACEKEEPER_WORLD", ""),
             kubernetes_version=environment.get("GRACEKEEPER_KUBERNETES_VERSION") or KUBERNETES_VERSION,
             node_image=environment.get("GRACEKEEPER_NODE_IMAGE") or PINNED_NODE_IMAGE,
+            feature_gates=_gates(environment.get("GRACEKEEPER_FEATURE_GATES", "")),
         )
 
     @property
     def kubeconfig(self) -> Path:
         """The cluster's own file; ~/.kube/config is never read or written."""
         return BUILD / f"kubeconfig-{self.cluster}"
+
+
+def _gates(text: str) -> dict[str, bool]:
+    """As Kubernetes' components take them: SidecarContainers=false,AnotherGate=true."""
+    return {name: value == "true" for name, _, value in (gate.partition("=") for gate in text.split(",") if gate)}
