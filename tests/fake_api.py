@@ -5,7 +5,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +28,9 @@ class FakeApi:
     authorizations: list[str | None] = field(default_factory=list)
     refusals: dict[str, int] = field(default_factory=dict)
     delays: dict[str, float] = field(default_factory=dict)
+    as_created: Callable[[Json], Json] = copy.deepcopy
+    """What the server makes of a posted object."""
+    posted: list[Json] = field(default_factory=list)
     hang_watches: bool = False
     address: str = ""
     version: int = 100
@@ -158,10 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(*(self._refused(path) or api.replace(path, content)))
 
     def do_POST(self) -> None:
-        api, path, _ = self._begin()
-        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        api.put(f"{path}/{content['metadata']['name']}", **content)
-        self._answer(201, content)
+        api, path, query = self._begin()
+        content = api.as_created(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        refused = self._refused(path)
+        if not refused:
+            api.posted.append(content)
+            if query.get("dryRun") != "All":
+                api.put(f"{path}/{content['metadata']['name']}", **content)
+        self._answer(*(refused or (201, content)))
 
     def _begin(self) -> tuple[FakeApi, str, dict[str, str]]:
         api, parts = self.server.api, urlsplit(self.path)

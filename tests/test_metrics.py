@@ -94,6 +94,15 @@ def test_the_end_of_the_certificate_and_the_ages_of_watches_are_told(server):
     assert found["gracekeeper_watch_age_seconds", (("kind", "StorageClass"),)] == 2.5
 
 
+def test_whether_native_sidecars_are_used_is_told_as_it_is_at_the_scrape(server):
+    assert scraped(server)["gracekeeper_native_sidecars", ()] == 0
+    answers = [True, False]
+    server.metrics.sidecars(lambda: answers[0])
+    assert scraped(server)["gracekeeper_native_sidecars", ()] == 1
+    answers.pop(0)
+    assert scraped(server)["gracekeeper_native_sidecars", ()] == 0
+
+
 def test_registries_do_not_meet():
     one, other = Metrics(Refusal), Metrics(Refusal)
     one.bug()

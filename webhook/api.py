@@ -20,7 +20,7 @@ JsonObject = Mapping[str, Any]
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
-# The watches, the threads of live reads and the certificate's thread, each with its own connection.
+# Six watches, the threads of live reads, those of the certificate and of the sidecars, each with its own connection.
 KEPT_CONNECTIONS = 16
 CONNECT_SECONDS = 5.0
 WATCH_BUFFER_BYTES = 65536

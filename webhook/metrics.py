@@ -67,6 +67,11 @@ class Metrics:
             "When the serving certificate ends, as Unix time.",
             registry=registry,
         )
+        self._native_sidecars = Gauge(
+            "gracekeeper_native_sidecars",
+            "1 where OSMO task pods get native sidecars, 0 where they do not or nobody asked.",
+            registry=registry,
+        )
 
     def decided(self, decision: Decision) -> None:
         """Count one decision and what it had to do without."""
@@ -99,6 +104,10 @@ class Metrics:
     def watch(self, ages_seconds: Callable[[], Mapping[str, float]]) -> None:
         """Tell, at each scrape, how long ago each watched kind was last heard of."""
         self._registry.register(_WatchAges(ages_seconds))
+
+    def sidecars(self, native: Callable[[], bool]) -> None:
+        """Tell, at each scrape, whether native sidecars are used."""
+        self._native_sidecars.set_function(lambda: float(native()))
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""

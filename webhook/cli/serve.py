@@ -11,7 +11,7 @@ from webhook import __version__, log
 from webhook.admission import Refusal
 from webhook.api import Api, ApiError
 from webhook.cli.files import CommandError, config_of
-from webhook.cluster import Cluster
+from webhook.cluster import Cluster, Probe, TaskFacts
 from webhook.metrics import Metrics
 from webhook.policy.config import Config
 from webhook.policy.facts import Facts
@@ -46,8 +46,11 @@ def _built(
     metrics = Metrics(Refusal)
     certificate = Certificate()
     api = cache(Api.from_environment)
-    cluster = Cluster(api(), logger) if settings.facts is FactsSource.CLUSTER else None
+    tasks = _task_facts(settings, config, api, logger)
+    cluster = Cluster(api(), logger, tasks=tasks) if settings.facts is FactsSource.CLUSTER else None
     source = _certificate_source(settings, api, certificate, metrics, logger)
+    if tasks is not None:
+        metrics.sidecars(lambda: tasks.sidecars.now().native)
     if cluster is not None:
         metrics.watch(cluster.ages_seconds)
         cluster.start()
@@ -67,6 +70,15 @@ def _built(
         drain_seconds=settings.drain_seconds,
     )
     return server, cluster
+
+
+def _task_facts(
+    settings: ServerSettings, config: Config, api: Callable[[], Api], logger: log.Logger
+) -> TaskFacts | None:
+    """What the conversion of OSMO task pods needs; without an image of supervise there is none."""
+    if settings.facts is not FactsSource.CLUSTER or config.osmo.image is None:
+        return None
+    return TaskFacts(api(), Probe(settings.namespace, config.osmo.image), logger)
 
 
 def _certificate_source(

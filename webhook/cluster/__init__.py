@@ -1,5 +1,7 @@
 """Facts about a pod: what a watch keeps in memory first, one live read on a miss."""
 
 from webhook.cluster.facts import Cluster
+from webhook.cluster.sidecars import Probe
+from webhook.cluster.tasks import TaskFacts
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "Probe", "TaskFacts"]

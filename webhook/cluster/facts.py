@@ -11,9 +11,11 @@ from typing import Any
 
 from webhook.api import Api
 from webhook.cluster.reads import Answer, Reads
+from webhook.cluster.tasks import OfNamespace, TaskFacts
 from webhook.cluster.watched import Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, claim_names
+from webhook.policy.pod import is_osmo_task
 from webhook.policy.prefix import PREFIX
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -63,13 +65,18 @@ ATTRIBUTES_CLASS = Kind(
 class Cluster:
     """What the API server tells; `start` begins to watch, `gather` is for the event loop."""
 
-    def __init__(self, api: Api, logger: Logger, patience: Patience | None = None) -> None:
+    def __init__(
+        self, api: Api, logger: Logger, patience: Patience | None = None, tasks: TaskFacts | None = None
+    ) -> None:
+        """Facts for the conversion of OSMO task pods only where `tasks` gathers them."""
         patience = patience or Patience()
         self._reads = Reads(api, _kept_of_named, _settled)
         self.namespaces = Watched(api, NAMESPACE, logger, patience)
         self.storage_classes = Watched(api, STORAGE_CLASS, logger, patience)
         self.attributes_classes = Watched(api, ATTRIBUTES_CLASS, logger, patience)
-        self._watched = (self.namespaces, self.storage_classes, self.attributes_classes)
+        self.tasks = tasks
+        ours = (self.namespaces, self.storage_classes, self.attributes_classes)
+        self._watched = ours if tasks is None else (*ours, *tasks.watched)
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -77,6 +84,8 @@ class Cluster:
         for watched in self._watched:
             name = f"watch-{watched.kind.name}"
             threading.Thread(target=watched.run, args=(self._stop,), name=name, daemon=True).start()
+        if self.tasks is not None:
+            self.tasks.start(self._stop)
 
     def stop(self) -> None:
         """Stop watching; what is known stays readable."""
@@ -86,8 +95,11 @@ class Cluster:
         self._reads.close()
 
     def lacks(self) -> Sequence[str]:
-        """Kinds that nothing is known of yet; a kind that the server refuses is not waited for."""
-        return [f"no list of {watched.kind.name} objects yet" for watched in self._watched if not watched.tried]
+        """What nothing is known of yet; what the server refuses is not waited for."""
+        lists = [f"no list of {watched.kind.name} objects yet" for watched in self._watched if not watched.tried]
+        if self.tasks is not None and not self.tasks.sidecars.tried:
+            return [*lists, "no answer about native sidecars yet"]
+        return lists
 
     def ages_seconds(self) -> Mapping[str, float]:
         """How long ago each watched kind was last heard of."""
@@ -101,6 +113,7 @@ class Cluster:
         _note(missing, f"Namespace {namespace}", space)
         if not pod:
             return Facts(namespace=space.found, missing=tuple(missing))
+        of_tasks = self.tasks.of(namespace) if self.tasks is not None and is_osmo_task(pod) else OfNamespace()
         claims = await self._claims(namespace, claim_names(pod), deadline, missing)
         volumes = await self._volumes(claims, deadline, missing)
         return Facts(
@@ -112,6 +125,7 @@ class Cluster:
                 self.attributes_classes, "volumeAttributesClassName", claims, deadline, missing
             ),
             missing=tuple(missing),
+            **of_tasks,
         )
 
     async def _claims(

@@ -17,7 +17,6 @@ from webhook.log import Logger
 
 JsonObject = Mapping[str, Any]
 
-_PAGE_OBJECTS = "500"
 _LIST_SECONDS = 10.0
 _LATE_SECONDS = 5.0
 """How long after its announced end a watch may still be silent."""
@@ -32,6 +31,8 @@ class Kind:
     paths: tuple[str, ...]
     """Collections that may hold it, the newest API version first."""
     kept: Callable[[JsonObject], dict[str, Any]]
+    page_objects: int = 500
+    """The most that one answer to a list holds: all of it is in memory for a moment, before it is cut to what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Patience:
 
 @dataclass(slots=True)
 class Watched:
-    """The objects of one kind by name; `run` belongs to one thread, everything else may be read from any."""
+    """The objects of one kind by name, or by namespace/name; `run` belongs to one thread, everything else may be read from any."""
 
     api: Api
     kind: Kind
@@ -125,14 +126,14 @@ class Watched:
 
     def _pages(self, path: str) -> tuple[str, dict[str, JsonObject]]:
         found: dict[str, JsonObject] = {}
-        query = {"limit": _PAGE_OBJECTS}
+        query = {"limit": str(self.kind.page_objects)}
         while True:
             page = self.api.get(path, query=query, timeout_seconds=_LIST_SECONDS)
-            found.update((item["metadata"]["name"], self.kind.kept(item)) for item in page["items"] or ())
+            found.update((_key(item["metadata"]), self.kind.kept(item)) for item in page["items"] or ())
             following = page["metadata"].get("continue")
             if not following:
                 return page["metadata"]["resourceVersion"], found
-            query = {"limit": _PAGE_OBJECTS, "continue": following}
+            query = {**query, "continue": following}
 
     def _follow(self, version: str) -> str:
         """Take the events of one watch, which ends by itself; the result is the last version seen."""
@@ -151,13 +152,18 @@ class Watched:
         if what == "ERROR":
             raise ApiError(int(found.get("code") or 0), str(found.get("reason")), str(found.get("message")))
         self._heard_at = time.monotonic()
-        name = found["metadata"].get("name")
         if what == "DELETED":
-            self.objects = {key: held for key, held in self.objects.items() if key != name}
+            gone = _key(found["metadata"])
+            self.objects = {key: held for key, held in self.objects.items() if key != gone}
         elif what in {"ADDED", "MODIFIED"}:
-            self.objects = {**self.objects, name: self.kind.kept(found)}
+            self._changed(_key(found["metadata"]), self.kind.kept(found))
         version: str = found["metadata"]["resourceVersion"]
         return version
+
+    def _changed(self, key: str, kept: JsonObject) -> None:
+        """Most changes (a node's heartbeat, a quota's use) are of nothing that is kept: readers need not look again."""
+        if self.objects.get(key) != kept:
+            self.objects = {**self.objects, key: kept}
 
     def _know(self, objects: Mapping[str, JsonObject]) -> None:
         self.objects = objects
@@ -173,3 +179,8 @@ class Watched:
         if self.failure is not None:
             self.logger.info("watching again", kind=self.kind.name)
         self.failure = None
+
+
+def _key(metadata: JsonObject) -> str:
+    namespace, name = metadata.get("namespace"), metadata["name"]
+    return f"{namespace}/{name}" if namespace else str(name)

@@ -1,0 +1,226 @@
+"""Whether this cluster runs native sidecars as they are meant: what its API server keeps, and how old its kubelets are.
+
+Law: while in doubt they are not used. A server without them drops the field without a word, and the pod hangs for ever;
+kubelets before 1.31 end sidecars and the other containers in no certain order.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from webhook import log
+from webhook.api import Api, ApiError
+from webhook.cluster.watched import Kind, Watched
+from webhook.log import Logger
+from webhook.policy.facts import JsonObject, Sidecars
+from webhook.policy.prefix import ENABLED_LABEL
+
+_NEEDED = (1, 31)
+_NEED = "native sidecars need 1.31"
+_VERSION = re.compile(r"v?(\d+)\.(\d+)[-.+\w]*")
+"""As kubelets and API servers state it: v1.31.4, v1.31.4-gke.100, v1.31.0+k3s1."""
+_FORBIDDEN = 403
+_SIDECAR = "sidecar"
+
+
+def _kept_of_node(found: JsonObject) -> dict[str, Any]:
+    told = (found.get("status") or {}).get("nodeInfo") or {}
+    labels = (found.get("metadata") or {}).get("labels") or {}
+    return {
+        "schedulable": not (found.get("spec") or {}).get("unschedulable"),
+        "os": labels.get("kubernetes.io/os") or told.get("operatingSystem"),
+        "architecture": labels.get("kubernetes.io/arch") or told.get("architecture"),
+        "kubelet": told.get("kubeletVersion") or "",
+    }
+
+
+NODE = Kind("Node", ("/api/v1/nodes",), _kept_of_node, page_objects=100)
+"""In small pages: a node as the server sends it, with the names of its images, is 20 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often the API server is asked."""
+
+    version_seconds: float = 60.0
+    probe_seconds: float = 600.0
+    """For a test pod; a new version of the server asks for one at once."""
+    retry_seconds: tuple[float, float] = (0.5, 60.0)
+    """The first pause after a failure and the longest; each is twice the one before."""
+    look_seconds: float = 5.0
+    """How soon the log tells what the nodes have changed."""
+    call_seconds: float = 10.0
+    """The most that one call may take; other webhooks see the test pod too."""
+    deaf_seconds: float = 180.0
+    """After which nodes that nothing was heard of count as unknown; a watch hears at least its own end in two minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The pod that the API server is shown, never to be created."""
+
+    namespace: str | None
+    """gracekeeper's own, which its webhook leaves alone."""
+    image: str
+    """One that the cluster's policies allow."""
+
+    def pod(self) -> dict[str, Any]:
+        """As small as Pod Security's `restricted` and a quota of the namespace allow; no mark of training is on it."""
+        amounts = {"cpu": "10m", "memory": "16Mi"}
+        container = {
+            "image": self.image,
+            "resources": {"requests": amounts, "limits": amounts},
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"generateName": "gracekeeper-asks-", "labels": {ENABLED_LABEL: "false"}},
+            "spec": {
+                "initContainers": [{**container, "name": _SIDECAR, "restartPolicy": "Always"}],
+                "containers": [{**container, "name": "main"}],
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": False,
+                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            },
+        }
+
+
+class SidecarSupport:
+    """The answer, kept up to date: `run` belongs to one thread, `now` to everybody."""
+
+    def __init__(self, api: Api, nodes: Watched, probe: Probe, logger: Logger, rhythm: Rhythm) -> None:
+        self._api = api
+        self._nodes = nodes
+        self._probe = probe
+        self._logger = logger
+        self._rhythm = rhythm
+        self._server_lacks = "the API server has not been asked yet"
+        self._version = ""
+        self._ask_at = self._probe_at = 0.0
+        self._pause_seconds = rhythm.retry_seconds[0]
+        self._told: Sidecars | None = None
+        self._counted: tuple[Mapping[str, JsonObject], frozenset[str], str] | None = None
+        self.tried = False
+        """Whether the API server was asked, whatever came of it."""
+
+    def now(self) -> Sidecars:
+        """What is known at this moment; never waits."""
+        architectures, nodes_lack = self._of_nodes()
+        why_not = self._server_lacks or self._nodes_unknown() or nodes_lack
+        return Sidecars(not why_not, why_not, architectures)
+
+    def run(self, stop: threading.Event) -> None:
+        """Ask until told to stop, and log each change."""
+        while not stop.is_set():
+            if time.monotonic() >= self._ask_at:
+                self._ask()
+            self._tell()
+            stop.wait(min(self._rhythm.look_seconds, max(0.0, self._ask_at - time.monotonic())))
+
+    def _ask(self) -> None:
+        first_pause, longest_pause = self._rhythm.retry_seconds
+        trace: Mapping[str, Any] = {}
+        try:
+            self._ask_server()
+        except ApiError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001  # the thread must live on, as a watch's
+            failure, trace = ApiError(0, "Bug", type(error).__name__), log.trace(error)
+        else:
+            self._pause_seconds = first_pause
+            self._ask_at = time.monotonic() + self._rhythm.version_seconds
+            self.tried = True
+            return
+        self._failed(failure, **trace)
+        self._ask_at = time.monotonic() + self._pause_seconds
+        self._pause_seconds = min(self._pause_seconds * 2, longest_pause)
+        self.tried = True
+
+    def _ask_server(self) -> None:
+        version = str(self._api.get("/version", timeout_seconds=self._rhythm.call_seconds).get("gitVersion"))
+        if version == self._version and time.monotonic() < self._probe_at:
+            return
+        if is_new_enough(version):
+            self._server_lacks = self._probe_lack()
+        else:
+            self._server_lacks = f"the API server is {version.removeprefix('v')}, {_NEED}"
+        self._version, self._probe_at = version, time.monotonic() + self._rhythm.probe_seconds
+
+    def _probe_lack(self) -> str:
+        """What the API server made of the test pod; empty where all of it was kept."""
+        if self._probe.namespace is None:
+            return "GRACEKEEPER_SERVER_NAMESPACE is not set, so the API server cannot be shown a test pod"
+        path = f"/api/v1/namespaces/{self._probe.namespace}/pods"
+        shown = self._api.post(
+            path, self._probe.pod(), query={"dryRun": "All"}, timeout_seconds=self._rhythm.call_seconds
+        )
+        containers = (shown.get("spec") or {}).get("initContainers") or ()
+        if any(each.get("name") == _SIDECAR and each.get("restartPolicy") == "Always" for each in containers):
+            return ""
+        return "the API server drops restartPolicy of init containers: its feature gate SidecarContainers is off"
+
+    def _failed(self, failure: ApiError, **trace: Any) -> None:
+        self._probe_at = 0.0
+        if failure.status == 0:  # the message may name sockets, and ends up on pods
+            lacks = f"the API server gave no answer about native sidecars ({failure.reason})"
+        else:
+            lacks = f"the API server refused to answer about native sidecars: {failure}"
+        if trace or lacks != self._server_lacks:
+            self._logger.warning("cannot ask about native sidecars", why=str(failure), **trace)
+        self._server_lacks = lacks
+
+    def _nodes_unknown(self) -> str:
+        failure = self._nodes.failure
+        if failure is not None and failure.status == _FORBIDDEN:
+            return "gracekeeper may not list nodes: its ClusterRole is missing or cut"
+        if not self._nodes.synced:
+            return (
+                "the nodes are not known yet" if failure is None else f"the nodes cannot be listed ({failure.reason})"
+            )
+        if self._nodes.age_seconds() > self._rhythm.deaf_seconds:
+            return "the nodes have not been heard of for minutes"
+        return ""
+
+    def _of_nodes(self) -> tuple[frozenset[str], str]:
+        """Counted anew only when a node has changed."""
+        nodes, counted = self._nodes.objects, self._counted
+        if counted is None or counted[0] is not nodes:
+            self._counted = counted = (nodes, *counted_up(nodes))
+        return counted[1:]
+
+    def _tell(self) -> None:
+        found = self.now()
+        if self._told == found or not (self.tried and self._nodes.tried):
+            return
+        self._told = found
+        architectures = sorted(found.architectures)
+        if found.native:
+            self._logger.info("native sidecars are used", architectures=architectures)
+        else:
+            self._logger.info("native sidecars are not used", why=found.why_not, architectures=architectures)
+
+
+def counted_up(nodes: Mapping[str, JsonObject]) -> tuple[frozenset[str], str]:
+    """Architectures of the schedulable Linux nodes, and which of them keeps native sidecars from being used."""
+    able = {name: node for name, node in nodes.items() if node["schedulable"] and node["os"] == "linux"}
+    architectures = frozenset(node["architecture"] for node in able.values() if node["architecture"])
+    if not able:
+        return architectures, "no schedulable Linux node is known"
+    old = sorted(name for name, node in able.items() if not is_new_enough(node["kubelet"]))
+    if not old:
+        return architectures, ""
+    kubelet = able[old[0]]["kubelet"].removeprefix("v")[:40] or "of an unknown version"
+    others = f" ({len(old) - 1} more are too old)" if len(old) > 1 else ""
+    return architectures, f"node {old[0]} runs kubelet {kubelet}{others}, {_NEED}"
+
+
+@lru_cache(maxsize=256)  # thousands of nodes run a handful of versions
+def is_new_enough(version: str) -> bool:
+    """Whether a version such as v1.31.4-gke.100 has native sidecars that end last; what cannot be read does not."""
+    found = _VERSION.fullmatch(version)
+    return found is not None and (int(found[1]), int(found[2])) >= _NEEDED

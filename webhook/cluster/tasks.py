@@ -1,0 +1,90 @@
+"""What the conversion of OSMO task pods must know of the cluster: native sidecars, and what namespaces ask of containers.
+
+All of it is watched, so that nobody waits for it.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TypedDict
+
+from webhook.api import Api
+from webhook.cluster.sidecars import NODE, Probe, Rhythm, SidecarSupport
+from webhook.cluster.watched import Kind, Patience, Watched
+from webhook.log import Logger
+from webhook.policy.facts import JsonObject, Sidecars
+
+_FORBIDDEN = 403
+
+
+def _kept(found: JsonObject) -> dict[str, JsonObject]:
+    """Without the status: what a quota has left changes with every pod."""
+    metadata = found["metadata"]
+    return {
+        "metadata": {"name": metadata.get("name"), "namespace": metadata.get("namespace")},
+        "spec": found.get("spec") or {},
+    }
+
+
+LIMIT_RANGE = Kind("LimitRange", ("/api/v1/limitranges",), _kept)
+RESOURCE_QUOTA = Kind("ResourceQuota", ("/api/v1/resourcequotas",), _kept)
+
+
+class OfNamespace(TypedDict, total=False):
+    """Fields of Facts; those that are not there keep their defaults."""
+
+    sidecars: Sidecars
+    limit_ranges: tuple[JsonObject, ...] | None
+    resource_quotas: tuple[JsonObject, ...] | None
+
+
+class TaskFacts:
+    """Three watches and the question about sidecars."""
+
+    def __init__(
+        self, api: Api, probe: Probe, logger: Logger, patience: Patience | None = None, rhythm: Rhythm | None = None
+    ) -> None:
+        patience = patience or Patience()
+        self.nodes = Watched(api, NODE, logger, patience)
+        self._limit_ranges = ByNamespace(Watched(api, LIMIT_RANGE, logger, patience))
+        self._resource_quotas = ByNamespace(Watched(api, RESOURCE_QUOTA, logger, patience))
+        self.watched: tuple[Watched, ...] = (self.nodes, self._limit_ranges.watched, self._resource_quotas.watched)
+        self.sidecars = SidecarSupport(api, self.nodes, probe, logger, rhythm or Rhythm())
+
+    def start(self, stop: threading.Event) -> None:
+        """Ask about sidecars from now on; the watches are started by whoever starts all watches."""
+        threading.Thread(target=self.sidecars.run, args=(stop,), name="sidecars", daemon=True).start()
+
+    def of(self, namespace: str) -> OfNamespace:
+        """For a pod of this namespace."""
+        return {
+            "sidecars": self.sidecars.now(),
+            "limit_ranges": self._limit_ranges.of(namespace),
+            "resource_quotas": self._resource_quotas.of(namespace),
+        }
+
+
+class ByNamespace:
+    """The objects of a watched kind, by their namespace."""
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self._sorted: tuple[Mapping[str, JsonObject], Mapping[str, tuple[JsonObject, ...]]] = ({}, {})
+
+    def of(self, namespace: str) -> tuple[JsonObject, ...] | None:
+        """Those of one namespace; None where the kind is not known or may not be."""
+        failure = self.watched.failure
+        if not self.watched.synced or (failure is not None and failure.status == _FORBIDDEN):
+            return None
+        held, (source, by_namespace) = self.watched.objects, self._sorted
+        if held is not source:
+            by_namespace = _by_namespace(held)
+            self._sorted = held, by_namespace
+        return by_namespace.get(namespace, ())
+
+
+def _by_namespace(held: Mapping[str, JsonObject]) -> Mapping[str, tuple[JsonObject, ...]]:
+    found: dict[str, list[JsonObject]] = defaultdict(list)
+    for _, each in sorted(held.items()):
+        found[each["metadata"]["namespace"]].append(each)
+    return {namespace: tuple(each) for namespace, each in found.items()}
