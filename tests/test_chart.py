@@ -374,9 +374,18 @@ def test_the_notes_say_the_mode_and_how_to_change_it(helm):
     assert "--set mode=enforce" in notes(helm, *chart.ci("audit"))
 
 
+def test_the_notes_name_the_image_that_osmo_s_tasks_run_where_they_run_one(helm):
+    assert "OSMO task pods run gracekeeper/supervise:0.1.0 " in notes(helm)
+    assert "OSMO" not in notes(helm, *chart.ci("bare"))
+
+
 def test_the_notes_warn_where_there_is_something_to_warn_of(helm):
     assert "--set priorityQuota.enabled=true" in notes(helm)
     assert "ResourceQuota" not in notes(helm, *chart.ci("bare"))
     assert "port 19450 of the nodes" in notes(helm, *chart.ci("host-network"))
+    without_secret = "They pull it without a pull secret."
+    assert without_secret in notes(helm, "--set", "imagePullSecrets={registry}")
+    assert without_secret not in notes(helm)
+    assert without_secret not in notes(helm, *chart.ci("everything"))
     assert "training in default neither" in notes(helm, namespace="default")
     assert "training in default neither" not in notes(helm)
