@@ -16,7 +16,8 @@ from tests.test_cluster import QUICK, eventually
 from webhook import log
 from webhook.api import Api
 from webhook.cluster import Cluster, Probe, TaskFacts
-from webhook.cluster.sidecars import Rhythm, is_new_enough
+from webhook.cluster.nodes import is_new_enough
+from webhook.cluster.sidecars import Rhythm
 from webhook.policy.config import Config
 from webhook.policy.facts import Sidecars
 from webhook.policy.recognise import look_at
@@ -237,8 +238,11 @@ def test_given_the_server_is_too_slow_with_the_pod_then_sidecars_are_not_used(se
 
 def test_given_an_answer_that_nobody_expected_then_the_thread_lives_on(server):
     server.as_created = lambda _: {"spec": ["not", "a", "map"]}
-    with watching(server) as cluster:
+    with structlog.testing.capture_logs() as lines, watching(server) as cluster:
         settles(cluster, why_not="the API server gave no answer about native sidecars (Bug)")
+        eventually(lambda: server.count(f"POST {PODS}") > 3)
+        (complaint,) = [line for line in lines if line["event"] == "cannot ask about native sidecars"]
+        assert complaint["error"] == "AttributeError"
         server.as_created = lambda _: RECORDED
         settles(cluster, why_not="")
 

@@ -4,42 +4,22 @@ Law: while in doubt they are not used. A server without them drops the field wit
 kubelets before 1.31 end sidecars and the other containers in no certain order.
 """
 
-import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from webhook import log
 from webhook.api import Api, ApiError
-from webhook.cluster.watched import Kind, Watched
+from webhook.cluster.nodes import NEED, counted_up, is_new_enough
+from webhook.cluster.watched import Watched
 from webhook.log import Logger
 from webhook.policy.facts import JsonObject, Sidecars
 from webhook.policy.prefix import ENABLED_LABEL
 
-_NEEDED = (1, 31)
-_NEED = "native sidecars need 1.31"
-_VERSION = re.compile(r"v?(\d+)\.(\d+)[-.+\w]*")
-"""As kubelets and API servers state it: v1.31.4, v1.31.4-gke.100, v1.31.0+k3s1."""
 _FORBIDDEN = 403
 _SIDECAR = "sidecar"
-
-
-def _kept_of_node(found: JsonObject) -> dict[str, Any]:
-    told = (found.get("status") or {}).get("nodeInfo") or {}
-    labels = (found.get("metadata") or {}).get("labels") or {}
-    return {
-        "schedulable": not (found.get("spec") or {}).get("unschedulable"),
-        "os": labels.get("kubernetes.io/os") or told.get("operatingSystem"),
-        "architecture": labels.get("kubernetes.io/arch") or told.get("architecture"),
-        "kubelet": told.get("kubeletVersion") or "",
-    }
-
-
-NODE = Kind("Node", ("/api/v1/nodes",), _kept_of_node, page_objects=100)
-"""In small pages: a node as the server sends it, with the names of its images, is 20 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +103,16 @@ class SidecarSupport:
             stop.wait(min(self._rhythm.look_seconds, max(0.0, self._ask_at - time.monotonic())))
 
     def _ask(self) -> None:
-        first_pause, longest_pause = self._rhythm.retry_seconds
-        trace: Mapping[str, Any] = {}
         try:
             self._ask_server()
         except ApiError as error:
-            failure = error
+            pause_seconds = self._failed(error)
         except Exception as error:  # noqa: BLE001  # the thread must live on, as a watch's
-            failure, trace = ApiError(0, "Bug", type(error).__name__), log.trace(error)
+            pause_seconds = self._failed(ApiError(0, "Bug", type(error).__name__), **log.trace(error))
         else:
-            self._pause_seconds = first_pause
-            self._ask_at = time.monotonic() + self._rhythm.version_seconds
-            self.tried = True
-            return
-        self._failed(failure, **trace)
-        self._ask_at = time.monotonic() + self._pause_seconds
-        self._pause_seconds = min(self._pause_seconds * 2, longest_pause)
+            self._pause_seconds = self._rhythm.retry_seconds[0]
+            pause_seconds = self._rhythm.version_seconds
+        self._ask_at = time.monotonic() + pause_seconds
         self.tried = True
 
     def _ask_server(self) -> None:
@@ -148,7 +122,7 @@ class SidecarSupport:
         if is_new_enough(version):
             self._server_lacks = self._probe_lack()
         else:
-            self._server_lacks = f"the API server is {version.removeprefix('v')}, {_NEED}"
+            self._server_lacks = f"the API server is {version.removeprefix('v')}, {NEED}"
         self._version, self._probe_at = version, time.monotonic() + self._rhythm.probe_seconds
 
     def _probe_lack(self) -> str:
@@ -164,24 +138,27 @@ class SidecarSupport:
             return ""
         return "the API server drops restartPolicy of init containers: its feature gate SidecarContainers is off"
 
-    def _failed(self, failure: ApiError, **trace: Any) -> None:
-        self._probe_at = 0.0
+    def _failed(self, failure: ApiError, **trace: Any) -> float:
+        """Note it; the result is the pause until the next attempt."""
         if failure.status == 0:  # the message may name sockets, and ends up on pods
             lacks = f"the API server gave no answer about native sidecars ({failure.reason})"
         else:
             lacks = f"the API server refused to answer about native sidecars: {failure}"
-        if trace or lacks != self._server_lacks:
+        if lacks != self._server_lacks:
             self._logger.warning("cannot ask about native sidecars", why=str(failure), **trace)
-        self._server_lacks = lacks
+        self._server_lacks, self._probe_at = lacks, 0.0
+        pause_seconds = self._pause_seconds
+        self._pause_seconds = min(pause_seconds * 2, self._rhythm.retry_seconds[1])
+        return pause_seconds
 
     def _nodes_unknown(self) -> str:
         failure = self._nodes.failure
         if failure is not None and failure.status == _FORBIDDEN:
             return "gracekeeper may not list nodes: its ClusterRole is missing or cut"
+        if not self._nodes.synced and failure is not None:
+            return f"the nodes cannot be listed ({failure.reason})"
         if not self._nodes.synced:
-            return (
-                "the nodes are not known yet" if failure is None else f"the nodes cannot be listed ({failure.reason})"
-            )
+            return "the nodes are not known yet"
         if self._nodes.age_seconds() > self._rhythm.deaf_seconds:
             return "the nodes have not been heard of for minutes"
         return ""
@@ -203,24 +180,3 @@ class SidecarSupport:
             self._logger.info("native sidecars are used", architectures=architectures)
         else:
             self._logger.info("native sidecars are not used", why=found.why_not, architectures=architectures)
-
-
-def counted_up(nodes: Mapping[str, JsonObject]) -> tuple[frozenset[str], str]:
-    """Architectures of the schedulable Linux nodes, and which of them keeps native sidecars from being used."""
-    able = {name: node for name, node in nodes.items() if node["schedulable"] and node["os"] == "linux"}
-    architectures = frozenset(node["architecture"] for node in able.values() if node["architecture"])
-    if not able:
-        return architectures, "no schedulable Linux node is known"
-    old = sorted(name for name, node in able.items() if not is_new_enough(node["kubelet"]))
-    if not old:
-        return architectures, ""
-    kubelet = able[old[0]]["kubelet"].removeprefix("v")[:40] or "of an unknown version"
-    others = f" ({len(old) - 1} more are too old)" if len(old) > 1 else ""
-    return architectures, f"node {old[0]} runs kubelet {kubelet}{others}, {_NEED}"
-
-
-@lru_cache(maxsize=256)  # thousands of nodes run a handful of versions
-def is_new_enough(version: str) -> bool:
-    """Whether a version such as v1.31.4-gke.100 has native sidecars that end last; what cannot be read does not."""
-    found = _VERSION.fullmatch(version)
-    return found is not None and (int(found[1]), int(found[2])) >= _NEEDED

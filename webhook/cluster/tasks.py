@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from webhook.api import Api
-from webhook.cluster.sidecars import NODE, Probe, Rhythm, SidecarSupport
+from webhook.cluster.nodes import NODE
+from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
 from webhook.cluster.watched import Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import JsonObject, Sidecars

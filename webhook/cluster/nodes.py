@@ -1,0 +1,50 @@
+"""The nodes as far as native sidecars go: which of them take tasks, how old their kubelets are, what they are built of."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from webhook.cluster.watched import Kind
+from webhook.policy.facts import JsonObject
+
+_NEEDED = (1, 31)
+NEED = "native sidecars need 1.31"
+_VERSION = re.compile(r"v?(\d+)\.(\d+)[-.+\w]*")
+"""As kubelets and API servers state it: v1.31.4, v1.31.4-gke.100, v1.31.0+k3s1."""
+
+
+def _kept_of_node(found: JsonObject) -> dict[str, Any]:
+    told = (found.get("status") or {}).get("nodeInfo") or {}
+    labels = (found.get("metadata") or {}).get("labels") or {}
+    return {
+        "schedulable": not (found.get("spec") or {}).get("unschedulable"),
+        "os": labels.get("kubernetes.io/os") or told.get("operatingSystem"),
+        "architecture": labels.get("kubernetes.io/arch") or told.get("architecture"),
+        "kubelet": told.get("kubeletVersion") or "",
+    }
+
+
+NODE = Kind("Node", ("/api/v1/nodes",), _kept_of_node, page_objects=100)
+"""In small pages: a node as the server sends it, with the names of its images, is 20 kB."""
+
+
+def counted_up(nodes: Mapping[str, JsonObject]) -> tuple[frozenset[str], str]:
+    """Architectures of the schedulable Linux nodes, and which of them keeps native sidecars from being used."""
+    able = {name: node for name, node in nodes.items() if node["schedulable"] and node["os"] == "linux"}
+    architectures = frozenset(node["architecture"] for node in able.values() if node["architecture"])
+    if not able:
+        return architectures, "no schedulable Linux node is known"
+    old = sorted(name for name, node in able.items() if not is_new_enough(node["kubelet"]))
+    if not old:
+        return architectures, ""
+    kubelet = able[old[0]]["kubelet"].removeprefix("v")[:40] or "of an unknown version"
+    others = f" ({len(old) - 1} more are too old)" if len(old) > 1 else ""
+    return architectures, f"node {old[0]} runs kubelet {kubelet}{others}, {NEED}"
+
+
+@lru_cache(maxsize=256)  # thousands of nodes run a handful of versions
+def is_new_enough(version: str) -> bool:
+    """Whether a version such as v1.31.4-gke.100 has native sidecars that end last; what cannot be read does not."""
+    found = _VERSION.fullmatch(version)
+    return found is not None and (int(found[1]), int(found[2])) >= _NEEDED
