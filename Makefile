@@ -21,6 +21,11 @@ lint: .venv/ready ## linters, types, the laws of the layers
 test-unit: .venv/ready ## unit tests, with all branches of the policy covered
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered tests
 
+.PHONY: test-supervise
+test-supervise: .venv/ready ## supervise, with Go: vet, unit tests, both architectures (what it does as PID 1 is in test-unit)
+	$(BIN)/python -m scripts.supervise test
+	$(BIN)/python -m scripts.supervise build
+
 .PHONY: e2e
 e2e: .venv/ready ## tests on a real kind cluster of two nodes, which is made where there is none
 	$(BIN)/pytest --durations=10 --ignore=e2e/old e2e
@@ -31,7 +36,7 @@ e2e-all: e2e ## and on a cluster whose API server drops native sidecars (Kuberne
 	GRACEKEEPER_FEATURE_GATES=SidecarContainers=false $(BIN)/pytest e2e/old
 
 .PHONY: test
-test: lint test-unit e2e ## everything that CI runs
+test: lint test-supervise test-unit e2e ## everything that CI runs
 
 .PHONY: demo
 demo: .venv/ready ## see what gracekeeper does: first without a cluster, then on one that is made for it

@@ -42,7 +42,7 @@ func start(command []string, stderr uintptr, s signals) (*child, error) {
 		attributes := &syscall.SysProcAttr{Setsid: true}
 		c.sharesTerminal = handTerminal(attributes, stderr == 2, s)
 		c.pid, err = syscall.ForkExec(path, command, &syscall.ProcAttr{
-			Env:   os.Environ(),
+			Env:   childEnvironment(os.Environ()),
 			Files: []uintptr{0, 1, stderr},
 			Sys:   attributes,
 		})

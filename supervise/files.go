@@ -7,9 +7,19 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
+
+// complain says the first trouble with the folder: where it is full or read-only, the rest is more of the same.
+func complain(err error) {
+	if err != nil {
+		firstTrouble.Do(func() { say("%v", err) })
+	}
+}
+
+var firstTrouble sync.Once
 
 // folder holds the small files through which the containers of a pod talk. Whoever reads one cannot trust who wrote it:
 // all that is in task/ may come from user code.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"time"
 
@@ -10,8 +11,12 @@ import (
 const (
 	// scan is the time between two looks at the process table while stopping.
 	scan = 200 * time.Millisecond
-	// idleAfter is how long osmo_exec may have neither a command nor an upload before it is ended.
-	idleAfter = 5 * time.Second
+	// scanShare keeps the looks below 1/50 of the time.
+	scanShare = 50
+	// idleAfter is how long osmo_exec may have neither a command nor an upload before it is ended; longer where it
+	// uploads checkpoints, because it sleeps for up to 32 s when the service has put an upload off (its exit code 75).
+	idleAfter          = 5 * time.Second
+	idleBetweenUploads = 40 * time.Second
 	// terminatedCode is what a command that SIGTERM ends would end with.
 	terminatedCode = 143
 )
@@ -72,9 +77,7 @@ func (f *forward) takeLock() {
 	if err != nil {
 		made, err = openLock(path)
 	}
-	if err != nil {
-		say("%v", err)
-	}
+	complain(err)
 	made.take()
 }
 
@@ -133,11 +136,18 @@ func (f *forward) act() {
 	if f.child.reap(); f.child.ended {
 		return
 	}
+	began := now()
 	t, err := readTable(procFolder)
 	if err != nil {
 		f.withoutTable(err)
 		return
 	}
+	// Where there are thousands of processes the looks must not become the load.
+	f.looks.Reset(max(scan, scanShare*now().since(began)))
+	maps.DeleteFunc(f.already, func(of identity, _ given) bool {
+		p := t.processes[of.pid]
+		return p == nil || p.identity != of
+	})
 	self := os.Getpid()
 	var roots []*process
 	if f.below {
@@ -176,12 +186,16 @@ func (f *forward) belowLauncher(work osmoWork) []*process {
 	if _, started := read(f.folder.started()); !started {
 		f.ending = true // or the training would begin after SIGTERM
 	}
+	patience := idleAfter
+	if work.uploads {
+		patience = idleBetweenUploads
+	}
 	switch {
 	case work.uploading:
 		f.idleSince = 0
 	case f.idleSince == 0:
 		f.idleSince = now()
-	case now().since(f.idleSince) >= idleAfter:
+	case now().since(f.idleSince) >= patience:
 		f.ending = true
 	}
 	if f.ending {
@@ -197,9 +211,7 @@ func (f *forward) interrupt() {
 	}
 	f.interrupted = true
 	if f.below {
-		if err := writeTime(f.folder.interrupted(), now()); err != nil {
-			say("%v", err)
-		}
+		complain(writeTime(f.folder.interrupted(), now()))
 	}
 }
 

@@ -76,7 +76,5 @@ func noteStopping(path string) {
 	if _, there := read(path); there {
 		return
 	}
-	if err := writeTime(path, now()); err != nil {
-		say("%v", err)
-	}
+	complain(writeTime(path, now()))
 }

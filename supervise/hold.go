@@ -84,9 +84,7 @@ func (h *hold) takeLock() (again bool) {
 		again = true
 		made, err = openLock(path)
 	}
-	if err != nil {
-		say("%v; the upload is protected, but the other containers do not hear of it", err)
-	}
+	complain(err) // the upload is protected all the same
 	h.lock = made
 	h.locked = made.take()
 	return again
@@ -118,11 +116,8 @@ func (h *hold) untilChildEnds() {
 				h.child.pass(received)
 			}
 		case h.phase = <-h.stderr.phases:
-			if h.phase == running {
-				if err := writeTime(h.folder.started(), now()); err != nil {
-					say("%v", err)
-				}
-			}
+			// Both phases may come in one piece; the first note stands.
+			complain(writeTime(h.folder.started(), now()))
 		case <-glances.C:
 			h.locked = h.locked || h.lock.take()
 			h.look()
@@ -195,7 +190,7 @@ func (h *hold) outcome() (string, int) {
 // finish tells the result and ends with the code; a sidecar when SIGTERM has come.
 func (h *hold) finish(result string, code int) error {
 	if err := writeOnce(h.folder.result(), result); err != nil {
-		say("%v", err)
+		complain(err)
 		h.lock.release() // nobody must wait for a result that never comes
 	}
 	var done chan struct{} // nil: all of stderr is out

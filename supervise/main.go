@@ -7,8 +7,6 @@ import (
 	"flag"
 	"io"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"time"
 )
 
@@ -50,10 +48,7 @@ type usageError string
 func (e usageError) Error() string { return string(e) + "; see supervise --help" }
 
 func main() {
-	// It waits nearly all the time, on a node whose memory belongs to others: one thread is enough, and the collector
-	// may run at every quarter of a megabyte.
-	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(10)
+	staySmall()
 	os.Exit(run(os.Args[1:], listen()))
 }
 

@@ -20,7 +20,8 @@ const (
 //
 // On each branch it is the topmost process that catches SIGTERM and is no shell, and nothing below it: data-loader
 // workers inherit the trainer's handler, and their death kills the trainer. A shell that traps SIGTERM acts on it only
-// when its foreground child has ended, or dies and orphans it, so it is chosen only where nothing below it catches.
+// when its foreground child has ended, or dies and orphans it, so it is chosen only where nothing below it catches; so
+// are programs that hand SIGTERM to a whole group, those workers included, or lose patience with their child.
 // Where nothing catches at all, the leaves are chosen; but beside one that does, none: the `tee` of `train | tee log`
 // would take the trainer's stdout with it. Who has been given SIGTERM covers its branch, whatever it does: a second one
 // makes many handlers give up.
@@ -40,8 +41,8 @@ func (t *table) targets(roots []*process, already map[identity]given) ([]*proces
 			catchers = append(catchers, p)
 			return true
 		}
-		shell := catches && t.isShell(p)
-		if catches && !shell {
+		yields := catches && t.yields(p)
+		if catches && !yields {
 			return choose()
 		}
 		covered, leaf := false, true
@@ -52,7 +53,7 @@ func (t *table) targets(roots []*process, already map[identity]given) ([]*proces
 		if covered {
 			return true
 		}
-		if shell {
+		if yields {
 			return choose()
 		}
 		if leaf && state == notYet {
@@ -74,6 +75,7 @@ func (t *table) targets(roots []*process, already map[identity]given) ([]*proces
 type osmoWork struct {
 	roots     []*process // the user command and what it has orphaned; none: it is over, or not yet there
 	uploading bool       // an `osmo` process (a checkpoint upload) is there
+	uploads   bool       // the command line asks for checkpoint uploads
 }
 
 // osmoWork tells apart what runs in the container of the osmo_exec that supervise has started.
@@ -87,7 +89,11 @@ func (t *table) osmoWork(self, launcher int) osmoWork {
 		return work
 	}
 	command := t.arguments(exec)
-	rsync := userBinPath(command) + "/rsync"
+	rsync := "/osmo/usr/bin/rsync"
+	if path, given := goFlag(command, "userBinPath"); given {
+		rsync = filepath.Clean(path) + "/rsync"
+	}
+	_, work.uploads = goFlag(command, "checkpoint")
 	isRsync := func(p *process) bool {
 		arguments := t.arguments(p)
 		return len(arguments) > 0 && arguments[0] == rsync
@@ -141,20 +147,19 @@ func (t *table) keepsRunning(orphans []*process, exec *process) bool {
 	})
 }
 
-// userBinPath is osmo_exec's flag of that name, written in any way that Go's flag package understands.
-func userBinPath(command []string) string {
-	const name, usual = "userBinPath", "/osmo/usr/bin"
+// goFlag is the value of a flag in a command line, written in any way that Go's flag package understands.
+func goFlag(command []string, name string) (value string, given bool) {
 	for i, argument := range command {
 		flag := strings.TrimPrefix(strings.TrimPrefix(argument, "-"), "-")
 		if flag == argument {
 			continue
 		}
 		if value, found := strings.CutPrefix(flag, name+"="); found {
-			return filepath.Clean(value)
+			return value, true
 		}
 		if flag == name && i+1 < len(command) {
-			return filepath.Clean(command[i+1])
+			return command[i+1], true
 		}
 	}
-	return usual
+	return "", false
 }

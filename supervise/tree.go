@@ -125,24 +125,31 @@ func (t *table) arguments(p *process) []string {
 	return strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
 }
 
-var shells = []string{"sh", "bash", "dash", "ash", "rbash", "zsh", "ksh", "mksh", "yash", "fish", "csh", "tcsh", "rc"}
+// Programs that catch SIGTERM for their own ends, and yield to what is below them.
+var (
+	shells = []string{"sh", "bash", "dash", "ash", "rbash", "zsh", "ksh", "mksh", "yash", "fish", "csh", "tcsh", "rc"}
+	// timeout and dumb-init signal whole groups; su and runuser SIGKILL their child 2 s after SIGTERM.
+	relays = []string{"timeout", "dumb-init", "su", "runuser"}
+)
 
-// isShell goes by the program; the name in the process table is the script's where it begins with #!.
-func (t *table) isShell(p *process) bool {
+// yields goes by the program; the name in the process table is the script's where it begins with #!.
+func (t *table) yields(p *process) bool {
 	arguments := t.arguments(p)
 	name := ""
 	if len(arguments) > 0 {
 		name = strings.TrimPrefix(program(arguments[0]), "-") // a login shell
 	}
-	// Another user's cannot be read. One program for many names says which by its arguments.
-	if path, err := os.Readlink(t.file(p, "exe")); err == nil && !strings.HasPrefix(program(path), "busybox") {
+	// Another user's cannot be read. A program of many names says which by its arguments.
+	if path, err := os.Readlink(t.file(p, "exe")); err == nil && !slices.Contains(manyNames, program(path)) {
 		name = program(strings.TrimSuffix(path, " (deleted)"))
 	}
-	if name == "busybox" && len(arguments) > 1 {
+	if slices.Contains(manyNames, name) && len(arguments) > 1 {
 		name = arguments[1]
 	}
-	return slices.Contains(shells, name)
+	return slices.Contains(shells, name) || slices.Contains(relays, name)
 }
+
+var manyNames = []string{"busybox", "toybox", "coreutils"}
 
 // program is the name of a program without folder and version: bash for /usr/local/bin/bash-5.2.
 func program(path string) string {

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// fake is a process of an invented /proc.
+type fake struct {
+	pid, parent    int
+	command        string // words; the program is the first
+	catches        bool
+	group, session int      // 0: the parent's, or its own PID where the parent is not there
+	exe            string   // "": /bin/ and the first word; "-": cannot be read
+	state          string   // "": S
+	pipes          []string // open pipes
+	noDescriptors  bool     // they cannot be seen
+}
+
+func fakeTable(t *testing.T, fakes []fake) *table {
+	t.Helper()
+	folder := t.TempDir()
+	known := map[int]*fake{}
+	for i := range fakes {
+		f := &fakes[i]
+		parent := known[f.parent]
+		if f.group == 0 {
+			f.group = f.pid
+			if parent != nil {
+				f.group = parent.group
+			}
+		}
+		if f.session == 0 {
+			f.session = f.pid
+			if parent != nil {
+				f.session = parent.session
+			}
+		}
+		known[f.pid] = f
+		f.write(t, filepath.Join(folder, strconv.Itoa(f.pid)))
+	}
+	if err := os.Mkdir(filepath.Join(folder, "sys"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	read, err := readTable(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+func (f *fake) write(t *testing.T, folder string) {
+	t.Helper()
+	words := strings.Fields(f.command)
+	state := f.state
+	if state == "" {
+		state = "S"
+	}
+	mask := "0000000180000000"
+	if f.catches {
+		mask = "0000000180004002"
+	}
+	files := map[string]string{
+		// A name may look like the rest of the line.
+		"stat": fmt.Sprintf("%d (a ) S 1 (b) %s %d %d %d 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 %d 1000 20\n",
+			f.pid, state, f.parent, f.group, f.session, 1000+f.pid),
+		"status":  "Name:\tx\nSigIgn:\t0000000000004000\nSigCgt:\t" + mask + "\nCapInh:\t0\n",
+		"cmdline": strings.Join(words, "\x00") + "\x00",
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exe := f.exe
+	if exe == "" {
+		exe = "/bin/" + filepath.Base(strings.Join(words[:min(len(words), 1)], ""))
+	}
+	if exe != "-" {
+		if err := os.Symlink(exe, filepath.Join(folder, "exe")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.noDescriptors {
+		return
+	}
+	if err := os.Mkdir(filepath.Join(folder, "fd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i, pipe := range f.pipes {
+		if err := os.Symlink(pipe, filepath.Join(folder, "fd", strconv.Itoa(i+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func pids(processes []*process) string {
+	var found []string
+	for _, p := range processes {
+		found = append(found, strconv.Itoa(p.pid))
+	}
+	return strings.Join(found, " ")
+}

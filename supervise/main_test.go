@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestACommandLineThatCannotBeUnderstoodIsOneLineAndTwo(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"", "no subcommand"},
+		{"keep", "unknown subcommand keep"},
+		{"hold --grace 30", "hold: no command"},
+		{"hold --grace 30 --", "hold: no command"},
+		{"hold -- true", "hold: --grace SECONDS is needed"},
+		{"hold --grace soon -- true", `hold: invalid value "soon" for flag -grace`},
+		{"forward", "forward: no command"},
+		{"forward --grace 30 -- true", "forward: flag provided but not defined: -grace"},
+		{"gate now", "gate: unexpected now"},
+		{"install --folder", "install: flag needs an argument: -folder"},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			// when
+			err := dispatch(strings.Fields(c.line), signals{})
+			// then
+			var usage usageError
+			if !errors.As(err, &usage) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v", err)
+			}
+			if code := run(strings.Fields(c.line), signals{}); code != 2 {
+				t.Errorf("ends with %d", code)
+			}
+		})
+	}
+}
+
+func TestASecondLifeLeavesNoTraceInTheChildsEnvironment(t *testing.T) {
+	for _, c := range []struct{ environment, want string }{
+		{"A=1 B=2", "A=1 B=2"},
+		{"A=1 GOMAXPROCS=4", "A=1 GOMAXPROCS=4"},
+		{"A=1 GOMAXPROCS=1 " + restored, "A=1"},
+		{"A=1 GOMAXPROCS=1 " + restored + "GOMAXPROCS=200", "A=1 GOMAXPROCS=200"},
+	} {
+		// when
+		found := strings.Join(childEnvironment(strings.Fields(c.environment)), " ")
+		// then
+		if found != c.want {
+			t.Errorf("%s: %s", c.environment, found)
+		}
+	}
+}
+
+func TestSignalsThatGoIsSentOrThatAreFaultsAreNotPassedOn(t *testing.T) {
+	// given
+	passed := 0
+	// when
+	for number := range lastSignal {
+		if passedOn(syscall.Signal(number + 1)) {
+			passed++
+		}
+	}
+	// then
+	if passed != lastSignal-18 {
+		t.Errorf("%d are passed on", passed)
+	}
+	for _, number := range []syscall.Signal{1, 2, 3, 10, 12, 14, 18, 20, 28, 34, 64} {
+		if !passedOn(number) {
+			t.Errorf("%d is not", number)
+		}
+	}
+}
