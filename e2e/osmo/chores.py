@@ -93,8 +93,9 @@ def rescheduled(live: Live) -> None:
         live.stage.kube(*words, "--wait=false")
     live.mark("created anew")
     live.until("upload ends", seconds=OVER_SECONDS, even_after_its_end=True)
-    time.sleep(1)
-    live.run.events_of_next = live.stage.node_of(live.run).events(f"{live.run.evidence}-again")
+    next_folder = f"{live.run.evidence}-again"
+    live.until("training", folder=next_folder, even_after_its_end=True)
+    live.run.events_of_next = live.stage.node_of(live.run).events(next_folder)
 
 
 def _again(live: Live) -> Json:
@@ -103,6 +104,7 @@ def _again(live: Live) -> Json:
     evidence = live.run.evidence
     pod: Json = json.loads(text.replace(json.dumps(evidence), json.dumps(f"{evidence}-again")))
     pod["metadata"]["labels"][RUN_LABEL] += "-again"
+    pod["spec"]["nodeSelector"] = {"kubernetes.io/hostname": live.run.pod["spec"]["nodeName"]}
     return pod
 
 

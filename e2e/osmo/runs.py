@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from e2e.cluster.steps import attempt
@@ -18,6 +19,7 @@ FINALIZER = "osmo.nvidia.com/cleanup"
 GATE = "gracekeeper-gate"
 BEFORE, NATIVE, CONTAINER = "before", "native", "container"
 LOOK_SECONDS = 0.5
+PACE_SECONDS = 1.5
 WATCH_SECONDS = 300
 MEETING_SECONDS = 120
 STORY_LOG_LINES = 60
@@ -32,7 +34,7 @@ class Version:
     gone: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Run:
     """One pod's life, and what was left of it."""
 
@@ -48,6 +50,10 @@ class Run:
     """Of the pod that OSMO made in this one's place."""
     logs: str = ""
     failure: BaseException | None = None
+
+    def __repr__(self) -> str:
+        """Short: a failed test prints its arguments."""
+        return f"<{self.name}>"
 
     @property
     def evidence(self) -> str:
@@ -71,9 +77,18 @@ class Run:
         return next((version.seconds for version in self.versions if version.gone or _is_over(version.pod)), None)
 
     def seconds_after(self, moment: str) -> float:
-        """From something that the test did to the pod's end."""
+        """From something that the test did to the end of the last container, by its own time: the kubelet may tell late."""
         assert self.over is not None, self.story()
-        return self.over - self.moments[moment]
+        return max(0.0, self.finished - self.moments[moment])
+
+    @property
+    def finished(self) -> float:
+        """When the last container ended, in whole seconds of the epoch; the pod's end where none ever ran."""
+        ended = [
+            found.get("state", {}).get("terminated", {}).get("finishedAt") for found in _statuses(self.pod).values()
+        ]
+        times = [datetime.fromisoformat(text).timestamp() for text in ended if text]
+        return max(times) if times else self.over or 0.0
 
     def at(self, event: str, *, last: bool = False) -> float:
         """When something happened, the first time or the last."""
@@ -142,6 +157,7 @@ class Stage:
         self._runs: dict[str, Run] = {}
         self._changed = threading.Condition()
         self._ends = threading.Event()
+        self._turn = threading.Lock()
         self._examples = pods.examples()
 
     @contextmanager
@@ -190,6 +206,11 @@ class Stage:
         """Versions of pods that carry the run's label are the run's."""
         with self._changed:
             self._runs[run.name] = run
+
+    def take_turn(self) -> None:
+        """Pods are created one after the other: starting one costs a small machine more than running it."""
+        with self._turn:
+            time.sleep(PACE_SECONDS)
 
     def wait(self, is_true: Callable[[], Any], what: str, seconds: float) -> None:
         """Until something is true of what the watch has brought; an assertion where it is not in time."""
@@ -259,6 +280,7 @@ class Live:
 
     def create(self) -> None:
         """The pod, by a raw call; the moment is `created`."""
+        self.stage.take_turn()
         self.mark("created")
         if self.manifest["kind"] == "Pod":
             self.stage.kube.create_pod(self.stage.namespace, self.manifest)
@@ -266,12 +288,12 @@ class Live:
             self.stage.kube.apply(self.manifest)
         self.stage.wait(lambda: self.run.versions, "the pod is seen", 20)
 
-    def until(self, event: str, *, seconds: float = 120, even_after_its_end: bool = False) -> None:
-        """Until a stand-in or the trainer has told of an event."""
+    def until(self, event: str, *, seconds: float = 120, folder: str = "", even_after_its_end: bool = False) -> None:
+        """Until a stand-in or the trainer has told of an event, in the run's folder or another one on its node."""
         run = self.run
         self.stage.wait(lambda: run.pod["spec"].get("nodeName"), "the pod has a node", seconds)
         node, end = self.stage.node_of(run), time.monotonic() + seconds
-        while not any(found.event == event for found in node.events(run.evidence)):
+        while not any(found.event == event for found in node.events(folder or run.evidence)):
             if time.monotonic() > end or (run.over is not None and not even_after_its_end):
                 raise AssertionError(f"not within {seconds:g} s, or before the pod's end: {event}")
             time.sleep(LOOK_SECONDS)
@@ -315,8 +337,9 @@ class Live:
 
     def kill_ctrl(self) -> None:
         """SIGKILL for PID 1 of osmo-ctrl, from the node."""
-        self.mark("kill")
+        self.until_state(CTRL, lambda state: "running" in state, "osmo-ctrl runs")
         status = _statuses(self.run.pod)[CTRL]
+        self.mark("kill")
         self.stage.node_of(self.run).kill_first_process(status["containerID"])
 
     def mark(self, moment: str) -> None:

@@ -172,7 +172,9 @@ ROWS: dict[str, Scenario] = {
     "user-command-fails": Scenario(ends, task(trainer("--train-seconds=2", "--save-at-end", "--exit=3")), ALL),
     "access-check-fails": Scenario(ends, task(ctrl={"ACCESS": "denied"}), ALL),
     "ctrl-crashes-no-handler": Scenario(ordered("crash", "training"), task(trainer("--on-sigterm=default"))),
-    "ctrl-crashes-handler": Scenario(ordered("crash", "training"), task(trainer(save_seconds=CRASH_SAVE_SECONDS))),
+    "ctrl-crashes-handler": Scenario(
+        ordered("crash", "training"), task(trainer("--quiet", save_seconds=CRASH_SAVE_SECONDS))
+    ),
     **{
         f"{name}-{when}": Scenario(
             ordered(order, event, deleted_first=when == "being-deleted"),

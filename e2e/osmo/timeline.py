@@ -63,8 +63,16 @@ def _outcome(run: Run, container: Any) -> dict[str, Any]:
 
 
 def _phases(run: Run, deleted: float) -> Iterator[dict[str, Any]]:
+    over = run.over or deleted
     for name, first, last in PHASES:
         begins = [event.seconds for event in run.events if event.event == first and event.seconds >= deleted]
-        ends = [event.seconds for event in run.events if event.event == last] if last else [run.over or deleted]
+        ends = [event.seconds for event in run.events if event.event == last and event.seconds >= deleted]
         if begins:
-            yield {"phase": name, "begins": round(begins[0] - deleted, 1), "ends": round(ends[-1] - deleted, 1)}
+            whole = bool(ends) or last is None
+            end = ends[-1] if ends else over
+            yield {
+                "phase": name,
+                "begins": round(begins[0] - deleted, 1),
+                "ends": round(end - deleted, 1),
+                "whole": whole,
+            }

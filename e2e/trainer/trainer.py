@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -14,11 +13,11 @@ BLOCK = b"w" * 4096
 
 def main() -> None:
     """Train until told to stop, then save."""
-    told = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    told: list[bool] = []  # no Event: its lock may be held by the very thread that the signal interrupts
+    signal.signal(signal.SIGTERM, lambda *_: told.append(True))
     print("training", flush=True)
-    while not told.wait(1):
-        pass
+    while not told:
+        time.sleep(1)
     print(f"saving for {SAVE_SECONDS:g} s", flush=True)
     save()
     print("saved", flush=True)

@@ -6,20 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 FOLDERS = (Path("/tmp/models"), Path("/osmo/data/output"))
 BLOCK = b"w" * 4096
+told: list[bool] = []
+"""Not empty once SIGTERM has come. No Event: its lock may be held by the very thread that the signal interrupts."""
 
 
 def main() -> int:
     """Train until told to stop, or for so long; save; the exit code is an option."""
     options = parsed()
-    told = threading.Event()
     if options.on_sigterm == "save":
-        signal.signal(signal.SIGTERM, lambda *_: told.set())
+        signal.signal(signal.SIGTERM, lambda *_: told.append(True))
     elif options.on_sigterm == "ignore":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     loader = start_loader() if options.loader else None
@@ -27,16 +27,17 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"started{options.rank}").write_text("the run has begun\n")
     note("training", options.rank)
-    print("training", flush=True)
+    say(options, "training")
     end = time.monotonic() + options.train_seconds
-    while not told.wait(0.2) and time.monotonic() < end:
+    while not told and time.monotonic() < end:
+        time.sleep(0.2)
         must_live(loader)
-    if told.is_set():
+    if told:
         note("SIGTERM", options.rank)
-    if told.is_set() or options.save_at_end:
-        print(f"saving for {options.save_seconds:g} s", flush=True)
+    if told or options.save_at_end:
+        say(options, f"saving for {options.save_seconds:g} s")
         save(options, loader)
-        print("saved", flush=True)
+        say(options, "saved")
     return int(options.exit)
 
 
@@ -49,8 +50,17 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--train-seconds", type=float, default=3600)
     parser.add_argument("--exit", type=int, default=0)
     parser.add_argument("--rank", default="")
+    parser.add_argument(
+        "--quiet", action="store_true", help="print nothing: osmo_exec dies of a line when osmo_ctrl is gone"
+    )
     parser.add_argument("--loader", action="store_true", help="a worker that inherits the handler; its death is ours")
     return parser.parse_args()
+
+
+def say(options: argparse.Namespace, line: str) -> None:
+    """One line of the training's log."""
+    if not options.quiet:
+        print(line, flush=True)
 
 
 def start_loader() -> int:
@@ -103,11 +113,10 @@ def launch(arguments: list[str]) -> int:
         subprocess.Popen([sys.executable, __file__, *arguments, f"--rank={rank}"], start_new_session=True)
         for rank in range(2)
     ]
-    told = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
-    while not told.wait(0.1) and any(worker.poll() is None for worker in workers):
-        pass
-    if not told.is_set():
+    signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+    while not told and any(worker.poll() is None for worker in workers):
+        time.sleep(0.1)
+    if not told:
         return max(worker.returncode for worker in workers)
     note("the launcher has SIGTERM", "")
     for worker in workers:
