@@ -92,4 +92,6 @@ def test_feature_gates_are_those_of_every_component_and_make_another_cluster():
     settings = Settings.from_environment({"GRACEKEEPER_FEATURE_GATES": "SidecarContainers=false,Other=true"})
     written = json.loads(config.kind_config(World.OFFLINE, settings.feature_gates))
     assert written["featureGates"] == {"SidecarContainers": False, "Other": True}
-    assert "featureGates" not in json.loads(config.kind_config(World.OFFLINE, Settings.from_environment({}).feature_gates))
+    assert "featureGates" not in json.loads(
+        config.kind_config(World.OFFLINE, Settings.from_environment({}).feature_gates)
+    )

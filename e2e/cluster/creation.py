@@ -96,7 +96,12 @@ def _make_nodes(settings: Settings, where: World, kind: Path, image: str) -> Non
     ]
     command += ["--config=-", f"--kubeconfig={settings.kubeconfig}"]
     environment = kind_environment(settings)
-    done = attempt(command, text=config.kind_config(where, settings.feature_gates), environment=environment, timeout_seconds=_KIND_SECONDS)
+    done = attempt(
+        command,
+        text=config.kind_config(where, settings.feature_gates),
+        environment=environment,
+        timeout_seconds=_KIND_SECONDS,
+    )
     if done.returncode:
         log_file(settings).write_text(done.stdout + done.stderr)
         raise StepError(f"kind says\n{reason(done.stderr)}")

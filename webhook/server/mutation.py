@@ -27,7 +27,9 @@ _SHARE_FOR_FACTS = 0.8
 _GATHER_OVERRUN_SECONDS = 0.05
 """Gathering keeps the deadline itself and says what is missing; it is cut off only this much later."""
 
-_OF_TRAINING_PODS = frozenset({Outcome.PATCHED, Outcome.AUDITED, Outcome.UNCHANGED, Outcome.SIZE_UNKNOWN})
+_OF_TRAINING_PODS = frozenset(
+    {Outcome.PATCHED, Outcome.AUDITED, Outcome.UNCHANGED, Outcome.SIZE_UNKNOWN, Outcome.UNSUPPORTED}
+)
 
 _UNLOGGED = contextlib.suppress(Exception)
 """A line that cannot be written (a closed pipe, a full disk) must not cost a pod its patch."""
@@ -126,6 +128,7 @@ class Mutation:
                 because=decision.because,
                 mode=decision.mode,
                 profile=decision.profile,
+                osmo=None if decision.osmo is None else decision.osmo.mode,
                 grace_seconds=decision.grace_seconds,
                 patched=patched,
                 ignored=[f"{passed.place} {passed.key}" for passed in decision.ignored],
