@@ -30,7 +30,8 @@ class FakeApi:
     delays: dict[str, float] = field(default_factory=dict)
     as_created: Callable[[Json], Json] = copy.deepcopy
     """What the server makes of a posted object."""
-    posted: list[Json] = field(default_factory=list)
+    shown: list[Json] = field(default_factory=list)
+    """What was posted as a dry run."""
     hang_watches: bool = False
     address: str = ""
     version: int = 100
@@ -162,13 +163,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         api, path, query = self._begin()
-        content = api.as_created(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         refused = self._refused(path)
-        if not refused:
-            api.posted.append(content)
-            if query.get("dryRun") != "All":
-                api.put(f"{path}/{content['metadata']['name']}", **content)
-        self._answer(*(refused or (201, content)))
+        if refused:
+            self._answer(*refused)
+            return
+        created = api.as_created(content)
+        if query.get("dryRun") == "All":
+            api.shown.append(content)
+        else:
+            api.put(f"{path}/{created['metadata']['name']}", **created)
+        self._answer(201, created)
 
     def _begin(self) -> tuple[FakeApi, str, dict[str, str]]:
         api, parts = self.server.api, urlsplit(self.path)

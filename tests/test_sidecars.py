@@ -5,13 +5,13 @@ import json
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import structlog
 
 from e2e.osmo import pods
-from tests import fake_api
+from tests import task_server
+from tests.task_server import LIMIT_RANGES, NODES, PODS, QUOTAS, RECORDED, join
 from tests.test_cluster import QUICK, eventually
 from webhook import log
 from webhook.api import Api
@@ -22,12 +22,6 @@ from webhook.policy.config import Config
 from webhook.policy.facts import Sidecars
 from webhook.policy.recognise import look_at
 
-NODES = "/api/v1/nodes"
-PODS = "/api/v1/namespaces/gracekeeper/pods"
-LIMIT_RANGES = "/api/v1/limitranges"
-QUOTAS = "/api/v1/resourcequotas"
-RECORDED = json.loads((Path(__file__).parent / "recorded" / "test-pod-as-created.json").read_text())
-"""What an API server 1.37.2 answered to the test pod."""
 PROBE = Probe("gracekeeper", "gracekeeper/supervise:0.1.0")
 RHYTHM = Rhythm(version_seconds=0.1, probe_seconds=60.0, retry_seconds=(0.02, 0.1), look_seconds=0.02)
 NATIVE = Sidecars(native=True, why_not="", architectures=frozenset({"amd64"}))
@@ -42,16 +36,7 @@ OSMO_TASK = {
 
 @pytest.fixture
 def server():
-    """An API server of 1.34 with one node and one namespace of gracekeeper's own."""
-    with fake_api.running() as server:
-        for collection in ("/api/v1/namespaces", NODES, LIMIT_RANGES, QUOTAS):
-            server.serve_collection(collection)
-        for kind in ("storageclasses", "volumeattributesclasses"):
-            server.serve_collection(f"/apis/storage.k8s.io/v1/{kind}")
-        server.put("/version", gitVersion="v1.34.4")
-        server.put("/api/v1/namespaces/team-a")
-        server.as_created = lambda _: RECORDED
-        join(server, "worker-1")
+    with task_server.running() as server:
         yield server
 
 
@@ -70,14 +55,6 @@ def watching(server, *, probe: Probe = PROBE, rhythm: Rhythm = RHYTHM):
 def cluster(server):
     with watching(server) as cluster:
         yield cluster
-
-
-def join(server, name: str, kubelet: str = "v1.34.4", *, platform="linux/amd64", cordoned=False) -> None:
-    system, arch = platform.split("/")
-    spec = {"unschedulable": True} if cordoned else {}
-    info = {"kubeletVersion": kubelet, "operatingSystem": system, "architecture": arch}
-    labels = {"kubernetes.io/os": system, "kubernetes.io/arch": arch}
-    server.put(f"{NODES}/{name}", metadata={"labels": labels}, spec=spec, status={"nodeInfo": info})
 
 
 def sidecars(cluster: Cluster) -> Sidecars:
@@ -364,7 +341,7 @@ def test_the_test_pod_is_nobody_s_training():
 
 def test_the_pod_is_only_ever_shown_as_a_dry_run(server, cluster):
     settles(cluster, why_not="")
-    assert server.posted
+    assert server.shown == [PROBE.pod()]
     assert not [path for path in server.objects if path.startswith(PODS)]
 
 

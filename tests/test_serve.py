@@ -1,0 +1,97 @@
+"""`gracekeeper serve` as a process of its own: what it asks the API server about, by its configuration."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+import trustme
+
+from tests import task_server
+from tests.task_server import LIMIT_RANGES, NODES, PODS, QUOTAS
+from tests.test_cluster import eventually
+
+IMAGE = "gracekeeper/supervise:0.1.0"
+
+
+@pytest.fixture
+def server():
+    with task_server.running() as server:
+        yield server
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    leaf = trustme.CA().issue_cert("localhost")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    leaf.private_key_pem.write_to_path(tmp_path / "tls.key")
+    return tmp_path
+
+
+@contextmanager
+def serving(server, folder, config):
+    """The address of its health port; it is ended by SIGTERM, and must end well."""
+    address, port, health_port = server.address, *free_ports(2)
+    user = {"name": "u", "user": {}}
+    cluster = {"name": "c", "cluster": {"server": address}}
+    context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+    kubeconfig = {"clusters": [cluster], "users": [user], "contexts": [context], "current-context": "x"}
+    (folder / "kubeconfig").write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **kubeconfig}))
+    (folder / "config.yaml").write_text(json.dumps(config))
+    said = {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "HEALTH_PORT": str(health_port),
+        "CONFIG_FILE": str(folder / "config.yaml"),
+        "DRAIN_SECONDS": "0",
+        "NAMESPACE": "gracekeeper",
+        "CERTIFICATE_SOURCE": "files",
+        "CERTIFICATE_DIRECTORY": str(folder),
+    }
+    environment = {**os.environ, "KUBECONFIG": str(folder / "kubeconfig")}
+    environment |= {f"GRACEKEEPER_SERVER_{name}": value for name, value in said.items()}
+    process = subprocess.Popen([sys.executable, "-m", "webhook", "serve"], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{health_port}"
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def read(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def test_given_an_image_of_supervise_then_it_watches_and_asks_what_conversion_needs(server, certificate):
+    with serving(server, certificate, {"osmo": {"image": IMAGE}}) as address:
+        eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
+        assert "\ngracekeeper_native_sidecars 1.0\n" in read(f"{address}/metrics")
+        for kind in ("Namespace", "Node", "LimitRange", "ResourceQuota"):
+            assert f'gracekeeper_watch_age_seconds{{kind="{kind}"}}' in read(f"{address}/metrics")
+    assert server.count(f"POST {PODS}") == 1
+    (pod,) = server.shown
+    assert {each["image"] for each in (*pod["spec"]["initContainers"], *pod["spec"]["containers"])} == {IMAGE}
+
+
+def test_given_no_image_of_supervise_then_it_needs_none_of_it(server, certificate):
+    with serving(server, certificate, {}) as address:
+        eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
+        assert "\ngracekeeper_native_sidecars 0.0\n" in read(f"{address}/metrics")
+    for path in (f"POST {PODS}", f"GET {NODES}", f"GET {LIMIT_RANGES}", f"GET {QUOTAS}", "GET /version"):
+        assert server.count(path) == 0
