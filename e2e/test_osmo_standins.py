@@ -239,7 +239,7 @@ def test_the_command_leads_its_own_group_and_the_checkpoint_uploader_is_in_osmo_
     options = ["-checkpoint", "/tmp/models;s3://periodic;1;", "-enableRsync"]
     user = task.exec("sleep", "60", options=options, **UPLOADS_FOR)
     task.until("upload of osmo begins")
-    script = "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline | head -c 60; cut -d' ' -f1,4,5,6 $p/stat; done"
+    script = "for p in /proc/[0-9]*; do echo $(tr '\\0' ' ' < $p/cmdline) $(cut -d' ' -f1,4,5,6 $p/stat); done"
     lines = [line.split() for line in user.sh(script).splitlines() if line.split()]
     found = {" ".join(words[:-4]): tuple(map(int, words[-4:])) for words in lines if len(words) > 4}
     pid, parent, group, session = next(numbers for words, numbers in found.items() if words.startswith("sleep"))

@@ -1,7 +1,8 @@
 """All runs that were asked for: side by side, then those that would disturb the others."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from e2e.osmo import chores
@@ -10,31 +11,24 @@ from e2e.osmo.scenarios import ROWS, Scenario
 
 Key = tuple[str, str]
 """A row's name and a mode."""
-AT_ONCE = 20
+AT_ONCE = 10
 """Pods that the nodes of a small machine run at once."""
-QUIET_NODE = {"drain": False, "taint": False, "kubelet": True}
+ON_CONTROL_PLANE = {"drain": False, "taint": False, "kubelet": True}
 """Whether it happens on the control plane's node, beside what happens on the worker."""
 
 
 class Play:
-    """Runs by row and mode, each to be waited for."""
+    """Runs by row and mode, each to be waited for.
+
+    First those whose seconds are compared, by themselves; then the others, side by side; then those that would disturb.
+    """
 
     def __init__(self, stage: Stage, wanted: Collection[Key], worker: str, control_plane: str) -> None:
         self._stage, self._worker, self._control_plane = stage, worker, control_plane
-        self._pool = ThreadPoolExecutor(AT_ONCE)
-        self._later = ThreadPoolExecutor(2)
-        alone = [key for key in wanted if not ROWS[key[0]].together]
-        self._runs: dict[Key, Future[Run]] = {key: self._pool.submit(self._play, key, Together(1)) for key in alone}
-        groups: dict[str, list[Key]] = {}
-        for key in wanted:
-            if ROWS[key[0]].together:
-                groups.setdefault(ROWS[key[0]].together, []).append(key)
-        self._promised: dict[Key, Future[Run]] = {key: Future() for keys in groups.values() for key in keys}
-        self._runs |= self._promised
-        before = [self._runs[key] for key in alone]
-        for quiet in (True, False):
-            chosen = {name: keys for name, keys in groups.items() if QUIET_NODE[name] is quiet}
-            self._later.submit(self._play_groups, chosen, before)
+        self._runs: dict[Key, Future[Run]] = {key: Future() for key in wanted}
+        self._ends = False
+        self._thread = threading.Thread(target=self._play_all, args=(list(wanted),), daemon=True)
+        self._thread.start()
 
     def run(self, key: Key) -> Run:
         """The run, once it is over."""
@@ -42,27 +36,43 @@ class Play:
 
     def close(self) -> None:
         """Begin nothing more, and wait for what runs."""
-        self._pool.shutdown(cancel_futures=True)
-        self._later.shutdown(cancel_futures=True)
+        self._ends = True
+        self._thread.join()
 
-    def _play_groups(self, groups: Mapping[str, Collection[Key]], before: Collection[Future[Run]]) -> None:
-        for future in before:
-            future.exception()
-        for keys in groups.values():
-            together = Together(len(keys))
-            with ThreadPoolExecutor(len(keys)) as pool:
+    def _play_all(self, wanted: Sequence[Key]) -> None:
+        compared = [key for key in wanted if ROWS[key[0]].compared]
+        alone = [key for key in wanted if not ROWS[key[0]].compared and not ROWS[key[0]].together]
+        for keys in (compared, alone):
+            with ThreadPoolExecutor(AT_ONCE) as pool:
                 for key in keys:
-                    pool.submit(self._keep_promise, key, together)
+                    pool.submit(self._play, key, Together(1))
+        with ThreadPoolExecutor(2) as pool:
+            for quiet in (True, False):
+                names = [name for name, on_control_plane in ON_CONTROL_PLANE.items() if on_control_plane is quiet]
+                pool.submit(self._play_groups, names, wanted)
 
-    def _keep_promise(self, key: Key, together: Together) -> None:
-        self._promised[key].set_result(self._play(key, together))
+    def _play_groups(self, names: Collection[str], wanted: Sequence[Key]) -> None:
+        for name in names:
+            keys = [key for key in wanted if ROWS[key[0]].together == name]
+            together = Together(max(1, len(keys)))
+            with ThreadPoolExecutor(max(1, len(keys))) as pool:
+                for key in keys:
+                    pool.submit(self._play, key, together)
 
-    def _play(self, key: Key, together: Together) -> Run:
+    def _play(self, key: Key, together: Together) -> None:
+        try:
+            self._runs[key].set_result(self._played(key, together))
+        except BaseException as error:  # noqa: BLE001  # whoever asks for the run gets it
+            self._runs[key].set_exception(error)
+
+    def _played(self, key: Key, together: Together) -> Run:
+        if self._ends:
+            raise RuntimeError("the session ends")
         name, mode = key
         scenario = ROWS[name]
         node = None
         if scenario.together:
-            node = self._control_plane if QUIET_NODE[scenario.together] else self._worker
+            node = self._control_plane if ON_CONTROL_PLANE[scenario.together] else self._worker
         change = dataclasses.replace(scenario.variation(mode), node=node)
         return play(self._stage, f"{name}-{mode}", mode, dataclasses.replace(scenario, change=change), together)
 

@@ -1,12 +1,14 @@
 """Runs of OSMO's pods: created, followed, driven to their end, and what can be told of them afterwards."""
 
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from e2e.cluster.steps import attempt
 from e2e.kube import CALL_SECONDS, Json, Kube
@@ -19,7 +21,8 @@ FINALIZER = "osmo.nvidia.com/cleanup"
 GATE = "gracekeeper-gate"
 BEFORE, NATIVE, CONTAINER = "before", "native", "container"
 LOOK_SECONDS = 0.5
-PACE_SECONDS = 1.5
+PACE_SECONDS = 2
+LOGS_END_SECONDS = 3
 WATCH_SECONDS = 300
 MEETING_SECONDS = 120
 STORY_LOG_LINES = 60
@@ -277,6 +280,7 @@ class Live:
 
     def __init__(self, stage: Stage, run: Run, manifest: Json, together: "Together") -> None:
         self.stage, self.run, self.manifest, self.together = stage, run, manifest, together
+        self._logs: tuple[subprocess.Popen[bytes], IO[bytes]] | None = None
 
     def create(self) -> None:
         """The pod, by a raw call; the moment is `created`."""
@@ -297,6 +301,7 @@ class Live:
             if time.monotonic() > end or (run.over is not None and not even_after_its_end):
                 raise AssertionError(f"not within {seconds:g} s, or before the pod's end: {event}")
             time.sleep(LOOK_SECONDS)
+        self._follow_logs()
 
     def until_state(self, container: str, is_true: Callable[[Mapping[str, Any]], Any], what: str) -> None:
         """Until a container's state is so."""
@@ -361,16 +366,37 @@ class Live:
             self.stage.release(self.pod_name)
 
     def gather(self) -> None:
-        """What outlives the pod, and its logs while they are there."""
+        """What outlives the pod, and its logs."""
         run = self.run
         if not run.versions:
             return
-        words = ["logs", self.pod_name, f"-n{run.namespace}", "--all-containers", "--prefix", "--timestamps"]
-        printed = attempt(self.stage.kube.command(*words, "--ignore-errors", f"--tail={STORY_LOG_LINES}")).stdout
-        run.logs = printed or run.logs
+        self._follow_logs()
+        run.logs = self._followed_logs()
         if run.pod["spec"].get("nodeName"):
             node = self.stage.node_of(run)
             run.events, run.files = node.events(run.evidence), node.files(run.evidence)
+
+    def _follow_logs(self) -> None:
+        """From now on: the kubelet removes a deleted pod's logs as soon as it has ended."""
+        if self._logs is None:
+            words = ["logs", self.pod_name, f"-n{self.run.namespace}", "--all-containers", "--prefix", "--timestamps"]
+            words += ["--follow", "--ignore-errors", f"--tail={STORY_LOG_LINES}"]
+            file = tempfile.TemporaryFile()  # noqa: SIM115  # closed when it has been read
+            command = [str(word) for word in self.stage.kube.command(*words)]
+            self._logs = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL), file
+
+    def _followed_logs(self) -> str:
+        if self._logs is None:
+            return ""
+        process, file = self._logs
+        try:
+            process.wait(LOGS_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+        with file:
+            file.seek(0)
+            return file.read().decode(errors="replace")
 
 
 def converted(pod: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ class Scenario:
     task: str = "train"
     as_job: bool = False
     """By a Job that has it as its template."""
+    compared: bool = False
+    """Its seconds are compared with another run's: it is not beside the others."""
     together: str = ""
     """Not beside the others: what is done, to all pods of this name at once, would end or disturb them."""
 
@@ -121,9 +123,12 @@ def evicted(live: Live) -> None:
 
 
 ROWS: dict[str, Scenario] = {
-    "ends-by-itself-1": Scenario(ends, task(trainer("--train-seconds=3", "--save-at-end"), upload_seconds=10), ALL),
-    "ends-by-itself-2": Scenario(ends, task(trainer("--train-seconds=3", "--save-at-end"), upload_seconds=10), ALL),
-    "ends-by-itself-3": Scenario(ends, task(trainer("--train-seconds=3", "--save-at-end"), upload_seconds=10), ALL),
+    **{
+        f"ends-by-itself-{number}": Scenario(
+            ends, task(trainer("--train-seconds=3", "--save-at-end"), upload_seconds=10), ALL, compared=True
+        )
+        for number in (1, 2, 3)
+    },
     "uploads-longer-than-the-grace": Scenario(
         ends,
         task(
