@@ -33,6 +33,8 @@ const help = `usage:
         --interrupted-code    end with N in place of 0 after SIGTERM
   supervise gate [--folder /gracekeeper]
       Keep the pod alive until hold has a result, and end with it.
+  supervise pause
+      Wait for SIGTERM, so that the image stays on the node.
   supervise --help | --version
 Exit codes: the command's, or 128 + the signal that ended it; 2 wrong usage; 126 cannot be run; 127 not found.
 `
@@ -132,6 +134,11 @@ func dispatch(arguments []string, signals signals) error {
 			return err
 		}
 		return runGate(folder(*root), signals)
+	case "pause":
+		if err := parse(false); err != nil {
+			return err
+		}
+		return runPause(signals)
 	case "--help", "-h", "-help", "help":
 		_, err := os.Stdout.WriteString(help)
 		return err
