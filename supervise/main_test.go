@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,12 +63,42 @@ func TestSignalsThatGoIsSentOrThatAreFaultsAreNotPassedOn(t *testing.T) {
 		}
 	}
 	// then
-	if passed != lastSignal-18 {
+	if passed != lastSignal-19 {
 		t.Errorf("%d are passed on", passed)
 	}
-	for _, number := range []syscall.Signal{1, 2, 3, 10, 12, 14, 18, 20, 28, 34, 64} {
+	for _, number := range []syscall.Signal{1, 2, 3, 10, 12, 14, 18, 20, 28, 35, 64} {
 		if !passedOn(number) {
 			t.Errorf("%d is not", number)
 		}
+	}
+}
+
+func TestSIGTERMBeforeTheStartStartsNothing(t *testing.T) {
+	for name, begin := range map[string]func(folder, string, signals) error{
+		"forward": func(f folder, trace string, s signals) error {
+			return runForward(forwardOptions{folder: f, below: true, command: []string{"touch", trace}}, s)
+		},
+		"hold": func(f folder, trace string, s signals) error {
+			return runHold(holdOptions{folder: f, sidecar: true, command: []string{"touch", trace}}, s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// given
+			f, trace := installed(t), filepath.Join(t.TempDir(), "trace")
+			s := signals{terminate: make(chan os.Signal, 1)}
+			s.terminate <- syscall.SIGTERM
+			// when
+			err := begin(f, trace, s)
+			// then
+			if want := map[string]exitCode{"forward": 143, "hold": 1}[name]; err != want {
+				t.Errorf("ends with %v", err)
+			}
+			if _, err := os.Stat(trace); err == nil {
+				t.Error("started")
+			}
+			if _, there := f.stoppingSince(); !there {
+				t.Error("the other containers do not hear of it")
+			}
+		})
 	}
 }

@@ -36,12 +36,13 @@ func listen() signals {
 }
 
 // passedOn says which signals mean the child. Not faults of supervise itself, not those that a terminal sends to
-// background groups, not SIGURG, which Go sends itself many times, and not the two that the C library keeps.
+// background groups, not SIGURG, which Go sends itself many times, and not those that the C library (32, 33) and Go (34)
+// keep for themselves.
 func passedOn(number syscall.Signal) bool {
 	switch number {
 	case syscall.SIGTERM, syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGURG,
 		syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSYS,
-		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGPROF, 32, 33:
+		syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGPROF, 32, 33, 34:
 		return false
 	}
 	return true
