@@ -5,7 +5,6 @@ All pods that the chosen tests need run side by side (e2e/osmo/play.py); a test 
 
 import json
 import statistics
-from pathlib import Path
 
 import pytest
 
@@ -68,6 +67,7 @@ def play(request, kube, cluster, release, stand_ins):
         play = Play(stage, wanted, cluster.worker, control_plane)
         yield play
         play.close()
+        record("osmo-rows.json", play.figures())
     release.wait_for_rollout()
 
 
@@ -93,6 +93,12 @@ def whole(found: Run, key: tuple[str, str]) -> Run:
     assert found.failure is None, found.story()
     assert converted(found.versions[0].pod) == key[1], found.story()
     return found
+
+
+def record(name: str, what: object) -> None:
+    """Into build/, for people and for the picture."""
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / name).write_text(json.dumps(what, indent=1) + "\n")
 
 
 def is_saved(run: Run) -> bool:
@@ -134,7 +140,7 @@ def test_given_a_task_when_it_ends_by_itself_then_it_is_over_at_most_3_s_later_t
         mode: statistics.median(found.over - found.at("upload ends") for (_, its), found in runs.items() if its == mode)
         for mode in (BEFORE, NATIVE, CONTAINER)
     }
-    print(f"from the last upload line to the final phase, median of 3: {took}")
+    record("osmo-normal-end.json", {"seconds from the last upload line to the final phase, median of 3": took})
     assert took[NATIVE] <= took[BEFORE] + LATER_SECONDS
     assert took[CONTAINER] <= took[BEFORE] + LATER_SECONDS
 
@@ -382,8 +388,6 @@ def test_given_osmo_reschedules_when_the_old_pod_is_forced_out_then_it_is_saved_
 def test_the_two_shutdowns_are_recorded_for_the_picture(runs):
     before, after = runs.values()
     recorded = {"before": timeline(before), "after": timeline(after)}
-    file = Path(BUILD) / "osmo-timeline.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(recorded, indent=1) + "\n")
+    record("osmo-timeline.json", recorded)
     assert recorded["after"]["seconds"] > recorded["before"]["seconds"]
     assert {lane["container"] for lane in recorded["after"]["containers"]} >= {CTRL, GATE}

@@ -39,6 +39,11 @@ class Play:
         self._ends = True
         self._thread.join()
 
+    def figures(self) -> dict[str, object]:
+        """Of every run that was played, by its name."""
+        played = [future.result() for future in self._runs.values() if future.done() and not future.exception()]
+        return {run.name: run.figures() for run in played if run.versions}
+
     def _play_all(self, wanted: Sequence[Key]) -> None:
         compared = [key for key in wanted if ROWS[key[0]].compared]
         alone = [key for key in wanted if not ROWS[key[0]].compared and not ROWS[key[0]].together]

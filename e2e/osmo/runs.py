@@ -139,6 +139,21 @@ class Run:
         """What cut uploads carried, by address."""
         return nodes.cut_uploads(self.files)
 
+    def figures(self) -> dict[str, object]:
+        """The run in a few numbers; the kubelet's delay is not in the seconds."""
+        moment = next((name for name in ("crash", "kill", "hog", "deleted") if name in self.moments), "created")
+        return {
+            "mode": self.mode,
+            "grace_seconds": self.pod["spec"]["terminationGracePeriodSeconds"],
+            "moment": moment,
+            "seconds": round(self.seconds_after(moment), 1) if self.over else None,
+            "phase": self.phase,
+            "osmo": self.reported and f"{self.reported.status} {self.reported.exit_code}",
+            "saved": self.happened("save ends"),
+            "whole_uploads": len(self.uploaded),
+            "cut_uploads": len(self.cut),
+        }
+
     def story(self) -> str:
         """What the person who looks at a failure asks for first."""
         told = [f"=== {self.name} ({self.mode}) {self.failure or ''}"]

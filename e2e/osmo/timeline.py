@@ -19,11 +19,11 @@ PHASES = (
 
 def timeline(run: Run) -> dict[str, Any]:
     """When each container and each phase began and ended, None where that was before the deletion or never."""
-    assert run.over is not None
     deleted = run.moments["deleted"]
+    names = [container["name"] for container in pods.containers(run.pod)]
     return {
         "mode": run.mode,
-        "seconds": round(run.over - deleted, 1),
+        "seconds": max(_ended(run, name, deleted) for name in names),
         "grace_seconds": run.pod["spec"]["terminationGracePeriodSeconds"],
         "phase": run.phase,
         "saved": run.happened("save ends"),
