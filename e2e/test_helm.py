@@ -54,6 +54,24 @@ def test_upgrades_after_a_rotation_keep_the_certificate(kube, cluster, release, 
         assert pods.is_patched(kube.create_pod(namespace, POD))
 
 
+def test_the_image_of_supervise_is_kept_on_every_node_where_asked(kube, release, supervise_image):
+    """Ready only where the image ran, and without a restart: what keeps it there uses nothing and ends when told to."""
+    name, namespace = f"{release.name}-prepull", release.namespace
+    release.upgrade("--set=supervise.prePull.enabled=true")
+    try:
+        kube("rollout", "status", f"-n{namespace}", f"daemonset/{name}", "--timeout=60s")
+        keeping = kube.get("pods", namespace=namespace, selector="app.kubernetes.io/component=prepull")["items"]
+        statuses = [status for pod in keeping for status in pod["status"]["containerStatuses"]]
+        assert {pod["spec"]["nodeName"] for pod in keeping} == {
+            node["metadata"]["name"] for node in kube.get("nodes")["items"]
+        }
+        assert all(status["ready"] and status["restartCount"] == 0 for status in statuses)
+        assert {status["image"].removeprefix("docker.io/") for status in statuses} == {supervise_image}
+    finally:
+        release.upgrade()
+    eventually(lambda: not kube.exists("daemonset", name, namespace), "the DaemonSet is gone")
+
+
 def test_uninstall_leaves_nothing(kube, cluster, image, supervise_image):
     before = everything(kube)
     values = {"webhook": {"namespaceSelector": {"matchLabels": {"e2e": "other"}}}, "replicas": 1}
