@@ -11,8 +11,9 @@ import (
 const (
 	// scan is the time between two looks at the process table while stopping.
 	scan = 200 * time.Millisecond
-	// scanShare keeps the looks below 1/50 of the time.
-	scanShare = 50
+	// scanShare keeps the looks below 1/20 of the time where there are thousands of processes.
+	scanShare = 20
+	slowScan  = time.Second
 	// idleAfter is how long osmo_exec may have neither a command nor an upload before it is ended; longer where it
 	// uploads checkpoints, because it sleeps for up to 32 s when the service has put an upload off (its exit code 75).
 	idleAfter          = 5 * time.Second
@@ -25,7 +26,7 @@ type forwardOptions struct {
 	folder          folder
 	below           bool
 	limit           time.Duration // negative: none
-	interruptedCode int           // negative: none
+	interruptedCode int           // none, or a code
 	command         []string
 }
 
@@ -142,8 +143,7 @@ func (f *forward) act() {
 		f.withoutTable(err)
 		return
 	}
-	// Where there are thousands of processes the looks must not become the load.
-	f.looks.Reset(max(scan, scanShare*now().since(began)))
+	f.looks.Reset(max(scan, min(slowScan, scanShare*now().since(began))))
 	maps.DeleteFunc(f.already, func(of identity, _ given) bool {
 		p := t.processes[of.pid]
 		return p == nil || p.identity != of
@@ -179,29 +179,32 @@ func (f *forward) act() {
 // belowLauncher is what may be signalled, where the child is a launcher that must not be. It ends the launcher where it
 // has nothing left to do.
 func (f *forward) belowLauncher(work osmoWork) []*process {
+	if f.ending = f.ending || len(work.roots) == 0 && f.over(work); f.ending {
+		f.child.end()
+		return nil
+	}
 	if len(work.roots) > 0 {
 		f.idleSince = 0
-		return work.roots
 	}
+	return work.roots
+}
+
+// over says whether a launcher without a command has nothing to do any more, or must not begin.
+func (f *forward) over(work osmoWork) bool {
 	if _, started := read(f.folder.started()); !started {
-		f.ending = true // or the training would begin after SIGTERM
+		return true // or the training would begin after SIGTERM
 	}
-	patience := idleAfter
-	if work.uploads {
-		patience = idleBetweenUploads
-	}
-	switch {
-	case work.uploading:
+	if work.uploading {
 		f.idleSince = 0
-	case f.idleSince == 0:
+		return false
+	}
+	if f.idleSince == 0 {
 		f.idleSince = now()
-	case now().since(f.idleSince) >= patience:
-		f.ending = true
 	}
-	if f.ending {
-		f.child.end()
+	if work.uploads {
+		return now().since(f.idleSince) >= idleBetweenUploads
 	}
-	return nil
+	return now().since(f.idleSince) >= idleAfter
 }
 
 // interrupt notes that the command was running when the pod was told to stop.

@@ -24,7 +24,7 @@ type holdOptions struct {
 	folder          folder
 	sidecar         bool
 	grace           time.Duration
-	interruptedCode int // negative: none
+	interruptedCode int // none, or a code
 	terminationLog  string
 	command         []string
 }

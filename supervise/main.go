@@ -4,16 +4,11 @@ package main
 
 import (
 	"errors"
-	"flag"
-	"io"
 	"os"
-	"time"
 )
 
 // version is set by the linker.
 var version = "unknown"
-
-const defaultFolder = "/gracekeeper"
 
 const help = `usage:
   supervise install [--folder /gracekeeper]
@@ -44,109 +39,53 @@ type exitCode int
 
 func (e exitCode) Error() string { return "" }
 
-// usageError is a command line that cannot be understood.
-type usageError string
-
-func (e usageError) Error() string { return string(e) + "; see supervise --help" }
-
 func main() {
 	staySmall()
 	os.Exit(run(os.Args[1:], listen()))
 }
 
-func run(arguments []string, signals signals) int {
-	err := dispatch(arguments, signals)
-	var code exitCode
-	var usage usageError
-	switch {
-	case err == nil:
+func run(arguments []string, s signals) int {
+	err := dispatch(arguments, s)
+	if err == nil {
 		return 0
-	case errors.As(err, &code):
+	}
+	var code exitCode
+	if errors.As(err, &code) {
 		return int(code)
-	case errors.As(err, &usage):
-		say("%v", err)
-		return 2
 	}
 	say("%v", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return 2
+	}
 	return 1
 }
 
-func dispatch(arguments []string, signals signals) error {
+func dispatch(arguments []string, s signals) error {
 	if len(arguments) == 0 {
 		return usageError("no subcommand")
 	}
-	options := flag.NewFlagSet(arguments[0], flag.ContinueOnError)
-	options.SetOutput(io.Discard)
-	root := options.String("folder", defaultFolder, "")
-	parse := func(needsCommand bool) error {
-		if err := options.Parse(arguments[1:]); err != nil {
-			return usageError(arguments[0] + ": " + err.Error())
-		}
-		if needsCommand && options.NArg() == 0 {
-			return usageError(arguments[0] + ": no command")
-		}
-		if !needsCommand && options.NArg() > 0 {
-			return usageError(arguments[0] + ": unexpected " + options.Arg(0))
-		}
-		return nil
-	}
+	o := newOptions(arguments[0])
 	switch arguments[0] {
 	case "install":
-		if err := parse(false); err != nil {
-			return err
-		}
-		return install(*root, "/proc/self/exe")
+		return o.install(arguments[1:])
 	case "hold":
-		sidecar := options.Bool("sidecar", false, "")
-		grace := options.Int("grace", -1, "")
-		interruptedCode := options.Int("interrupted-code", -1, "")
-		terminationLog := options.String("termination-log", "/dev/termination-log", "")
-		if err := parse(true); err != nil {
-			return err
-		}
-		if *grace < 0 {
-			return usageError("hold: --grace SECONDS is needed")
-		}
-		return runHold(holdOptions{
-			folder:          folder(*root),
-			sidecar:         *sidecar,
-			grace:           seconds(*grace),
-			interruptedCode: *interruptedCode,
-			terminationLog:  *terminationLog,
-			command:         options.Args(),
-		}, signals)
+		return o.hold(arguments[1:], s)
 	case "forward":
-		below := options.Bool("below", false, "")
-		limit := options.Int("limit", -1, "")
-		interruptedCode := options.Int("interrupted-code", -1, "")
-		if err := parse(true); err != nil {
-			return err
-		}
-		return runForward(forwardOptions{
-			folder:          folder(*root),
-			below:           *below,
-			limit:           seconds(*limit),
-			interruptedCode: *interruptedCode,
-			command:         options.Args(),
-		}, signals)
+		return o.forward(arguments[1:], s)
 	case "gate":
-		if err := parse(false); err != nil {
-			return err
-		}
-		return runGate(folder(*root), signals)
+		return o.gate(arguments[1:], s)
 	case "pause":
-		if err := parse(false); err != nil {
-			return err
-		}
-		return runPause(signals)
+		return o.pause(arguments[1:], s)
 	case "--help", "-h", "-help", "help":
-		_, err := os.Stdout.WriteString(help)
-		return err
+		return printed(help)
 	case "--version", "-version":
-		_, err := os.Stdout.WriteString(version + "\n")
-		return err
+		return printed(version + "\n")
 	}
 	return usageError("unknown subcommand " + arguments[0])
 }
 
-func seconds(number int) time.Duration { return time.Duration(number) * time.Second }
+func printed(text string) error {
+	_, err := os.Stdout.WriteString(text)
+	return err
+}

@@ -109,3 +109,23 @@ def test_where_hold_was_never_there_the_gate_fails_and_the_command_runs_on(slow)
     assert slow.never.ends(40) == 1
     assert slow.late.running
     assert "running" in slow.late.stdout
+
+
+@pytest.mark.parametrize("killed", ["forward", "gate"])
+def test_sigkill_of_another_supervise_does_not_cut_the_upload(pod, killed):
+    # given
+    steps = ["start", "say:uploading", f"until:{pod.folder}/go", "safe", "done"]
+    hold = pod.hold("--sidecar", "--interrupted-code", "1", "--", *CTRL, *steps)
+    hold.says("uploading")
+    others = {"gate": pod.gate(), "forward": pod.below("sleep", "600")}
+    others["gate"].listens()
+    others["forward"].runs("sleep 600")
+    # when
+    others[killed].signal(signal.SIGKILL)
+    others[killed].ends()
+    hold.signal()
+    pod.write("go")
+    # then
+    assert (hold.ends(), pod.read("hold/result")) == (0, "success")
+    if killed == "forward":
+        assert others["gate"].ends() == 0

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"time"
+)
+
+// usageError is a command line that cannot be understood.
+type usageError string
+
+func (e usageError) Error() string { return string(e) + "; see supervise --help" }
+
+// options are the flags of one subcommand; each has --folder.
+type options struct {
+	*flag.FlagSet
+	root *string
+}
+
+func newOptions(subcommand string) options {
+	o := options{FlagSet: flag.NewFlagSet(subcommand, flag.ContinueOnError)}
+	o.SetOutput(io.Discard)
+	o.root = o.String("folder", "/gracekeeper", "")
+	return o
+}
+
+// parse reads the flags, and nothing may follow them.
+func (o options) parse(arguments []string) error {
+	if err := o.Parse(arguments); err != nil {
+		return usageError(o.Name() + ": " + err.Error())
+	}
+	if o.NArg() > 0 {
+		return usageError(o.Name() + ": unexpected " + o.Arg(0))
+	}
+	return nil
+}
+
+// parseCommand reads the flags and the command that must follow them.
+func (o options) parseCommand(arguments []string) ([]string, error) {
+	if err := o.Parse(arguments); err != nil {
+		return nil, usageError(o.Name() + ": " + err.Error())
+	}
+	if o.NArg() == 0 {
+		return nil, usageError(o.Name() + ": no command")
+	}
+	return o.Args(), nil
+}
+
+func (o options) folder() folder { return folder(*o.root) }
+
+// none is the value of a number that was not given.
+const none = -1
+
+func seconds(number int) time.Duration { return time.Duration(number) * time.Second }
+
+func (o options) install(arguments []string) error {
+	if err := o.parse(arguments); err != nil {
+		return err
+	}
+	return install(*o.root, "/proc/self/exe")
+}
+
+func (o options) hold(arguments []string, s signals) error {
+	sidecar := o.Bool("sidecar", false, "")
+	grace := o.Int("grace", none, "")
+	interruptedCode := o.Int("interrupted-code", none, "")
+	terminationLog := o.String("termination-log", "/dev/termination-log", "")
+	command, err := o.parseCommand(arguments)
+	if err != nil {
+		return err
+	}
+	if *grace < 0 {
+		return usageError("hold: --grace SECONDS is needed")
+	}
+	return runHold(holdOptions{
+		folder:          o.folder(),
+		sidecar:         *sidecar,
+		grace:           seconds(*grace),
+		interruptedCode: *interruptedCode,
+		terminationLog:  *terminationLog,
+		command:         command,
+	}, s)
+}
+
+func (o options) forward(arguments []string, s signals) error {
+	below := o.Bool("below", false, "")
+	limit := o.Int("limit", none, "")
+	interruptedCode := o.Int("interrupted-code", none, "")
+	command, err := o.parseCommand(arguments)
+	if err != nil {
+		return err
+	}
+	return runForward(forwardOptions{
+		folder:          o.folder(),
+		below:           *below,
+		limit:           seconds(*limit),
+		interruptedCode: *interruptedCode,
+		command:         command,
+	}, s)
+}
+
+func (o options) gate(arguments []string, s signals) error {
+	if err := o.parse(arguments); err != nil {
+		return err
+	}
+	return runGate(o.folder(), s)
+}
+
+func (o options) pause(arguments []string, s signals) error {
+	if err := o.parse(arguments); err != nil {
+		return err
+	}
+	return runPause(s)
+}
