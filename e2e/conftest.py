@@ -9,6 +9,8 @@ from e2e import images
 from e2e.cluster import kind_cluster, lock
 from e2e.cluster.settings import Settings
 from e2e.kube import Kube
+from e2e.osmo import images as osmo_images
+from e2e.osmo.pods import Images
 from e2e.release import Release
 from webhook.api import Api
 
@@ -56,6 +58,11 @@ def supervise_image(cluster) -> str:
 @pytest.fixture(scope="session")
 def trainer_image(cluster) -> str:
     return images.trainer(cluster)
+
+
+@pytest.fixture(scope="session")
+def stand_ins(cluster) -> Images:
+    return osmo_images.loaded(cluster)
 
 
 @pytest.fixture(scope="session")

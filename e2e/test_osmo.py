@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from e2e.cluster.settings import BUILD
-from e2e.osmo import chores, images, scenarios
+from e2e.osmo import chores, scenarios
 from e2e.osmo.listener import Report
 from e2e.osmo.play import Play
 from e2e.osmo.pods import CTRL
@@ -48,11 +48,6 @@ def row(name, *modes):
 def compared(*keys):
     """The test's runs, all of them."""
     return pytest.mark.parametrize("runs", [keys], indirect=True, ids=[""])
-
-
-@pytest.fixture(scope="module")
-def stand_ins(cluster):
-    return images.loaded(cluster)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 
 from e2e.cluster.steps import StepError
 from e2e.kube import eventually
-from e2e.osmo import images
 from e2e.osmo.listener import Report
 from e2e.osmo.play import play
 from e2e.osmo.runs import BEFORE, CONTAINER, NATIVE, Stage, Together, converted
@@ -26,8 +25,8 @@ pytestmark = pytest.mark.usefixtures("release")
 
 
 @pytest.fixture(scope="module")
-def stage(kube, cluster):
-    with Stage(kube, NAMESPACE, images.loaded(cluster), cluster.nodes).open(LABELS) as stage:
+def stage(kube, cluster, stand_ins):
+    with Stage(kube, NAMESPACE, stand_ins, cluster.nodes).open(LABELS) as stage:
         yield stage
 
 
@@ -41,7 +40,7 @@ def second(kube, cluster, image, supervise_image):
         release.uninstall()
     except StepError as error:
         assert "not found" in str(error)  # noqa: PT017  # already uninstalled
-    kube.remove_namespaces(f"{name}-release")
+    kube("delete", "namespace", f"{name}-release", "--ignore-not-found")
 
 
 def test_given_running_tasks_when_gracekeeper_is_upgraded_rolled_back_and_uninstalled_then_they_end_as_ever(
@@ -87,7 +86,7 @@ def test_given_a_supervise_image_that_is_not_there_then_gracekeeper_is_not_ready
         "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
         "supervise": {"image": {"registry": "registry.invalid", "tag": "none"}},
     }
-    command = ["upgrade", "--install", second.name, CHART, "-f", "-", "--create-namespace", "--wait=false"]
+    command = ["upgrade", "--install", second.name, CHART, "-f", "-", "--create-namespace"]
     second.run_helm(second.helm, *command, text=json.dumps(values))
 
     def is_refused() -> bool:

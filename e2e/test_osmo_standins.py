@@ -9,7 +9,6 @@ import pytest
 
 from e2e.cluster.steps import attempt, run
 from e2e.kube import eventually
-from e2e.osmo import images
 from e2e.osmo.pods import EVIDENCE_FOLDER
 
 SOCKET = "/osmo/data/socket/data.sock"
@@ -55,11 +54,6 @@ class Container:
 
     def remove(self) -> None:
         attempt(["docker", "rm", "--force", self.name])
-
-
-@pytest.fixture(scope="module")
-def stand_ins(cluster):
-    return images.loaded(cluster)
 
 
 class Task:

@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from e2e.osmo import images
 from e2e.osmo.listener import Report
 from e2e.osmo.play import play
 from e2e.osmo.runs import CONTAINER, NATIVE, Stage, converted
@@ -20,8 +19,8 @@ pytestmark = pytest.mark.usefixtures("release")
 
 
 @pytest.fixture(scope="module")
-def stage(kube, cluster):
-    with Stage(kube, "osmo-old", images.loaded(cluster), cluster.nodes).open() as stage:
+def stage(kube, cluster, stand_ins):
+    with Stage(kube, "osmo-old", stand_ins, cluster.nodes).open() as stage:
         yield stage
 
 
