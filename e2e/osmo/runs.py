@@ -142,7 +142,7 @@ class Run:
     def figures(self) -> dict[str, object]:
         """The run in a few numbers; the kubelet's delay is not in the seconds."""
         moment = next((name for name in ("crash", "kill", "hog", "deleted") if name in self.moments), "created")
-        return {
+        figures = {
             "mode": self.mode,
             "grace_seconds": self.pod["spec"]["terminationGracePeriodSeconds"],
             "moment": moment,
@@ -153,6 +153,13 @@ class Run:
             "whole_uploads": len(self.uploaded),
             "cut_uploads": len(self.cut),
         }
+        return figures | ({"overlap_seconds": self.overlap_seconds} if self.events_of_next else {})
+
+    @property
+    def overlap_seconds(self) -> float:
+        """How long the pod that OSMO made in this one's place had trained when this one's upload ended."""
+        began = next(event.seconds for event in self.events_of_next if event.event == "training")
+        return round(self.at("upload ends") - began, 1)
 
     def story(self) -> str:
         """What the person who looks at a failure asks for first."""
