@@ -54,7 +54,7 @@ def load(name: str) -> Case:
         text["namespace"],
         text["pod"],
         _facts(manifests.facts_for(found, text.get("objects")), text.get("sidecars")),
-        settings.load_config({**config, "osmo": {"image": SUPERVISE_IMAGE, **config.get("osmo", {})}}),
+        settings.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}}),
         text["expect"],
     )
 

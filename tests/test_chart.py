@@ -283,21 +283,21 @@ def test_another_configuration_makes_other_pods():
 
 def test_each_pod_of_the_server_first_runs_what_tasks_will_run(file):
     found = chart.rendered("helm4", file)
-    told = yaml.safe_load(chart.the(found, "ConfigMap")["data"]["config.yaml"]).get("osmo", {}).get("image")
+    told = yaml.safe_load(chart.the(found, "ConfigMap")["data"]["config.yaml"]).get("supervise", {}).get("image")
     pod = chart.the(found, "Deployment")["spec"]["template"]["spec"]
     ran = [(each["image"], each["args"]) for each in pod.get("initContainers", ())]
     assert ran == ([(told, ["--version"])] if told else [])
 
 
 def test_an_image_that_the_configuration_names_is_the_one_that_is_tried(helm):
-    found = chart.objects(helm, "--set", "config.osmo.image=elsewhere:1,supervise.prePull.enabled=true")
+    found = chart.objects(helm, "--set", "config.supervise.image=elsewhere:1,supervise.prePull.enabled=true")
     server, pre_pull, _ = chart.pod_specs(found)
     assert "image: elsewhere:1\n" in chart.the(found, "ConfigMap")["data"]["config.yaml"]
     assert {each["image"] for each in (*server["initContainers"], *chart.containers(pre_pull))} == {"elsewhere:1"}
 
 
 def test_the_image_is_kept_on_linux_nodes_of_its_architectures_whatever_their_taints(helm):
-    options = "supervise.prePull.enabled=true,config.osmo.architectures={amd64,arm64}"
+    options = "supervise.prePull.enabled=true,config.supervise.architectures={amd64,arm64}"
     _, pod, _ = chart.pod_specs(chart.objects(helm, "--set", options))
     (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [

@@ -376,7 +376,7 @@ def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
         ("commonLabels.a=7", "/commonLabels/a"),
         ("supervise.image.digest=sha256:0", "/supervise/image/digest"),
         ("supervise.enabled=false,supervise.prePull.enabled=true", "needs supervise.enabled=true"),
-        ("supervise.enabled=false,config.osmo.image=other", "config.osmo.image needs supervise.enabled=true"),
+        ("supervise.enabled=false,config.supervise.image=other", "config.supervise.image needs supervise.enabled=true"),
         ("config.osmo.mode=sidecar", "/config/osmo/mode"),
         ("config.osmo.interruptedCode=1", "/config/osmo/interruptedCode"),
         ("config.graceCaps.karpenter=0", "/config/graceCaps/karpenter"),
@@ -427,8 +427,8 @@ def test_without_values_the_chart_says_what_the_server_would_do_anyway():
     placed = {"config_file", "namespace", "service_name", "secret_name", "webhook_configuration_name"}
     for name in ServerSettings.model_fields.keys() - placed:
         assert getattr(found, name) == getattr(built_in, name)
-    osmo = Osmo(image="gracekeeper/supervise:0.1.0")
-    assert load_config(yaml.safe_load(at(chart.rendered("helm4"), CONFIG))) == Config(osmo=osmo)
+    supervise = Supervise(image="gracekeeper/supervise:0.1.0")
+    assert load_config(yaml.safe_load(at(chart.rendered("helm4"), CONFIG))) == Config(supervise=supervise)
 
 
 @pytest.mark.parametrize(

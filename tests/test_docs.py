@@ -15,7 +15,7 @@ from scripts import pictures
 from webhook import cli, manifests, settings
 from webhook.admission import Refusal
 from webhook.metrics import Metrics
-from webhook.policy.config import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, UnknownSize
+from webhook.policy.config import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, Supervise, UnknownSize
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
 from webhook.policy.keys import KEYS
@@ -110,6 +110,7 @@ def test_every_field_of_the_configuration_is_documented():
     text = page("docs/configuration.md")
     assert first_cells(section(text, "At the top")) == names_of(Config)
     assert first_cells(section(text, "`defaults`")) == names_of(Defaults)
+    assert first_cells(section(text, "`supervise`")) == names_of(Supervise)
     assert first_cells(section(text, "`osmo`")) == names_of(Osmo)
     expected = {f"match.{name}" for name in names_of(Match)} | set(names_of(Profile)) - {"match"}
     assert set(first_cells(section(text, "`profiles`"))) == expected
@@ -121,9 +122,10 @@ def test_the_documented_defaults_are_the_built_in_ones():
     top["defaults"] = {
         quoted(row[0])[0]: yaml.safe_load(quoted(row[1])[0]) for row in rows(section(text, "`defaults`"))
     }
-    told = {quoted(row[0])[0]: quoted(row[1]) for row in rows(section(text, "`osmo`"))}
+    told = {quoted(row[0])[0]: quoted(row[1]) for row in rows(section(text, "`supervise`"))}
     assert [name for name, values in told.items() if not values] == ["image", "imagePullSecret"]
-    top["osmo"] = {name: yaml.safe_load(values[0]) for name, values in told.items() if values}
+    top["supervise"] = {name: yaml.safe_load(values[0]) for name, values in told.items() if values}
+    top["osmo"] = {quoted(row[0])[0]: yaml.safe_load(quoted(row[1])[0]) for row in rows(section(text, "`osmo`"))}
     assert settings.load_config(top) == Config()
 
 

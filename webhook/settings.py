@@ -21,6 +21,7 @@ from webhook.policy.config import (
     Osmo,
     OsmoMode,
     Profile,
+    Supervise,
     UnknownSize,
 )
 from webhook.policy.keys import KEYS
@@ -219,12 +220,15 @@ class _ProfileSection(_Section):
         return Profile(**{**dict(self), "match": Match(**dict(self.match))})
 
 
-class _OsmoSection(_Section):
-    mode: OsmoMode = OsmoMode.NATIVE
+class _SuperviseSection(_Section):
     image: str | None = Field(None, min_length=1)
     image_pull_secret: str | None = Field(None, min_length=1)
-    interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY
     architectures: tuple[str, ...] = Field(("amd64",), min_length=1)
+
+
+class _OsmoSection(_Section):
+    mode: OsmoMode = OsmoMode.NATIVE
+    interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY
 
 
 class _ConfigFile(_Section):
@@ -232,6 +236,7 @@ class _ConfigFile(_Section):
     unknown_size: _UnknownSize = UnknownSize.EVIDENCE
     defaults: _DefaultsSection = _DefaultsSection()
     profiles: tuple[_ProfileSection, ...] = ()
+    supervise: _SuperviseSection = _SuperviseSection()
     osmo: _OsmoSection = _OsmoSection()
     grace_caps: dict[str, _GraceSeconds] = {}
 
@@ -241,6 +246,7 @@ class _ConfigFile(_Section):
             self.unknown_size,
             self.defaults.policy(),
             tuple(profile.policy() for profile in self.profiles),
+            Supervise(**dict(self.supervise)),
             Osmo(**dict(self.osmo)),
             self.grace_caps,
         )

@@ -73,9 +73,9 @@ def _mutate(options: argparse.Namespace) -> int:
 
 def _with_an_image(config: Config) -> Config:
     """The configuration with the image that the chart would fill in, so that OSMO's pods are shown as they would be."""
-    if config.osmo.image is not None:
+    if config.supervise.image is not None:
         return config
-    return replace(config, osmo=replace(config.osmo, image=f"gracekeeper/supervise:{__version__}"))
+    return replace(config, supervise=replace(config.supervise, image=f"gracekeeper/supervise:{__version__}"))
 
 
 def _patch(pod: dict[str, Any], decision: Decision) -> tuple[list[dict[str, Any]], str | None]:

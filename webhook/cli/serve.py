@@ -76,9 +76,9 @@ def _task_facts(
     settings: ServerSettings, config: Config, api: Callable[[], Api], logger: log.Logger
 ) -> TaskFacts | None:
     """What the conversion of OSMO task pods needs; without an image of supervise there is none."""
-    if settings.facts is not FactsSource.CLUSTER or config.osmo.image is None:
+    if settings.facts is not FactsSource.CLUSTER or config.supervise.image is None:
         return None
-    return TaskFacts(api(), Probe(settings.namespace, config.osmo.image), logger)
+    return TaskFacts(api(), Probe(settings.namespace, config.supervise.image), logger)
 
 
 def _certificate_source(

@@ -40,17 +40,23 @@ class InterruptedCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Supervise:
+    """The helper that runs inside pods: where it comes from and where it can run."""
+
+    image: str | None = None
+    """As changed pods name it; without one no pod gets it."""
+    image_pull_secret: str | None = None
+    """Name of a pull secret that is added to such pods; it must exist in their namespaces."""
+    architectures: tuple[str, ...] = ("amd64",)
+    """What the image is built for, as in kubernetes.io/arch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Osmo:
     """How OSMO task pods are converted."""
 
     mode: OsmoMode = OsmoMode.NATIVE
-    image: str | None = None
-    """The image of `supervise`, as converted pods name it; without one no pod is converted."""
-    image_pull_secret: str | None = None
-    """Name of a pull secret that is added to converted pods; it must exist in their namespaces."""
     interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY
-    architectures: tuple[str, ...] = ("amd64",)
-    """What the image of `supervise` is built for, as in kubernetes.io/arch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,7 @@ class Config:
     unknown_size: UnknownSize = UnknownSize.EVIDENCE
     defaults: Defaults = field(default_factory=Defaults)
     profiles: tuple[Profile, ...] = ()
+    supervise: Supervise = field(default_factory=Supervise)
     osmo: Osmo = field(default_factory=Osmo)
     grace_caps: Mapping[str, int] = field(default_factory=dict)
     """Seconds to which something in this cluster cuts a longer grace, by its name (cluster-autoscaler: 600)."""

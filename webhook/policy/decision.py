@@ -10,9 +10,10 @@ from webhook.policy import pod as pods
 from webhook.policy.config import Config, Mode, OsmoMode, Profile, UnknownSize
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason
 from webhook.policy.osmo import task as tasks
-from webhook.policy.osmo.conversion import Conversion, conversion
+from webhook.policy.osmo.conversion import conversion
 from webhook.policy.osmo.treatment import Treatment, treatment
 from webhook.policy.prefix import DECISION_ANNOTATION
+from webhook.policy.supervise.change import Conversion
 from webhook.policy.throughput import Throughput
 
 _LONGEST_WARNING = 120
@@ -122,7 +123,7 @@ def _of_training_pod(case: _Case, base: Decision) -> Decision:
     base = replace(base, trainer=trainer)
     if task is None:
         return _with_grace(case, base, None)
-    treated = treatment(task, case.facts, case.said, case.config.osmo)
+    treated = treatment(task, case.facts, case.said, case.config)
     base = replace(base, osmo=treated)
     if treated.mode is OsmoMode.OFF:
         return replace(base, outcome=Outcome.OPTED_OUT, because=f"{treated.why} osmo-mode=off", ignored=())
@@ -154,7 +155,7 @@ def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decisio
         notes=(*target.notes, *grant.notes, *split.notes, *_unknown_pre_stops(pod), *clocks.notes),
     )
     if task is not None and base.osmo is not None and converts and not task.converted:
-        changes = conversion(task, base.osmo.mode, split, case.config.osmo, case.facts)
+        changes = conversion(task, base.osmo.mode, split, case.config, case.facts)
         decided = replace(decided, conversion=changes)
     return _finished(pod, decided)
 

@@ -10,9 +10,9 @@ from webhook.policy import pod as pods
 from webhook.policy.config import Mode
 from webhook.policy.decision import Decision
 from webhook.policy.facts import JsonObject
-from webhook.policy.osmo.task import Place
 from webhook.policy.prefix import DECISION_ANNOTATION
 from webhook.policy.signals import VariableEdit
+from webhook.policy.supervise.change import Place
 
 _LARGEST_ANNOTATIONS_BYTES = 256 * 1024
 _LARGEST_GRACE_SECONDS = 2**31 - 1

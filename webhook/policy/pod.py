@@ -44,6 +44,11 @@ def init_containers(pod: JsonObject) -> list[JsonObject]:
     return (pod.get("spec") or {}).get("initContainers") or []
 
 
+def everyone(pod: JsonObject) -> tuple[JsonObject, ...]:
+    """All containers that the pod's owner wrote: regular and init."""
+    return (*containers(pod), *init_containers(pod))
+
+
 def containers_default_first(pod: JsonObject) -> list[JsonObject]:
     """Regular containers, with the one first that the default-container annotation names."""
     default = annotations(pod).get(DEFAULT_CONTAINER_ANNOTATION)

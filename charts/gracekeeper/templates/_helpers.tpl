@@ -89,7 +89,7 @@ app.kubernetes.io/component: webhook
 
 {{/* What runs in OSMO task pods, as the server reads it; empty where they are not converted. */}}
 {{- define "gracekeeper.superviseImage" -}}
-{{- dig "osmo" "image" "" (include "gracekeeper.config" . | fromYaml) -}}
+{{- dig "supervise" "image" "" (include "gracekeeper.config" . | fromYaml) -}}
 {{- end -}}
 
 {{- define "gracekeeper.imagePullSecrets" -}}
@@ -111,7 +111,7 @@ imagePullSecrets:
 {{- end -}}
 {{- if .Values.supervise.enabled -}}
 {{- $image := include "gracekeeper.imageName" (list . .Values.supervise.image .Values.image.registry) -}}
-{{- $_ := set $config "osmo" (merge (default (dict) $config.osmo) (dict "image" $image)) -}}
+{{- $_ := set $config "supervise" (merge (default (dict) $config.supervise) (dict "image" $image)) -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
@@ -128,8 +128,8 @@ securityContext:
 
 {{/* What the schema cannot say in words that help. */}}
 {{- define "gracekeeper.check" -}}
-{{- if and (dig "osmo" "image" "" .Values.config) (not .Values.supervise.enabled) -}}
-{{- fail "config.osmo.image needs supervise.enabled=true" -}}
+{{- if and (dig "supervise" "image" "" .Values.config) (not .Values.supervise.enabled) -}}
+{{- fail "config.supervise.image needs supervise.enabled=true" -}}
 {{- end -}}
 {{- if and .Values.supervise.prePull.enabled (not .Values.supervise.enabled) -}}
 {{- fail "supervise.prePull.enabled needs supervise.enabled=true" -}}

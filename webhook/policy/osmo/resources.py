@@ -1,38 +1,25 @@
-"""Requests and limits of what is added, so that schedulers, quotas and the quality of service see the pod that they saw.
+"""Requests and limits of osmo-ctrl as a sidecar and of the gate, so that schedulers see the pod that they saw.
 
 The gate takes over osmo-ctrl's requests and the sidecar keeps next to none: schedulers that do not count sidecars (KAI
 before May 2026) and OSMO's own sum, which reads regular containers only, keep their totals.
 """
 
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from typing import Any
 
 from webhook.policy import pod as pods
 from webhook.policy.facts import Facts, JsonObject
 from webhook.policy.osmo.task import Task, uploader
 from webhook.policy.quantity import kubernetes_quantity
+from webhook.policy.supervise.resources import COMPUTE, COUNTED, added, effective_requests, limit_items, size
 
-_COMPUTE = ("cpu", "memory")
-_COUNTED = (*_COMPUTE, "ephemeral-storage")
 _SIDECAR_REQUESTS = {"cpu": "10m", "memory": "16Mi"}
-_SMALLEST = {"cpu": "50m", "memory": "32Mi"}
-"""Of a container that is added: supervise needs 5 MiB; the memory limit also holds the binary in its emptyDir."""
-
-Amounts = Mapping[str, str]
-
-
-def of_init(pod: JsonObject, facts: Facts) -> dict[str, Any]:
-    """Of gracekeeper-init: limits equal to requests, as large as the namespace's LimitRanges ask at least."""
-    return _equal(_at_least_smallest({}, facts)) if _states_resources(pod) else {}
 
 
 def of_gate(pod: JsonObject, osmo_ctrl: JsonObject, facts: Facts) -> dict[str, Any]:
     """Of the gate: osmo-ctrl's requests, with limits equal to them."""
-    if not _states_resources(pod):
-        return {}
-    requests = _requests(osmo_ctrl)
-    return _equal(_at_least_smallest({name: requests[name] for name in _COUNTED if name in requests}, facts))
+    requests = effective_requests(osmo_ctrl)
+    return added(pod, facts, {name: requests[name] for name in COUNTED if name in requests})
 
 
 def of_sidecar(osmo_ctrl: JsonObject) -> dict[str, Any]:
@@ -41,10 +28,10 @@ def of_sidecar(osmo_ctrl: JsonObject) -> dict[str, Any]:
     A request that is not said is taken from the limit, so zero is said. Extended resources stay: they have no other place.
     """
     given = osmo_ctrl.get("resources") or {}
-    requests = _requests(osmo_ctrl)
+    requests = effective_requests(osmo_ctrl)
     if not requests:
         return dict(given)
-    reduced = {name: "0" if name in _COUNTED else amount for name, amount in requests.items()}
+    reduced = {name: "0" if name in COUNTED else amount for name, amount in requests.items()}
     return {**given, "requests": {**reduced, **{n: a for n, a in _SIDECAR_REQUESTS.items() if n in requests}}}
 
 
@@ -63,7 +50,7 @@ def against_sidecar(task: Task, facts: Facts) -> str:
 
 def _broken_limits(sidecar: Mapping[str, Any], ranges: tuple[JsonObject, ...]) -> Iterator[str]:
     requests, limits = sidecar.get("requests") or {}, sidecar.get("limits") or {}
-    for limit_range, item in _items(ranges):
+    for limit_range, item in limit_items(ranges):
         if item.get("type") == "Pod" and any(item.get(bound) for bound in ("max", "maxLimitRequestRatio")):
             yield f"LimitRange {_name(limit_range)} bounds whole pods, and a gate adds to their limits"
         if item.get("type") != "Container":
@@ -76,53 +63,18 @@ def _broken_limits(sidecar: Mapping[str, Any], ranges: tuple[JsonObject, ...]) -
                 yield f"LimitRange {_name(limit_range)} allows no container with so small a request of {name}"
 
 
-def _at_least_smallest(requests: Amounts, facts: Facts) -> dict[str, str]:
-    candidates = [requests, _SMALLEST, *(i.get("min") or {} for _, i in _items(facts.limit_ranges or ()))]
-    names = {name for candidate in candidates for name in candidate if name in _COUNTED}
-    return {name: max((c[name] for c in candidates if name in c), key=_size) for name in sorted(names)}
-
-
-def _items(ranges: tuple[JsonObject, ...]) -> Iterator[tuple[JsonObject, JsonObject]]:
-    for limit_range in ranges:
-        for item in (limit_range.get("spec") or {}).get("limits") or ():
-            yield limit_range, item
-
-
-def _equal(amounts: Amounts) -> dict[str, Any]:
-    return {"requests": dict(amounts), "limits": dict(amounts)}
-
-
-def _requests(container: JsonObject) -> Amounts:
-    """Requests as the API server counts them: a limit without a request is one."""
-    given = container.get("resources") or {}
-    return {**(given.get("limits") or {}), **(given.get("requests") or {})}
-
-
-def _states_resources(pod: JsonObject) -> bool:
-    """Whether any container asks for CPU or memory: in a BestEffort pod, what is added must not either."""
-    return any(name in _requests(container) for container in _all(pod) for name in _COMPUTE)
-
-
 def _is_guaranteed(pod: JsonObject) -> bool:
-    return all(_limits_are_requests(container) for container in _all(pod))
+    return all(_limits_are_requests(container) for container in pods.everyone(pod))
 
 
 def _limits_are_requests(container: JsonObject) -> bool:
-    limits, requests = (container.get("resources") or {}).get("limits") or {}, _requests(container)
-    return all(name in limits and _size(limits[name]) == _size(requests[name]) for name in _COMPUTE)
+    limits, requests = (container.get("resources") or {}).get("limits") or {}, effective_requests(container)
+    return all(name in limits and size(limits[name]) == size(requests[name]) for name in COMPUTE)
 
 
 def _is_of_compute(name: str) -> bool:
-    return name.removeprefix("requests.").removeprefix("limits.") in _COUNTED
-
-
-def _all(pod: JsonObject) -> tuple[JsonObject, ...]:
-    return (*pods.containers(pod), *pods.init_containers(pod))
+    return name.removeprefix("requests.").removeprefix("limits.") in COUNTED
 
 
 def _name(found: JsonObject) -> str:
     return str((found.get("metadata") or {}).get("name", ""))
-
-
-def _size(text: str) -> Fraction:
-    return kubernetes_quantity(text) or Fraction(0)

@@ -6,14 +6,11 @@ from typing import Any
 
 from webhook.policy import pod as pods
 from webhook.policy.facts import JsonObject
+from webhook.policy.supervise.change import Place
+from webhook.policy.supervise.parts import BINARY
 
-SUPERVISE = "/gracekeeper/bin/supervise"
-"""The binary in a converted pod, where `supervise install` puts it."""
 _CHECKPOINT_ARGUMENT = "-checkpoint"
 _OUTPUT_ARGUMENT = "-outputs"
-
-Place = tuple[str, int]
-"""A list of the pod's spec (`containers`, `initContainers`) and a position in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ def read(pod: JsonObject) -> Task | None:
         uploaders=places,
         checkpoint_uploads=0 if user is None else pods.words(containers[user]).count(_CHECKPOINT_ARGUMENT),
         output_uploads=max(pods.words(uploader).count(_OUTPUT_ARGUMENT) for uploader in uploaders),
-        converted=any(SUPERVISE in (container.get("command") or ()) for container in (*containers, *uploaders)),
+        converted=any(BINARY in (container.get("command") or ()) for container in (*containers, *uploaders)),
         native=len(uploaders) == 1 and uploaders[0].get("restartPolicy") == "Always",
     )
 
