@@ -456,7 +456,7 @@ def limits(schema: dict[str, Any]) -> tuple[float, float]:
 
 
 DEFAULTS = SCHEMA["properties"]["config"]["properties"]["defaults"]["properties"]
-SUPERVISE = SCHEMA["properties"]["config"]["properties"]["supervise"]["properties"]
+SUPERVISE_SECTION = SCHEMA["properties"]["config"]["properties"]["supervise"]["properties"]
 OSMO = SCHEMA["properties"]["config"]["properties"]["osmo"]["properties"]
 PROFILE = SCHEMA["properties"]["config"]["properties"]["profiles"]["items"]["properties"]
 
@@ -479,7 +479,7 @@ def test_schema_and_server_know_the_same_keys_of_the_configuration():
     assert DEFAULTS.keys() == camel(Defaults)
     assert PROFILE.keys() == camel(Profile)
     assert PROFILE["match"]["properties"].keys() == camel(Match)
-    assert SUPERVISE.keys() == camel(Supervise)
+    assert SUPERVISE_SECTION.keys() == camel(Supervise)
     assert OSMO.keys() == camel(Osmo)
     assert OSMO["mode"]["enum"] == list(OsmoMode)
     assert OSMO["interruptedCode"]["enum"] == list(InterruptedCode)
