@@ -19,12 +19,13 @@ lint: .venv/ready ## linters, types, the laws of the layers
 
 .PHONY: test-unit
 test-unit: .venv/ready ## unit tests, with all branches of the policy covered
-	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered tests
+	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered --ignore=tests/supervise tests
 
 .PHONY: test-supervise
-test-supervise: .venv/ready ## supervise, with Go: vet, unit tests, both architectures (what it does as PID 1 is in test-unit)
+test-supervise: .venv/ready ## supervise: go vet, unit tests, both architectures, and what it does as PID 1 (root, or sudo)
 	$(BIN)/python -m scripts.supervise test
 	$(BIN)/python -m scripts.supervise build
+	$(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)") $(BIN)/pytest -p no:cacheprovider --durations=5 tests/supervise
 
 .PHONY: e2e
 e2e: .venv/ready ## tests on a real kind cluster of two nodes, which is made where there is none

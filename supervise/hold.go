@@ -115,9 +115,8 @@ func (h *hold) untilChildEnds() {
 			} else {
 				h.child.pass(received)
 			}
-		case h.phase = <-h.stderr.phases:
-			// Both phases may come in one piece; the first note stands.
-			complain(writeTime(h.folder.started(), now()))
+		case reached := <-h.stderr.phases:
+			h.enter(reached)
 		case <-glances.C:
 			h.locked = h.locked || h.lock.take()
 			h.look()
@@ -144,8 +143,20 @@ func (h *hold) look() {
 	}
 }
 
+func (h *hold) enter(reached phase) {
+	h.phase = reached
+	// Both phases may come in one piece; the first note stands.
+	complain(writeTime(h.folder.started(), now()))
+}
+
 // act ends the child where nothing can be lost by it.
 func (h *hold) act() {
+	// What came together with SIGTERM came before it.
+	select {
+	case reached := <-h.stderr.phases:
+		h.enter(reached)
+	default:
+	}
 	if h.stopping && h.endsAs == "" {
 		switch h.phase {
 		case preparing:

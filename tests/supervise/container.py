@@ -21,13 +21,10 @@ class RightsError(Exception):
 def namespace() -> list[str]:
     """The words before a command that make it PID 1; RightsError where that is not allowed."""
     words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    if os.geteuid():
-        words[1:1] = ["--user", "--map-root-user"]
     tried = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
-        raise RightsError(
-            f"supervise is tested as PID 1, and no PID namespace can be made here: {tried.stderr.strip()}"
-        )
+        reason = tried.stderr.strip()
+        raise RightsError(f"supervise is tested as PID 1, and no PID namespace can be made here (root can): {reason}")
     return words
 
 

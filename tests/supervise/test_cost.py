@@ -15,7 +15,7 @@ def test_the_program_is_small_and_static(program):
     assert b"/ld-linux" not in program.read_bytes()
 
 
-def test_it_is_small_and_idle(pod, tmp_path, record_property):
+def test_it_is_small_and_idle(pod, tmp_path):
     # given: here, and as on a node with 256 processors
     containers = []
     for folder, prepare in ((pod.folder, ":"), (tmp_path / "other", "export GOMAXPROCS=256")):
@@ -32,17 +32,13 @@ def test_it_is_small_and_idle(pod, tmp_path, record_property):
         ]
     for container in containers:
         container.listens()
-    before = [(_seconds_of_processor(container.pid), _waits(container.pid)) for container in containers]
+    before = [_seconds_of_processor(container.pid) for container in containers]
     # when
     time.sleep(3)
-    # then
-    after = [(_seconds_of_processor(container.pid), _waits(container.pid)) for container in containers]
-    spent = [seconds - was for (seconds, _), (was, _) in zip(after, before, strict=True)]
-    waits = [number - was for (_, number), (_, was) in zip(after, before, strict=True)]
-    resident = [_resident_bytes(container.pid) / MEBIBYTE for container in containers]
-    record_property("idle", (spent, waits, resident))
+    # then: a millisecond at most, on a machine that does nothing else
+    spent = [_seconds_of_processor(container.pid) - was for container, was in zip(containers, before, strict=True)]
     assert max(spent) < 0.03, spent
-    assert max(waits) < 3 * 40, waits
+    resident = [_resident_bytes(container.pid) / MEBIBYTE for container in containers]
     assert max(resident) < 5, resident
 
 
@@ -52,7 +48,3 @@ def _seconds_of_processor(pid: int) -> float:
 
 def _resident_bytes(pid: int) -> int:
     return int(status(Path(f"/proc/{pid}/status"), "VmRSS")) * 1024
-
-
-def _waits(pid: int) -> int:
-    return sum(int(status(file, "voluntary_ctxt_switches")) for file in Path(f"/proc/{pid}/task").glob("*/status"))

@@ -88,6 +88,7 @@ def test_a_child_that_does_not_heed_sigterm_is_killed_a_second_later(pod):
 def test_sigterm_in_the_upload_is_held_back(pod, number):
     # given: an image may name another stop signal
     container = pod.hold(*CTRL, "start", "finish", "say:uploading", f"until:{pod.folder}/go", "safe", "done")
+    until(lambda: pod.read("hold/started"), "started")
     container.says("uploading")
     # when
     container.signal(number)
@@ -113,6 +114,7 @@ def test_a_log_that_is_never_done_ends_with_what_is_left_of_the_grace(pod):
     # given: of 7 s, 5 are kept for ending
     container = pod.hold("--interrupted-code", "1", "--", *CTRL, "start", "safe", "say:waiting", "wait:600", grace=7)
     container.says("waiting")
+    until(lambda: pod.read("hold/started"), "started")
     # when
     container.signal()
     # then: the upload is what counts
@@ -292,6 +294,7 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_the_upload_is_protected
     words = [*CTRL, "start", "say:uploading", f"until:{pod.folder}/go", "safe", "say:uploaded", "done"]
     container = pod.hold(*words, prepare=spoil)
     container.says("uploading")
+    container.complains("Exec start")
     # when
     container.signal()
     time.sleep(0.2)

@@ -117,6 +117,7 @@ def test_sigkill_of_another_supervise_does_not_cut_the_upload(pod, killed):
     steps = ["start", "say:uploading", f"until:{pod.folder}/go", "safe", "done"]
     hold = pod.hold("--sidecar", "--interrupted-code", "1", "--", *CTRL, *steps)
     hold.says("uploading")
+    until(lambda: pod.read("hold/started"), "started")
     others = {"gate": pod.gate(), "forward": pod.below("sleep", "600")}
     others["gate"].listens()
     others["forward"].runs("sleep 600")

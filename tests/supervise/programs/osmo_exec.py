@@ -12,7 +12,7 @@ import sys
 words = sys.argv[1:]
 checkpoint = ""
 with_rsync = False
-upload_seconds = "0.3"
+upload_seconds = "0.1"
 while words and words[0].startswith("-"):
     option = words.pop(0)
     if option == "-checkpoint":
