@@ -29,6 +29,8 @@ NOISE_SECONDS = 4
 
 FAILED_2001 = Report("FAILED", 2001)
 COMPLETED = Report("COMPLETED", 0)
+OUT_OF_MEMORY = Report("FAILED_EVICTED", 3004)
+"""Where the kubelet says OOMKilled and the pod has ended; 2137 where the listener saw osmo-ctrl ended before the pod."""
 EVICTED_3001 = Report("FAILED_BACKEND_ERROR", 3001)
 
 pytestmark = pytest.mark.usefixtures("release")
@@ -330,11 +332,17 @@ def test_given_osmo_ctrl_when_its_first_process_is_killed_then_the_pod_failed_wi
     check(run.reported == Report("FAILED", 2137), run)
 
 
+@rows(["ctrl-killed-uploading", "ctrl-out-of-memory-uploading"], BEFORE)
+def test_given_no_webhook_when_osmo_ctrl_is_killed_then_the_pod_failed(run):
+    check(run.phase == "Failed", run)
+    check(run.reported in {Report("FAILED", 2137), OUT_OF_MEMORY}, run)
+
+
 @rows([f"ctrl-out-of-memory-{when}" for when in ("running", "uploading", "being-deleted")])
 def test_given_osmo_ctrl_when_it_is_out_of_memory_then_the_pod_failed_within_30_s(run):
     check(run.seconds_after("hog") <= 30, run)
     check(run.phase == "Failed", run)
-    check(run.reported in {Report("FAILED", 2137), Report("FAILED_EVICTED", 3004)}, run)
+    check(run.reported in {Report("FAILED", 2137), OUT_OF_MEMORY}, run)
 
 
 @row("service-never-answers")

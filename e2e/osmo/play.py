@@ -20,7 +20,7 @@ ON_CONTROL_PLANE = {"drain": False, "taint": False, "kubelet": True}
 class Play:
     """Runs by row and mode, each to be waited for.
 
-    First those whose seconds are compared, by themselves; then the others, side by side; then those that would disturb.
+    First those whose seconds count, by themselves; then the others, side by side; then those that would disturb.
     """
 
     def __init__(self, stage: Stage, wanted: Collection[Key], worker: str, control_plane: str) -> None:
@@ -45,9 +45,9 @@ class Play:
         return {run.name: run.figures() for run in played if run.versions}
 
     def _play_all(self, wanted: Sequence[Key]) -> None:
-        compared = [key for key in wanted if ROWS[key[0]].compared]
-        alone = [key for key in wanted if not ROWS[key[0]].compared and not ROWS[key[0]].together]
-        for keys in (compared, alone):
+        timed = [key for key in wanted if ROWS[key[0]].timed]
+        alone = [key for key in wanted if not ROWS[key[0]].timed and not ROWS[key[0]].together]
+        for keys in (timed, alone):
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 for key in keys:
                     pool.submit(self._play, key, Together(1))

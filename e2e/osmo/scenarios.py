@@ -33,8 +33,8 @@ class Scenario:
     task: str = "train"
     as_job: bool = False
     """By a Job that has it as its template."""
-    compared: bool = False
-    """Its seconds are compared with another run's: it is not beside the others."""
+    timed: bool = False
+    """Its seconds are few and count: not beside the others, who keep a small machine busy."""
     together: str = ""
     """Not beside the others: what is done, to all pods of this name at once, would end or disturb them."""
 
@@ -125,7 +125,7 @@ def evicted(live: Live) -> None:
 ROWS: dict[str, Scenario] = {
     **{
         f"ends-by-itself-{number}": Scenario(
-            ends, task(trainer("--train-seconds=3", "--save-at-end"), upload_seconds=10), ALL, compared=True
+            ends, task(trainer("--train-seconds=3", "--save-at-end"), upload_seconds=10), ALL, timed=True
         )
         for number in (1, 2, 3)
     },
@@ -149,13 +149,16 @@ ROWS: dict[str, Scenario] = {
         task(user={"UPLOAD_SECONDS": 5}, checkpoint_seconds=4),
     ),
     "deleted-in-download": Scenario(
-        deleted_when("download begins", after_seconds=2), task(ctrl={"DOWNLOAD_SECONDS": DOWNLOAD_SECONDS}), ALL
+        deleted_when("download begins", after_seconds=2),
+        task(ctrl={"DOWNLOAD_SECONDS": DOWNLOAD_SECONDS}),
+        ALL,
+        timed=True,
     ),
     "image-cannot-be-pulled": Scenario(
-        deleted_while_waiting("ErrImagePull", "ImagePullBackOff"), task(user_image=NO_SUCH_IMAGE), ALL
+        deleted_while_waiting("ErrImagePull", "ImagePullBackOff"), task(user_image=NO_SUCH_IMAGE), ALL, timed=True
     ),
     "container-cannot-start": Scenario(
-        deleted_while_waiting("CreateContainerConfigError"), task(missing_secret="none"), ALL
+        deleted_while_waiting("CreateContainerConfigError"), task(missing_secret="none"), ALL, timed=True
     ),
     "piped-to-tee": Scenario(
         deleted_when("training"), task(words=("sh", "-c", f"{trainer()} | tee /osmo/data/output/log")), ALL
@@ -184,6 +187,7 @@ ROWS: dict[str, Scenario] = {
         f"{name}-{when}": Scenario(
             ordered(order, event, deleted_first=when == "being-deleted"),
             task(trainer(*options, save_seconds=CRASH_SAVE_SECONDS), upload_seconds=10),
+            ALL if when == "uploading" else BOTH,
         )
         for name, order in (("ctrl-killed", "kill"), ("ctrl-out-of-memory", "hog"))
         for when, event, options in (
