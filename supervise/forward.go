@@ -41,6 +41,7 @@ type forward struct {
 	since       moment // when the pod was told to stop, valid when stopping
 	interrupted bool   // ... and the command ran
 	already     map[identity]given
+	atSave      *table // who was there when the first that catches was given SIGTERM; nil: none was
 	idleSince   moment // 0: osmo_exec has work
 	ending      bool
 	refused     bool // EPERM has been said
@@ -167,13 +168,25 @@ func (f *forward) act() {
 		}
 		return
 	}
-	chosen, as := t.targets(roots, f.already)
+	chosen, as := t.targets(roots, f.already, f.beganAfterTheSave)
+	if as == asCatcher && len(chosen) > 0 && f.atSave == nil {
+		f.atSave = t
+	}
 	for _, p := range chosen {
 		f.already[p.identity] = as
 		if !f.signal(p, unix.SIGTERM) {
 			f.already[p.identity] = refused
 		}
 	}
+}
+
+// beganAfterTheSave says whether a process came after a trainer had been given SIGTERM: it is there for what was saved.
+func (f *forward) beganAfterTheSave(p *process) bool {
+	if f.atSave == nil {
+		return false
+	}
+	then := f.atSave.processes[p.pid]
+	return then == nil || then.identity != p.identity
 }
 
 // belowLauncher is what may be signalled, where the child is a launcher that must not be. It ends the launcher where it

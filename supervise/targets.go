@@ -24,8 +24,9 @@ const (
 // are programs that hand SIGTERM to a whole group, those workers included, or lose patience with their child.
 // Where nothing catches at all, the leaves are chosen; but beside one that does, none: the `tee` of `train | tee log`
 // would take the trainer's stdout with it. Who has been given SIGTERM covers its branch, whatever it does: a second one
-// makes many handlers give up.
-func (t *table) targets(roots []*process, already map[identity]given) ([]*process, given) {
+// makes many handlers give up. A leaf that is spared is not chosen: what a script does when its trainer has saved, `train;
+// cp checkpoint out`, is part of the save.
+func (t *table) targets(roots []*process, already map[identity]given, spared func(*process) bool) ([]*process, given) {
 	var catchers, leaves []*process
 	var visit func(p *process) (covered bool)
 	visit = func(p *process) bool {
@@ -56,7 +57,7 @@ func (t *table) targets(roots []*process, already map[identity]given) ([]*proces
 		if yields {
 			return choose()
 		}
-		if leaf && state == notYet {
+		if leaf && state == notYet && !spared(p) {
 			leaves = append(leaves, p)
 		}
 		return false

@@ -7,6 +7,7 @@ func TestSIGTERMGoesToTheTopmostThatCatchesOnEachBranch(t *testing.T) {
 		name      string
 		processes []fake // the child is 2
 		already   map[int]given
+		spared    int
 		want      string
 		as        given
 	}{
@@ -140,6 +141,15 @@ func TestSIGTERMGoesToTheTopmostThatCatchesOnEachBranch(t *testing.T) {
 			want: "2", as: asLeaf,
 		},
 		{
+			name: "what a script does after the save runs to its end",
+			processes: []fake{
+				{pid: 2, parent: 1, command: "sh -c train;cp"},
+				{pid: 4, parent: 2, command: "cp checkpoint out"},
+			},
+			spared: 4,
+			want:   "", as: asLeaf,
+		},
+		{
 			name: "programs that signal whole groups yield",
 			processes: []fake{
 				{pid: 2, parent: 1, command: "dumb-init timeout 9 train", catches: true},
@@ -157,7 +167,7 @@ func TestSIGTERMGoesToTheTopmostThatCatchesOnEachBranch(t *testing.T) {
 				already[table.processes[pid].identity] = what
 			}
 			// when
-			chosen, as := table.targets(table.processes[1].children, already)
+			chosen, as := table.targets(table.processes[1].children, already, func(p *process) bool { return c.spared == p.pid })
 			// then
 			if pids(chosen) != c.want || as != c.as {
 				t.Errorf("chose %q as %d, want %q as %d", pids(chosen), as, c.want, c.as)

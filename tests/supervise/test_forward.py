@@ -181,6 +181,32 @@ def test_work_that_appears_later_is_ended_until_the_limit(pod):
     assert container.stdout.count("again") > 2
 
 
+def test_what_a_script_does_with_the_checkpoint_after_the_save_runs_to_its_end(pod):
+    # given
+    script = f"{TRAINER}; sleep 1; echo copied; sleep 1; echo done"
+    container = pod.forward("--limit", "60", "--", "sh", "-c", script)
+    container.says("training")
+    trainer = container.runs(TRAINER)
+    until(lambda: caught(trainer) & SIGTERM, "the handler")
+    # when
+    container.signal()
+    # then
+    assert container.ends() == 0
+    assert container.stdout.endswith("copied\ndone\n")
+
+
+def test_what_runs_on_after_the_save_is_killed_at_the_limit(pod):
+    # given
+    container = pod.forward("--limit", "4", "--", "sh", "-c", f"{TRAINER}; sleep 600")
+    container.says("training")
+    trainer = container.runs(TRAINER)
+    until(lambda: caught(trainer) & SIGTERM, "the handler")
+    # when
+    container.signal()
+    # then
+    assert container.ends() == 137
+
+
 def test_work_that_appears_later_is_asked_to_save(pod):
     # given: what the trainer starts when it is told to stop has its handler from its first moment
     program = (
@@ -194,12 +220,12 @@ def test_work_that_appears_later_is_asked_to_save(pod):
         "while not told: signal.sigtimedwait([], 0.02)\n"
         "os.write(1, b'evaluation saved\\n')\n"
     )
-    container = pod.forward("sh", "-c", '"$@"; sleep 600; exit $?', "sh", sys.executable, "-I", "-S", "-c", program)
+    container = pod.forward("sh", "-c", '"$@"; sleep 1; exit 7', "sh", sys.executable, "-I", "-S", "-c", program)
     container.says("training")
     # when
     container.signal()
-    # then: the sleep is told when nobody saves any more
-    assert container.ends() == 143
+    # then
+    assert container.ends() == 7
     assert "evaluation saved" in container.stdout
 
 
