@@ -65,6 +65,7 @@ def play(request, kube, cluster, release, stand_ins):
         yield play
         play.close()
         record("osmo-rows.json", play.figures())
+    kube("delete", "priorityclass", chores.PRIORITY_CLASS)
     release.wait_for_rollout()
 
 
@@ -133,13 +134,14 @@ def test_given_a_task_when_it_ends_by_itself_then_it_is_uploaded_and_succeeded(r
 
 @compared(*[(f"ends-by-itself-{n}", mode) for n in (1, 2, 3) for mode in (BEFORE, NATIVE, CONTAINER)])
 def test_given_a_task_when_it_ends_by_itself_then_it_is_over_at_most_3_s_later_than_without_gracekeeper(runs):
-    took = {
-        mode: statistics.median(found.over - found.at("upload ends") for (_, its), found in runs.items() if its == mode)
-        for mode in (BEFORE, NATIVE, CONTAINER)
-    }
-    record("osmo-normal-end.json", {"seconds from the last upload line to the final phase, median of 3": took})
-    assert took[NATIVE] <= took[BEFORE] + LATER_SECONDS
-    assert took[CONTAINER] <= took[BEFORE] + LATER_SECONDS
+    took, told = {}, {}
+    for mode in (BEFORE, NATIVE, CONTAINER):
+        found = [run for (_, its), run in runs.items() if its == mode]
+        took[mode] = statistics.median(run.finished - run.at("upload ends") for run in found)
+        told[mode] = statistics.median(run.over - run.at("upload ends") for run in found)
+    record("osmo-normal-end.json", {"last container ended, seconds after the upload": took, "phase seen": told})
+    for mode in (NATIVE, CONTAINER):
+        assert took[mode] <= took[BEFORE] + LATER_SECONDS, (took, told)
 
 
 @row("uploads-longer-than-the-grace")

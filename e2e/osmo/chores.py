@@ -13,6 +13,7 @@ from e2e.pods import PAUSE_IMAGE
 from webhook.api import ApiError
 
 SLOT = "e2e.example/slot"
+PRIORITY_CLASS = "e2e-important"
 OVER_SECONDS = 150
 RESCHEDULE_PAUSE_SECONDS = 3
 """OSMO's, between its delete and its create."""
@@ -39,13 +40,13 @@ def _important(name: str, slot: str) -> Json:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name},
-        "spec": {"priorityClassName": "e2e-important", "containers": [container], "terminationGracePeriodSeconds": 0},
+        "spec": {"priorityClassName": PRIORITY_CLASS, "containers": [container], "terminationGracePeriodSeconds": 0},
     }
 
 
 def priority_class() -> Json:
     """Of the pods that preempt."""
-    metadata = {"name": "e2e-important"}
+    metadata = {"name": PRIORITY_CLASS}
     return {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": metadata, "value": 1000}
 
 

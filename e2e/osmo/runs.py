@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import IO, Any
 
 from e2e.cluster.steps import attempt
-from e2e.kube import CALL_SECONDS, Json, Kube
+from e2e.kube import CALL_SECONDS, Json, Kube, eventually
 from e2e.osmo import listener, nodes, pods
 from e2e.osmo.pods import CTRL, Images, Variation
 from webhook.api import ApiError
@@ -190,6 +190,7 @@ class Stage:
         """The namespace with its Secrets, and the watch."""
         for node in self.nodes.values():
             node.forget(self.namespace)
+        eventually(lambda: not self.kube.exists("namespace", self.namespace), "an earlier run's namespace is gone", 120)
         self.kube.make_namespace(self.namespace, labels)
         found: dict[str, Json] = {}
         for example in self._examples.values():
