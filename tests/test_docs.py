@@ -28,7 +28,6 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob(".github/**/*
 EXAMPLES = sorted((DOCS / "examples").glob("*.yaml"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 NOT_ON_A_POD = {"maximum-grace-seconds"}
-WITHOUT_EFFECT_YET = {"forward-sigterm"}
 NAMES_IN_THE_FILE = {
     "write_bytes_per_second": "writeThroughput",
     "upload_bytes_per_second": "uploadThroughput",
@@ -93,11 +92,11 @@ def test_every_key_is_documented_with_its_variable_and_a_right_example():
 
 def test_the_readme_names_every_key_that_a_pod_can_carry_with_an_example_that_is_right():
     documented = rows(section(page("README.md"), "What a pod's owner can say"))
-    assert {quoted(row[0])[0] for row in documented} == set(KEYS) - NOT_ON_A_POD - WITHOUT_EFFECT_YET
+    assert {quoted(row[0])[0] for row in documented} == set(KEYS) - NOT_ON_A_POD
     for row in documented:
         for example in quoted(row[1]):
             KEYS[quoted(row[0])[0]].read(example.strip('"'))
-    for name in WITHOUT_EFFECT_YET | NOT_ON_A_POD:
+    for name in NOT_ON_A_POD:
         assert f"`{name}`" in page("README.md")
 
 

@@ -27,7 +27,7 @@ def _parts(pod: JsonObject, decision: Decision) -> list[RenderableType]:
         parts.append(Text(f"  grace: {pods.grace_seconds(pod)} s -> {decision.grace_seconds} s", style="bold"))
     if decision.osmo is not None:
         parts.append(Text(f"  osmo: {decision.osmo.mode} ({decision.osmo.why})"))
-        parts += [Text(f"  {change}") for change in _changes(pod, decision)]
+    parts += [Text(f"  {change}") for change in _changes(pod, decision)]
     parts += [
         Text(f"  sets {edit.name}={edit.value} in {_container_name(pod, edit.group, edit.container_index)}")
         for edit in decision.environment
@@ -51,7 +51,8 @@ def _changes(pod: JsonObject, decision: Decision) -> list[str]:
         *changes.appended.get("containers", ()),
     )
     names = [container["name"] for container in added if container["name"] != pods.OSMO_UPLOADER]
-    return [f"wraps {', '.join(wrapped)} and {pods.OSMO_UPLOADER}", f"adds {', '.join(names)}"]
+    also = "" if decision.osmo is None else f" and {pods.OSMO_UPLOADER}"
+    return [f"wraps {', '.join(wrapped)}{also}", f"adds {', '.join(names)}"]
 
 
 def _container_name(pod: JsonObject, group: str, index: int) -> str:

@@ -15,6 +15,7 @@ from webhook.policy import quantity
 from webhook.policy.config import (
     Config,
     Defaults,
+    GraceCap,
     InterruptedCode,
     Match,
     Mode,
@@ -220,6 +221,19 @@ class _ProfileSection(_Section):
         return Profile(**{**dict(self), "match": Match(**dict(self.match))})
 
 
+class _GraceCapSection(_Section):
+    seconds: _GraceSeconds
+    node_selector: dict[str, str] = {}
+
+
+def _cap(given: Any) -> Any:
+    """A bare number is a cap for every pod."""
+    return {"seconds": given} if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+_GraceCap = Annotated[_GraceCapSection, BeforeValidator(_cap)]
+
+
 class _SuperviseSection(_Section):
     image: str | None = Field(None, min_length=1)
     image_pull_secret: str | None = Field(None, min_length=1)
@@ -238,7 +252,7 @@ class _ConfigFile(_Section):
     profiles: tuple[_ProfileSection, ...] = ()
     supervise: _SuperviseSection = _SuperviseSection()
     osmo: _OsmoSection = _OsmoSection()
-    grace_caps: dict[str, _GraceSeconds] = {}
+    grace_caps: dict[str, _GraceCap] = {}
 
     def policy(self) -> Config:
         return Config(
@@ -248,5 +262,5 @@ class _ConfigFile(_Section):
             tuple(profile.policy() for profile in self.profiles),
             Supervise(**dict(self.supervise)),
             Osmo(**dict(self.osmo)),
-            self.grace_caps,
+            {name: GraceCap(**dict(cap)) for name, cap in self.grace_caps.items()},
         )

@@ -15,7 +15,6 @@ from webhook.cluster.tasks import OfNamespace, TaskFacts
 from webhook.cluster.watched import Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, claim_names
-from webhook.policy.pod import is_osmo_task
 from webhook.policy.prefix import PREFIX
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -113,7 +112,7 @@ class Cluster:
         _note(missing, f"Namespace {namespace}", space)
         if not pod:
             return Facts(namespace=space.found, missing=tuple(missing))
-        of_tasks = self.tasks.of(namespace) if self.tasks is not None and is_osmo_task(pod) else OfNamespace()
+        of_tasks = self.tasks.of(namespace) if self.tasks is not None else OfNamespace()
         claims = await self._claims(namespace, claim_names(pod), deadline, missing)
         volumes = await self._volumes(claims, deadline, missing)
         return Facts(

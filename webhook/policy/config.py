@@ -82,6 +82,14 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class GraceCap:
+    """Something that cuts a longer grace, for pods whose nodeSelector has all these labels; empty: for every pod."""
+
+    seconds: int
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """Which pods a profile is for; an empty field matches every pod."""
 
@@ -121,8 +129,17 @@ class Config:
     profiles: tuple[Profile, ...] = ()
     supervise: Supervise = field(default_factory=Supervise)
     osmo: Osmo = field(default_factory=Osmo)
-    grace_caps: Mapping[str, int] = field(default_factory=dict)
-    """Seconds to which something in this cluster cuts a longer grace, by its name (cluster-autoscaler: 600)."""
+    grace_caps: Mapping[str, GraceCap] = field(default_factory=dict)
+    """What cuts a longer grace in this cluster, by name (cluster-autoscaler: 600 s)."""
+
+    def cap_of(self, node_selector: Mapping[str, str]) -> tuple[str, int] | None:
+        """Name and seconds of the smallest cap that holds for a pod of this nodeSelector."""
+        caps = [
+            (name, cap.seconds)
+            for name, cap in self.grace_caps.items()
+            if cap.node_selector.items() <= node_selector.items()
+        ]
+        return min(caps, key=lambda cap: cap[1], default=None)
 
     def profile_for(self, namespace: str, labels: Mapping[str, str], owner_kinds: frozenset[str]) -> Profile | None:
         """The first profile that covers the pod."""

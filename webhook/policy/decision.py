@@ -9,6 +9,7 @@ from webhook.policy import grace, keys, recognise, signals, size
 from webhook.policy import pod as pods
 from webhook.policy.config import Config, Mode, OsmoMode, Profile, UnknownSize
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason
+from webhook.policy.forwarding import Forwarding, forwarding
 from webhook.policy.osmo import task as tasks
 from webhook.policy.osmo.conversion import conversion
 from webhook.policy.osmo.treatment import Treatment, treatment
@@ -140,19 +141,27 @@ def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decisio
     if need is None:
         return replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing)
     grant = grace.granted(pod, need, _maximum(case))
+    left_seconds, cut_notes = grace.cut(
+        grant.seconds, case.config.cap_of((pod.get("spec") or {}).get("nodeSelector") or {})
+    )
     converts = task is not None and base.osmo is not None and base.osmo.converts
-    split = grace.split(grant.seconds, need, case.config.grace_caps if converts else {})
+    split = grace.split(left_seconds, need)
     clocks = signals.clocks(
         pod, grant.seconds, split.limit_seconds if converts else grant.seconds - need.upload_share_seconds
     )
+    forwards = Forwarding() if task is not None else forwarding(pod, case.facts, case.said, case.config)
     decided = replace(
         base,
         grace_seconds=grant.seconds,
-        terms=(*need.terms, *grant.terms, *(split.terms if converts else ())),
+        terms=(*need.terms, *grant.terms, *((split.term,) if converts else ())),
         ignored=(*ignored, *target.ignored),
         missing=missing,
         environment=clocks.edits,
-        notes=(*target.notes, *grant.notes, *split.notes, *_unknown_pre_stops(pod), *clocks.notes),
+        conversion=forwards.conversion,
+        notes=(
+            *(*target.notes, *grant.notes, *cut_notes, *_unknown_pre_stops(pod)),
+            *(*clocks.notes, *forwards.notes),
+        ),
     )
     if task is not None and base.osmo is not None and converts and not task.converted:
         changes = conversion(task, base.osmo.mode, split, case.config, case.facts)

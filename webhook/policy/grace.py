@@ -3,7 +3,6 @@
 Phases add up: the upload begins when the training has ended, and the kubelet takes preStop time out of the same grace.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -48,8 +47,7 @@ class Split:
 
     grace_seconds: int
     limit_seconds: int
-    terms: tuple[Term, ...]
-    notes: tuple[str, ...]
+    term: Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +118,26 @@ def granted(pod: JsonObject, need: Need, maximum: Amount) -> Grant:
     return Grant(max(has, wanted), tuple(terms), tuple(notes))
 
 
-def split(granted_seconds: int, need: Need, caps: Mapping[str, int]) -> Split:
+def cut(granted_seconds: int, cap: tuple[str, int] | None) -> tuple[int, tuple[str, ...]]:
+    """Seconds that are left of a grace where something in the cluster cuts it, and the note that says so."""
+    if cap is None or cap[1] >= granted_seconds:
+        return granted_seconds, ()
+    name, seconds = cap
+    return seconds, (f"{name} cuts the grace of {granted_seconds} s to {seconds} s: a save may be cut",)
+
+
+def split(grace_seconds: int, need: Need) -> Split:
     """How long an OSMO task's trainer may take of the grace, counted from the deletion, its preStop included.
 
     What is to follow is kept back: output uploads x safety and the log backlog, half of the grace where the size is
-    unknown; the trainer always has half. `caps` are the seconds to which something in the cluster cuts a longer grace.
+    unknown; the trainer always has half. `grace_seconds` is what the pod really has.
     """
-    name, cap = min(caps.items(), key=lambda item: item[1], default=("", granted_seconds))
-    cut = cap < granted_seconds
-    grace = min(granted_seconds, cap)
-    reserve = grace / 2 if need.after_trainer_seconds is None else need.after_trainer_seconds
-    limit = max(floor(grace - reserve), ceil(grace / 2))
-    source = "half of the grace" if limit == ceil(grace / 2) else "grace - output uploads x safety - log backlog"
-    return Split(
-        grace,
-        limit,
-        (Term("trainer-limit", f"{limit} s", source),),
-        (f"{name} cuts the grace of {granted_seconds} s to {cap} s: a save may be cut",) if cut else (),
+    reserve = grace_seconds / 2 if need.after_trainer_seconds is None else need.after_trainer_seconds
+    limit = max(floor(grace_seconds - reserve), ceil(grace_seconds / 2))
+    source = (
+        "half of the grace" if limit == ceil(grace_seconds / 2) else "grace - output uploads x safety - log backlog"
     )
+    return Split(grace_seconds, limit, Term("trainer-limit", f"{limit} s", source))
 
 
 def trainer_pre_stop_seconds(pod: JsonObject) -> int:

@@ -4,6 +4,7 @@ torchrun kills its workers TORCH_ELASTIC_SHUTDOWN_TIMEOUT seconds after SIGTERM 
 Argo's executor after ARGO_TERMINATION_GRACE_PERIOD_SECONDS. A value that is there is kept; Argo's is raised.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from webhook.policy.facts import JsonObject
 TORCH_VARIABLE = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
 ARGO_VARIABLE = "ARGO_TERMINATION_GRACE_PERIOD_SECONDS"
 _TORCH_DEFAULT_SECONDS = 30
+_TORCH_THAT_LISTENS = (2, 12)
+_TORCH_IN_IMAGE = re.compile(r"(?:/|^)pytorch:v?(?P<major>[12])\.(?P<minor>\d{1,2})(?!\d)")
+"""The tag of PyTorch's own images, pytorch/pytorch:2.4.0-cuda12.4; other images number themselves otherwise."""
 _HEAD_START_SECONDS = 5
 _LAUNCHERS = ("torchrun", "torch.distributed.run")
 _LAUNCHED_PREFIX = "PET_"
@@ -45,8 +49,21 @@ def clocks(pod: JsonObject, grace_seconds: int, trainer_seconds: int) -> Clocks:
         present = [entry.get("value") for _, entry in _entries(container, TORCH_VARIABLE)]
         if not present:
             edits.append(VariableEdit("containers", index, TORCH_VARIABLE, str(wanted)))
+        notes += _deaf_torch(container, wanted)
         notes += [_too_short(container, value, wanted) for value in present if _shorter(value, wanted)]
     return Clocks((*edits, *_argo_edits(pod, grace_seconds)), tuple(notes))
+
+
+def _deaf_torch(container: JsonObject, wanted: int) -> list[str]:
+    """A torch that is older than the variable, by the image's tag; what a tag does not say is not guessed."""
+    found = _TORCH_IN_IMAGE.search(str(container.get("image")))
+    if found is None or wanted <= _TORCH_DEFAULT_SECONDS:
+        return []
+    version = (int(found["major"]), int(found["minor"]))
+    if version >= _TORCH_THAT_LISTENS:
+        return []
+    name = container.get("name")
+    return [f"torch {version[0]}.{version[1]} of container {name} knows no {TORCH_VARIABLE}: its workers get 30 s"]
 
 
 def _too_short(container: JsonObject, value: Any, wanted: int) -> str:
