@@ -22,7 +22,7 @@ def trainer(kube, worker, namespace, trainer_image):
     """Starts a trainer with a volume of its own on a node; the result is the pod."""
     made = []
 
-    def trainer(name: str, **metadata):
+    def trainer(name: str, command=(), **metadata):
         folder = f"/var/local/e2e/{namespace}/{name}"
         run(["docker", "exec", worker, "rm", "-rf", folder])
         kube.apply(
@@ -31,7 +31,10 @@ def trainer(kube, worker, namespace, trainer_image):
         )
         made.append(f"{namespace}-{name}")
         eventually(lambda: kube.get("pvc", name, namespace)["status"].get("phase") == "Bound", "a bound claim")
-        created = kube.create_pod(namespace, pods.a_trainer(name, trainer_image, name, worker, **metadata))
+        manifest = pods.a_trainer(name, trainer_image, name, worker, **metadata)
+        if command:
+            manifest["spec"]["containers"][0]["command"] = list(command)
+        created = kube.create_pod(namespace, manifest)
         eventually(lambda: "training" in kube("logs", name, f"-n{namespace}"), "a trainer that trains")
         return created
 
@@ -64,6 +67,17 @@ def test_a_deleted_trainer_loses_its_checkpoint_without_gracekeeper_and_keeps_it
     wait_until_gone(kube, namespace, "without", "with")
     assert files(worker, namespace, "without") == ["checkpoint.tmp"]
     assert files(worker, namespace, "with") == ["checkpoint"]
+
+
+def test_a_trainer_behind_a_shell_loses_its_checkpoint_unless_sigterm_is_forwarded(kube, worker, namespace, trainer):
+    behind_a_shell = ("sh", "-c", "python3 -u /trainer.py; echo over")
+    trainer("dropped", behind_a_shell, annotations={"gracekeeper.dev/grace-seconds": "60"})
+    forwarded = trainer("forwarded", behind_a_shell, annotations={**NEEDED, "gracekeeper.dev/forward-sigterm": "true"})
+    assert forwarded["spec"]["containers"][0]["command"][1] == "forward"
+    kube("delete", "pod", "dropped", "forwarded", f"-n{namespace}", "--wait=false")
+    wait_until_gone(kube, namespace, "dropped", "forwarded")
+    assert "checkpoint" not in files(worker, namespace, "dropped")
+    assert files(worker, namespace, "forwarded") == ["checkpoint"]
 
 
 def test_a_drained_node_lets_the_trainer_finish(kube, worker, namespace, trainer, release):

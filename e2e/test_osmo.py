@@ -311,6 +311,17 @@ def test_given_data_without_access_then_the_command_never_starts_and_the_pod_fai
     check(run.reported == Report("FAILED", 2014), run)
 
 
+@row("attacks-its-pod")
+def test_given_user_code_that_attacks_gracekeepers_folder_then_it_writes_nothing_there_and_its_outputs_are_uploaded(
+    run,
+):
+    check(is_saved(run), run)
+    managed = {file for files in run.uploaded.values() for file in files if file.startswith(("WROTE", "REMOVED"))}
+    check(not managed, run)
+    check(run.phase == "Succeeded", run)
+    check(run.reported == COMPLETED, run)
+
+
 # --- osmo-ctrl dies
 
 

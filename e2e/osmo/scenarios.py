@@ -23,6 +23,16 @@ PRE_STOP_SECONDS = 12
 DOWNLOAD_SECONDS = 60
 
 
+ATTACK = """
+for file in bin/supervise bin/new hold/result hold/stopping hold/lock hold/new; do
+  if (echo success > /gracekeeper/$file) 2>/dev/null; then touch /osmo/data/output/WROTE-$(basename $file); fi
+  if rm -f /gracekeeper/$file 2>/dev/null && [ ! -e /gracekeeper/bin/supervise ]; then touch /osmo/data/output/REMOVED; fi
+done
+mkfifo /gracekeeper/task/stopping; ln -s /etc/passwd /gracekeeper/task/interrupted; kill -9 1
+"""
+"""What user code, as root, tries on gracekeeper's folder and on PID 1 before it trains; what it manages is uploaded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One row, or a part of one; its pods are of one task of the examples."""
@@ -129,6 +139,7 @@ ROWS: dict[str, Scenario] = {
         )
         for number in (1, 2, 3)
     },
+    "attacks-its-pod": Scenario(ends, task(f"{ATTACK}\n{trainer('--train-seconds=3', '--save-at-end')}")),
     "uploads-longer-than-the-grace": Scenario(
         ends,
         task(
