@@ -79,7 +79,7 @@ def read(url: str) -> str:
 
 
 def test_given_an_image_of_supervise_then_it_watches_and_asks_what_conversion_needs(server, certificate):
-    with serving(server, certificate, {"osmo": {"image": IMAGE}}) as address:
+    with serving(server, certificate, {"supervise": {"image": IMAGE}}) as address:
         eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
         assert "\ngracekeeper_native_sidecars 1.0\n" in read(f"{address}/metrics")
         for kind in ("Namespace", "Node", "LimitRange", "ResourceQuota"):
