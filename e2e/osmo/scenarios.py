@@ -215,7 +215,7 @@ ROWS: dict[str, Scenario] = {
     "evicted": Scenario(evicted, task()),
     "preempted": Scenario(chores.preempted, task(slot=chores.SLOT)),
     "suspended-job": Scenario(chores.suspended, task(), as_job=True),
-    "rescheduled": Scenario(chores.rescheduled, task(upload_seconds=4)),
+    "rescheduled": Scenario(chores.rescheduled, task(trainer(save_seconds=10), upload_seconds=10)),
     "drained": Scenario(chores.drained, task(), together="drain"),
     "tainted": Scenario(chores.tainted, task(), together="taint"),
     "kubelet-restarted-in-save": Scenario(
