@@ -49,6 +49,10 @@ class Asked:
             return None
         return int(digits) if len(digits) <= _LONGEST_NUMBER else 10**_LONGEST_NUMBER
 
+    def numbers(self, *names: str) -> tuple[str, ...]:
+        """Those of these parameters that are whole numbers."""
+        return tuple(name for name in names if self.whole(name) is not None)
+
     def whole_gib(self, rounding: Callable[[float], float] = ceil) -> float | None:
         """Capacity in whole GiB: of the bound volume, else what was asked for, rounded as the driver rounds it."""
         if self.capacity_gib is None:

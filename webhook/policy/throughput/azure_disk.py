@@ -88,5 +88,5 @@ def _provisioned(asked: Asked, name: str, disk: _Provisioned) -> Promise:
     iops = within(asked.whole(_IOPS), disk.iops, disk.default_iops)
     cap = iops * _KIB_PER_IO * _KIBIBYTE
     if cap < mbps * MEGABYTE:
-        return Promise(cap, name, f"{mbps} MB/s, capped by {iops} IOPS", (_MBPS, _IOPS))
-    return Promise(mbps * MEGABYTE, name, f"{name} throughput {mbps} MB/s", (_MBPS,))
+        return Promise(cap, name, f"{mbps} MB/s, capped by {iops} IOPS", asked.numbers(_MBPS, _IOPS))
+    return Promise(mbps * MEGABYTE, name, f"{name} throughput {mbps} MB/s", asked.numbers(_MBPS))

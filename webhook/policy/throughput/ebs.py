@@ -52,8 +52,8 @@ def _gp3(asked: Asked) -> Promise:
     cap = _GP3_MIBPS_PER_IOPS * iops
     if cap < mibps:
         reason = f"{mibps} MiB/s, capped by {iops} IOPS"
-        return Promise(cap * MEBIBYTE, "gp3", reason, ("throughput", "iops", "iopspergb"))
-    return Promise(mibps * MEBIBYTE, "gp3", f"gp3 throughput {mibps} MiB/s", ("throughput",))
+        return Promise(cap * MEBIBYTE, "gp3", reason, asked.numbers("throughput", "iops", "iopspergb"))
+    return Promise(mibps * MEBIBYTE, "gp3", f"gp3 throughput {mibps} MiB/s", asked.numbers("throughput"))
 
 
 def _provisioned_iops(asked: Asked, kind: str) -> Promise | Silence:
