@@ -125,6 +125,15 @@ def test_the_driver_is_that_of_the_bound_volume_be_it_in_tree(source, provisione
     assert made_by.provisioner == provisioner
 
 
+@pytest.mark.parametrize("provisioner", ["kubernetes.io/no-provisioner", "ebs.csi.aws.com"])
+def test_a_class_that_did_not_make_the_volume_tells_nothing_of_it(provisioner):
+    static = {"spec": {"capacity": {"storage": "1200Gi"}, "csi": {"driver": "fsx.csi.aws.com"}}}
+    parameters = {"deploymentType": "SCRATCH_2", "type": "gp3"}
+    volume = Volume({}, static, {"provisioner": provisioner, "parameters": parameters}, None)
+    assert of_volume(volume) == (None, ())
+    assert "no StorageClass tells what fsx.csi.aws.com made the volume as" in instead(volume, FALLBACK).source
+
+
 def test_what_is_not_known_of_a_volume_is_said_with_the_fallback():
     assert instead(a_volume("nfs.csi.k8s.io", request="1Gi"), Throughput(5.0, "profile fast")) == Throughput(
         5.0, "profile fast, as nfs.csi.k8s.io states no throughput"

@@ -71,7 +71,7 @@ class Volume:
         """The driver: of the bound volume, else of the StorageClass."""
         spec = _inner(self.persistent_volume, "spec")
         in_tree = next((name for source, name in _IN_TREE.items() if source in spec), "")
-        return str(_inner(spec, "csi").get("driver") or in_tree or _inner(self.storage_class).get("provisioner") or "")
+        return _text(_inner(spec, "csi"), "driver") or in_tree or _text(self.storage_class, "provisioner")
 
     def asked(self) -> Asked:
         """What the volume was asked to be: a VolumeAttributesClass before the PersistentVolume before the StorageClass."""
@@ -82,7 +82,16 @@ class Volume:
             self._settings(),
             request if bound is None else bound,
             bound=bound is not None,
-            by_class=self.storage_class is not None,
+            by_class=self._maker is not None,
+        )
+
+    @property
+    def _maker(self) -> JsonObject | None:
+        """The StorageClass, where the volume can be of its making: a static volume may name one of another provisioner."""
+        return (
+            self.storage_class
+            if _family(_text(self.storage_class, "provisioner")) is _family(self.provisioner)
+            else None
         )
 
     def _settings(self) -> dict[str, Setting]:
@@ -92,8 +101,8 @@ class Volume:
         a class with an annotation means these volumes too.
         """
         settings = {
-            str(key).lower(): Setting(str(text), _named("StorageClass", self.storage_class))
-            for key, text in _inner(self.storage_class, "parameters").items()
+            str(key).lower(): Setting(str(text), _named("StorageClass", self._maker))
+            for key, text in _inner(self._maker, "parameters").items()
         }
         of_class = {name: setting.text for name, setting in settings.items()}
         attributes = _inner(self.persistent_volume, "spec", "csi", "volumeAttributes")
@@ -151,7 +160,11 @@ def instead(volume: Volume, fallback: Throughput) -> Throughput:
 
 
 def _promise(asked: Asked) -> Promise | Silence:
-    return FAMILIES.get(asked.driver, silent.write)(asked)
+    return _family(asked.driver)(asked)
+
+
+def _family(driver: str) -> Family:
+    return FAMILIES.get(driver, silent.write)
 
 
 def _setter(asked: Asked, promise: Promise) -> Setting | None:
@@ -168,6 +181,10 @@ def _gib(text: object) -> float | None:
     """A capacity in GiB; None where it cannot be read, or is nothing."""
     read = quantity.kubernetes_quantity(str(text))
     return float(read / _GIB) if read else None
+
+
+def _text(holder: object, key: str) -> str:
+    return str(_inner(holder).get(key) or "")
 
 
 def _inner(holder: object, *path: str) -> Mapping[Any, Any]:
