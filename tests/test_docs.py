@@ -15,6 +15,7 @@ from scripts import pictures
 from webhook import cli, manifests, settings
 from webhook.admission import Refusal
 from webhook.metrics import Metrics
+from webhook.policy import throughput
 from webhook.policy.config import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, Supervise, UnknownSize
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
@@ -78,6 +79,22 @@ def test_the_readme_shows_what_the_program_prints(capsys, monkeypatch):
     assert cli.main(shlex.split(block[1])) == 0
     printed = [line.rstrip() for line in capsys.readouterr().out.strip().splitlines()]
     assert block[2].splitlines() == printed
+
+
+@pytest.mark.parametrize("cloud", ["EKS", "GKE", "AKS"])
+def test_the_worked_examples_of_sizing_show_lines_that_the_program_prints(cloud, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    block = re.search(r"```console\n\$ gracekeeper (.*?)\n(.*?)```", section(page("docs/sizing.md"), cloud), re.DOTALL)
+    assert block
+    assert cli.main(shlex.split(block[1])) == 0
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    shown = block[2].splitlines()
+    assert [line for line in printed if line in shown] == shown
+
+
+def test_every_storage_driver_is_documented():
+    named = set(quoted(section(page("docs/sizing.md"), "What is read of each driver")))
+    assert named >= {*throughput.FAMILIES, *throughput.silent.NAMES, *throughput.silent.OBJECT_STORES}
 
 
 def test_every_key_is_documented_with_its_variable_and_a_right_example():

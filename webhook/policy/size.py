@@ -6,7 +6,7 @@ from webhook.policy import keys, markers
 from webhook.policy import pod as pods
 from webhook.policy.config import Defaults
 from webhook.policy.facts import Facts, JsonObject, claims_by_volume
-from webhook.policy.throughput import Throughput, Volume, of_volume
+from webhook.policy.throughput import Throughput, Volume, instead, of_volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def target(pod: JsonObject, facts: Facts, said: keys.Statements, defaults: Defau
         if stated is None
         else Throughput(stated.value, stated.source)
     )
-    speeds = [_per_writer(volume, found or fallback, said) for volume, found, _ in answers]
+    speeds = [_per_writer(volume, found or instead(volume, fallback), said) for volume, found, _ in answers]
     if None in candidates or not speeds:
         speeds.append(fallback)
     slowest = min(speeds, key=lambda throughput: throughput.bytes_per_second)

@@ -1,54 +1,90 @@
-"""Amazon EBS (ebs.csi.aws.com): gp3 from its `throughput`, `iops` and `iopsPerGB`; other types state nothing here yet.
+"""Amazon EBS: gp3 from `throughput`, `iops` and `iopsPerGB`, io1 and io2 from their IOPS, gp2, st1 and sc1 from their size.
 
 gp3 takes 125 to 2000 MiB/s and never more than 0.25 MiB/s for each of its 3000 or more IOPS (aws-ebs-csi-driver
-docs/parameters.md; AWS CloudFormation AWS::EC2::Volume).
+docs/parameters.md; AWS CloudFormation AWS::EC2::Volume). The others: Amazon EC2 user guide, general-purpose.md,
+provisioned-iops.md, hdd-vols.md, EBSVolumeTypes_standard.md. Bursts are not counted: nobody knows what is left of them.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
-_MEBIBYTE = 2**20
-_DEFAULT_MIBPS = 125
-_DEFAULT_IOPS = 3000
-_MIBPS_RANGE = (125, 2000)
-_IOPS_RANGE = (3000, 80000)
-_MIBPS_PER_IOPS = 0.25
+from webhook.policy.config import MEBIBYTE
+from webhook.policy.throughput.asked import Asked, Promise, Silence, of_unknown_capacity, of_unknown_kind, within
+
+_IN_TREE: Final = "kubernetes.io/aws-ebs"
+_GP3_MIBPS = (125, 2000)
+_GP3_IOPS = (3000, 80000)
+_GP3_MIBPS_PER_IOPS = 0.25
+_GP2_FULL_FROM_GIB, _GP2_MIBPS, _GP2_FULL_MIBPS = 334, 128, 250
+_MAGNETIC_MIBPS = 40
+_GIB_PER_TIB = 1024
 
 
-def write_bytes_per_second(
-    parameters: Mapping[str, tuple[str, str]], capacity_gib: float | None
-) -> tuple[float, str] | None:
-    """Bytes per second of a gp3 volume and its source, None for another type.
+@dataclass(frozen=True, slots=True)
+class _HardDisk:
+    mibps_per_tib: int
+    most_mibps: int
 
-    Parameters come lower-case, each with the object that set it. A value outside AWS's range counts as not given.
-    """
-    if parameters.get("type", ("gp3", ""))[0].lower() != "gp3":
-        return None
-    asked = _in_range(parameters, "throughput", _MIBPS_RANGE)
-    iops = _iops(parameters, capacity_gib)
-    mibps, source = (
-        (asked, parameters["throughput"][1]) if asked else (_DEFAULT_MIBPS, "default of ebs.csi.aws.com gp3")
-    )
-    cap = _MIBPS_PER_IOPS * iops
+
+_HARD_DISKS: Mapping[str, _HardDisk] = {"st1": _HardDisk(40, 500), "sc1": _HardDisk(12, 250)}
+_PROVISIONED_IOPS: Mapping[str, tuple[int, int]] = {"io1": (100, 64000), "io2": (100, 256000)}
+
+
+def write(asked: Asked) -> Promise | Silence:
+    """Bytes per second of an EBS volume; a volume of unknown type with a `throughput` can only be gp3."""
+    default = "gp2" if asked.driver == _IN_TREE else "gp3"
+    kind = asked.kind("type", default=default).lower() or ("gp3" if asked.whole("throughput") is not None else "")
+    if kind == "gp3":
+        return _gp3(asked)
+    if kind in _PROVISIONED_IOPS:
+        return _provisioned_iops(asked, kind)
+    if kind == "gp2" or kind in _HARD_DISKS:
+        return _by_size(asked, kind)
+    if kind == "standard":
+        return Promise(_MAGNETIC_MIBPS * MEBIBYTE, kind, f"magnetic, at least {_MAGNETIC_MIBPS} MiB/s", ("type",))
+    return of_unknown_kind(asked, kind)
+
+
+def _gp3(asked: Asked) -> Promise:
+    mibps = within(asked.whole("throughput"), _GP3_MIBPS, _GP3_MIBPS[0])
+    iops = _iops(asked, _GP3_IOPS) or _GP3_IOPS[0]
+    cap = _GP3_MIBPS_PER_IOPS * iops
     if cap < mibps:
-        return cap * _MEBIBYTE, f"{source}: {mibps} MiB/s, capped by {iops} IOPS"
-    return mibps * _MEBIBYTE, f"{source}: gp3 throughput {mibps} MiB/s"
+        reason = f"{mibps} MiB/s, capped by {iops} IOPS"
+        return Promise(cap * MEBIBYTE, "gp3", reason, asked.numbers("throughput", "iops", "iopspergb"))
+    return Promise(mibps * MEBIBYTE, "gp3", f"gp3 throughput {mibps} MiB/s", asked.numbers("throughput"))
 
 
-def _iops(parameters: Mapping[str, tuple[str, str]], capacity_gib: float | None) -> int:
-    stated = _in_range(parameters, "iops", _IOPS_RANGE)
-    if stated:
-        return stated
-    per_gib = _whole(parameters, "iopspergb")
-    if not per_gib or not capacity_gib:
-        return _DEFAULT_IOPS
-    return int(min(max(per_gib * capacity_gib, _DEFAULT_IOPS), _IOPS_RANGE[1]))
+def _provisioned_iops(asked: Asked, kind: str) -> Promise | Silence:
+    iops = _iops(asked, _PROVISIONED_IOPS[kind])
+    if iops is None:
+        return Silence(f"nothing tells the IOPS of the {asked.driver} {kind} volume")
+    mibps = _io1_mibps(iops) if kind == "io1" else min(4000.0, 0.256 * iops)
+    return Promise(mibps * MEBIBYTE, kind, f"{kind} with {iops} IOPS: {mibps:g} MiB/s", ("iops", "iopspergb"))
 
 
-def _in_range(parameters: Mapping[str, tuple[str, str]], key: str, bounds: tuple[int, int]) -> int:
-    value = _whole(parameters, key)
-    return value if bounds[0] <= value <= bounds[1] else 0
+def _io1_mibps(iops: int) -> float:
+    """256 KiB for each I/O up to 2000 IOPS, 500 MiB/s up to 32000, from there 16 KiB for each, at most 1000 MiB/s."""
+    return max(min(500.0, 0.25 * iops), min(1000.0, iops * 16 / 1024))
 
 
-def _whole(parameters: Mapping[str, tuple[str, str]], key: str) -> int:
-    text = parameters.get(key, ("", ""))[0]
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004  # an int, not a flood
+def _by_size(asked: Asked, kind: str) -> Promise | Silence:
+    gib = asked.whole_gib()
+    if gib is None:
+        return of_unknown_capacity(asked, kind)
+    if kind == "gp2":
+        mibps: float = _GP2_FULL_MIBPS if gib >= _GP2_FULL_FROM_GIB else _GP2_MIBPS
+    else:
+        disk = _HARD_DISKS[kind]
+        mibps = min(disk.most_mibps, disk.mibps_per_tib * gib / _GIB_PER_TIB)
+    return Promise(mibps * MEBIBYTE, kind, f"{kind} of {gib:.0f} GiB: {mibps:g} MiB/s without bursts", ("type",))
+
+
+def _iops(asked: Asked, bounds: tuple[int, int]) -> int | None:
+    """`iops`, else `iopsPerGB` times the capacity, within what AWS sells; the driver refuses both together."""
+    iops = asked.whole("iops")
+    per_gib, gib = asked.whole("iopspergb"), asked.whole_gib()
+    if iops is None and per_gib is not None and gib is not None:
+        iops = int(per_gib * gib)
+    return None if iops is None else within(iops, bounds, bounds[0])

@@ -1,0 +1,300 @@
+"""How fast a volume takes data by what its driver's parameters promise; tests/tables/storage_throughput.csv has the numbers."""
+
+import csv
+import math
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webhook.policy import throughput
+from webhook.policy.prefix import PREFIX
+from webhook.policy.throughput import FAMILIES, Throughput, Volume, instead, of_volume
+
+TABLE = Path(__file__).parent / "tables" / "storage_throughput.csv"
+UNITS = {"MiB/s": 2**20, "MB/s": 10**6}
+FALLBACK = Throughput(1.0, "default")
+
+
+def rows() -> list[dict[str, str]]:
+    with TABLE.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pairs(cell: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in cell.split(";")) if cell else {}
+
+
+@dataclass
+class Objects:
+    """What is behind a claim `p`: class `c`, attributes class `a`, and a bound volume `v` where a capacity is given."""
+
+    driver: str
+    request: Any = ""
+    capacity: Any = ""
+    of_class: Mapping[Any, Any] | None = field(default_factory=dict)
+    of_attributes_class: Mapping[Any, Any] = field(default_factory=dict)
+    of_volume: Mapping[Any, Any] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def metadata(self, kind: str, name: str) -> dict[str, Any]:
+        text = self.annotations.get(kind)
+        return {"name": name, "annotations": {} if text is None else {PREFIX + "write-throughput": text}}
+
+    def volume(self) -> Volume:
+        claim = {
+            "metadata": self.metadata("PersistentVolumeClaim", "p"),
+            "spec": {"resources": {"requests": {"storage": self.request} if self.request else {}}},
+        }
+        bound = {
+            "metadata": self.metadata("PersistentVolume", "v"),
+            "spec": {
+                "capacity": {"storage": self.capacity},
+                "csi": {"driver": self.driver, "volumeAttributes": self.of_volume},
+            },
+        }
+        storage_class = {
+            "metadata": self.metadata("StorageClass", "c"),
+            "provisioner": self.driver,
+            "parameters": self.of_class,
+        }
+        attributes_class = {"metadata": {"name": "a"}, "parameters": self.of_attributes_class}
+        return Volume(
+            claim,
+            bound if self.capacity else None,
+            None if self.of_class is None else storage_class,
+            attributes_class if self.of_attributes_class else None,
+        )
+
+
+def a_volume(driver, **what) -> Volume:
+    return Objects(driver, **what).volume()
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['driver']}: {row['given']}")
+def test_a_volume_takes_what_was_computed_by_hand(row):
+    volume = a_volume(
+        row["driver"],
+        request=row["request"],
+        of_class=None if row["class"] == "unknown" else pairs(row["class"]),
+        of_attributes_class=pairs(row["attributes class"]),
+        of_volume=pairs(row["volume attributes"]),
+        capacity=row["capacity"],
+        annotations=pairs(row["annotation"]),
+    )
+    found, ignored = of_volume(volume)
+    assert ignored == ()
+    if row["takes"]:
+        assert found is not None
+        number, unit = row["takes"].split()
+        assert found.bytes_per_second == pytest.approx(float(number) * UNITS[unit])
+        assert row["said"] in found.source
+    else:
+        assert found is None
+        assert instead(volume, FALLBACK) == Throughput(1.0, f"default, as {instead_said(volume)}")
+        assert row["said"] in instead_said(volume)
+
+
+def instead_said(volume: Volume) -> str:
+    return instead(volume, FALLBACK).source.removeprefix("default, as ")
+
+
+def test_every_driver_has_rows_and_every_family_at_least_five():
+    of_family = Counter(FAMILIES.get(row["driver"], throughput.silent.write).__module__ for row in rows())
+    assert set(FAMILIES) <= {row["driver"] for row in rows()}
+    assert len(of_family) == 9
+    assert min(of_family.values()) >= 5
+
+
+@pytest.mark.parametrize(
+    ("source", "provisioner"),
+    [
+        ({"awsElasticBlockStore": {"volumeID": "vol-1"}}, "kubernetes.io/aws-ebs"),
+        ({"gcePersistentDisk": {"pdName": "d"}}, "kubernetes.io/gce-pd"),
+        ({"nfs": {"server": "s", "path": "/"}}, "kubernetes.io/nfs"),
+        ({"csi": {"driver": "disk.csi.azure.com"}}, "disk.csi.azure.com"),
+        ({}, "ebs.csi.aws.com"),
+    ],
+)
+def test_the_driver_is_that_of_the_bound_volume_be_it_in_tree(source, provisioner):
+    made_by = Volume({}, {"spec": {"capacity": {"storage": "1Ti"}, **source}}, {"provisioner": "ebs.csi.aws.com"}, None)
+    assert made_by.provisioner == provisioner
+
+
+@pytest.mark.parametrize("provisioner", ["kubernetes.io/no-provisioner", "ebs.csi.aws.com"])
+def test_a_class_that_did_not_make_the_volume_tells_nothing_of_it(provisioner):
+    static = {"spec": {"capacity": {"storage": "1200Gi"}, "csi": {"driver": "fsx.csi.aws.com"}}}
+    parameters = {"deploymentType": "SCRATCH_2", "type": "gp3"}
+    volume = Volume({}, static, {"provisioner": provisioner, "parameters": parameters}, None)
+    assert of_volume(volume) == (None, ())
+    assert "no StorageClass tells what fsx.csi.aws.com made the volume as" in instead(volume, FALLBACK).source
+
+
+def test_what_is_not_known_of_a_volume_is_said_with_the_fallback():
+    assert instead(a_volume("nfs.csi.k8s.io", request="1Gi"), Throughput(5.0, "profile fast")) == Throughput(
+        5.0, "profile fast, as nfs.csi.k8s.io states no throughput"
+    )
+
+
+@pytest.mark.parametrize("volume", [Volume({}, None, None, None), a_volume("ebs.csi.aws.com", request="1Gi")])
+def test_the_fallback_stands_alone_where_no_driver_is_known_or_the_driver_speaks(volume):
+    assert instead(volume, FALLBACK) == FALLBACK
+
+
+@pytest.mark.parametrize(
+    ("annotated", "attributes_class", "wins"),
+    [
+        (
+            ("PersistentVolumeClaim", "PersistentVolume", "StorageClass"),
+            {"throughput": "500"},
+            "PersistentVolumeClaim p",
+        ),
+        (("PersistentVolume", "StorageClass"), {"throughput": "500"}, "PersistentVolume v annotation"),
+        (("StorageClass",), {"throughput": "500"}, "VolumeAttributesClass a"),
+        (("StorageClass",), {}, "StorageClass c annotation"),
+        ((), {}, "StorageClass c: gp3"),
+    ],
+)
+def test_the_object_nearest_to_the_volume_is_heard_first(annotated, attributes_class, wins):
+    volume = a_volume(
+        "ebs.csi.aws.com",
+        of_class={"throughput": "250"},
+        of_attributes_class=attributes_class,
+        capacity="1Ti",
+        annotations=dict.fromkeys(annotated, "7MiB/s"),
+    )
+    found, _ = of_volume(volume)
+    assert found is not None
+    assert found.source.startswith(wins)
+
+
+def test_an_attributes_class_is_of_the_volume_even_where_it_repeats_its_class():
+    same = {"throughput": "250"}
+    volume = a_volume(
+        "ebs.csi.aws.com",
+        of_class=same,
+        of_attributes_class=same,
+        capacity="1Ti",
+        annotations={"StorageClass": "7MiB/s"},
+    )
+    found, _ = of_volume(volume)
+    assert found is not None
+    assert found.source.startswith("VolumeAttributesClass a")
+
+
+NUMBERS = {
+    "ebs.csi.aws.com": (
+        ["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"],
+        "type",
+        ["throughput", "iops", "iopsPerGB"],
+    ),
+    "kubernetes.io/aws-ebs": (["", "gp2", "gp3"], "type", ["throughput", "iops", "iopsPerGB"]),
+    "pd.csi.storage.gke.io": (
+        ["pd-standard", "pd-balanced", "pd-ssd", "hyperdisk-balanced", "hyperdisk-throughput", "hyperdisk-extreme"],
+        "type",
+        ["provisioned-throughput-on-create", "provisioned-iops-on-create", "throughput", "iops"],
+    ),
+    "disk.csi.azure.com": (
+        ["Premium_LRS", "StandardSSD_LRS", "Standard_LRS", "UltraSSD_LRS", "PremiumV2_LRS"],
+        "skuName",
+        ["DiskMBpsReadWrite", "DiskIOPSReadWrite"],
+    ),
+    "file.csi.azure.com": (
+        ["Standard_LRS", "Premium_LRS", "PremiumV2_LRS", "StandardV2_LRS"],
+        "skuName",
+        ["provisionedBandwidth"],
+    ),
+    "fsx.csi.aws.com": (
+        ["SCRATCH_1", "SCRATCH_2", "PERSISTENT_1", "PERSISTENT_2"],
+        "deploymentType",
+        ["perUnitStorageThroughput"],
+    ),
+    "lustre.csi.storage.gke.io": ([""], "network", ["perUnitStorageThroughput"]),
+    "azurelustre.csi.azure.com": ([""], "zone", ["sku-name"]),
+}
+"""By driver: the types, the parameter that names them, and the parameters that are numbers."""
+
+
+def a_number(chance: random.Random) -> int:
+    return math.ceil(10 ** chance.uniform(0, 7))
+
+
+def spelled(driver: str, key: str, number: int, suffix: str) -> str:
+    if driver == "pd.csi.storage.gke.io" and "throughput" in key:
+        return f"{number}{suffix}"
+    return f"AMLFS-Durable-Premium-{number}" if key == "sku-name" else str(number)
+
+
+def speed(volume: Volume) -> float:
+    found, _ = of_volume(volume)
+    return 0.0 if found is None else found.bytes_per_second
+
+
+@pytest.mark.parametrize("driver", NUMBERS)
+def test_more_capacity_or_a_higher_setting_never_lowers_the_result(driver):
+    """1000 volumes for each driver, of one seed; each is compared with one that has more of one thing."""
+    chance = random.Random(driver)
+    kinds, type_key, numeric = NUMBERS[driver]
+    for _ in range(1000):
+        of_class = {type_key: chance.choice(kinds), "storageType": chance.choice(["SSD", "HDD"])}
+        suffix = chance.choice(["", "Ki", "Mi", "M", "G"])
+        numbers = {key: a_number(chance) for key in chance.sample(numeric, chance.randint(0, len(numeric)))}
+        gib, bound = a_number(chance) / 10, chance.random() < 0.3
+
+        def volume(numbers, gib, of_class=of_class, suffix=suffix, bound=bound):
+            texts = {key: spelled(driver, key, number, suffix) for key, number in numbers.items()}
+            size = f"{gib:.1f}Gi"
+            return a_volume(driver, request=size, of_class={**of_class, **texts}, capacity=size if bound else "")
+
+        before = speed(volume(numbers, gib))
+        assert math.isfinite(before)
+        larger = gib + a_number(chance) / 10
+        assert speed(volume(numbers, larger)) >= before, (of_class, numbers, gib, larger)
+        for key, number in numbers.items():
+            higher = {**numbers, key: number + a_number(chance)}
+            assert speed(volume(higher, gib)) >= before, (of_class, numbers, higher, gib)
+
+
+ODD = ["", " ", "0", "-1", "+5", "1e309", "1e99", "9" * 30, "9" * 5000, "0x10", "NaN", "inf", "null", "true", "1.5", "10Gi", "500m",
+       "250Mi", "1n", "٣", "²", "gp3", "io2", "st1", "GP2", "pd-ssd", "hyperdisk-extreme", "hyperdisk-throughput", "Premium_LRS",
+       "PremiumV2_LRS", "UltraSSD_LRS", "StandardV2_LRS", "HDD", "PERSISTENT_1", "AMLFS-Durable-Premium-0", "nfs", "\x00", "é" * 99,
+       0, -3, 2.5, True, None, [], {}]  # fmt: skip
+KEYS_OF_DRIVERS = ["type", "Type", "TYPE ", "", 7, "csi.storage.k8s.io/fstype", "storageType", "deploymentType", "protocol", "fsType",
+                   "skuName", "storageAccountType", *{key for _, _, numeric in NUMBERS.values() for key in numeric}]  # fmt: skip
+
+
+def test_no_parameters_however_odd_raise_an_error_or_make_a_volume_take_nothing():
+    """10000 volumes of one seed, of every driver, with parameters and capacities that nobody would write."""
+    chance = random.Random(5)
+    drivers = [*FAMILIES, "nfs.csi.k8s.io", "csi.example.com", "", "é"]
+    for _ in range(10_000):
+        odd = [
+            {chance.choice(KEYS_OF_DRIVERS): chance.choice(ODD) for _ in range(chance.randint(0, 6))} for _ in range(3)
+        ]
+        volume = a_volume(
+            chance.choice(drivers),
+            request=chance.choice(ODD),
+            of_class=odd[0] if chance.random() < 0.8 else None,
+            of_attributes_class=odd[1],
+            of_volume=odd[2],
+            capacity=chance.choice(ODD),
+        )
+        found, _ = of_volume(volume)
+        assert found is None or 0 < found.bytes_per_second < math.inf, volume
+        assert instead(volume, FALLBACK).source.startswith("default")
+
+
+@pytest.mark.parametrize("parameters", [None, [], "type=gp3", 7])
+def test_parameters_that_are_no_parameters_count_as_none(parameters):
+    volume = Volume(
+        {"spec": None},
+        {"spec": {"csi": parameters}},
+        {"provisioner": "ebs.csi.aws.com", "parameters": parameters},
+        None,
+    )
+    found, _ = of_volume(volume)
+    assert found == Throughput(125 * 2**20, "default of ebs.csi.aws.com gp3: gp3 throughput 125 MiB/s")

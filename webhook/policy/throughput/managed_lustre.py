@@ -1,0 +1,25 @@
+"""Google Cloud Managed Lustre: `perUnitStorageThroughput`, in MB/s for each TiB of its size.
+
+The parameter is required; 125, 250, 500 and 1000 are sold (lustre-csi-driver pkg/csi_driver/controller.go, which asks for
+the capacity of the claim as it is).
+"""
+
+from webhook.policy.throughput.asked import MEGABYTE, Asked, Promise, Silence, of_unknown_capacity
+from webhook.policy.throughput.fsx_lustre import at_most
+
+_PER_TIB = "perunitstoragethroughput"
+_SOLD = (125, 250, 500, 1000)
+_GIB_PER_TIB = 1024
+
+
+def write(asked: Asked) -> Promise | Silence:
+    """Bytes per second of a whole Managed Lustre instance."""
+    wanted, gib = asked.whole(_PER_TIB), asked.whole_gib()
+    if wanted is None:
+        return Silence(f"nothing tells the perUnitStorageThroughput of the {asked.driver} volume")
+    if gib is None:
+        return of_unknown_capacity(asked, "Managed Lustre")
+    mbps_per_tib = at_most(_SOLD, wanted)
+    mbps = mbps_per_tib * gib / _GIB_PER_TIB
+    reason = f"{gib:.0f} GiB with {mbps_per_tib} MB/s per TiB: {mbps:g} MB/s"
+    return Promise(mbps * MEGABYTE, "Managed Lustre", reason, (_PER_TIB,))
