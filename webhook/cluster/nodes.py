@@ -18,13 +18,14 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)[-.+\w]*")
 def _kept_of_node(found: JsonObject) -> dict[str, Any]:
     told = (found.get("status") or {}).get("nodeInfo") or {}
     labels = (found.get("metadata") or {}).get("labels") or {}
-    return {
+    kept = {
         "schedulable": not (found.get("spec") or {}).get("unschedulable"),
         "os": labels.get("kubernetes.io/os") or told.get("operatingSystem"),
         "architecture": labels.get("kubernetes.io/arch") or told.get("architecture"),
         "kubelet": told.get("kubeletVersion") or "",
-        "accelerator": {key: labels[key] for key in (PRODUCT_LABEL, MEMORY_LABEL) if key in labels},
     }
+    accelerator = {key: labels[key] for key in (PRODUCT_LABEL, MEMORY_LABEL) if key in labels}
+    return kept | ({"accelerator": accelerator} if accelerator else {})
 
 
 NODE = Kind("Node", ("/api/v1/nodes",), _kept_of_node, page_objects=100)
@@ -56,7 +57,7 @@ class AcceleratorMemory:
         """MiB of one GPU by product, of the schedulable nodes; empty while none is known."""
         held, (counted, found) = self._nodes.objects, self._counted
         if held is not counted:
-            found = memory_mib_by_product(node["accelerator"] for node in held.values() if node["schedulable"])
+            found = memory_mib_by_product(node.get("accelerator", {}) for node in held.values() if node["schedulable"])
             self._counted = held, found
         return found
 
