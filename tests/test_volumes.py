@@ -156,3 +156,8 @@ def test_of_the_limits_that_hold_for_the_node_the_smallest_counts(configured, li
     pod = {"spec": {"nodeSelector": {"beta.kubernetes.io/instance-type": "m5.large", "pool": "a"}}}
     found = speed.node_limit(pod, Config(node_throughput=configured))
     assert (found and found.bytes_per_second) == limit
+
+
+def test_what_a_file_leaves_out_is_no_error():
+    pod = {"spec": {"containers": [{"volumeMounts": [{}, {"name": "x"}], "args": ["--save=/a"]}], "volumes": [{}]}}
+    assert destination(pod) == volumes.Destination(ends_with_the_pod="the root file system (--save /a)")

@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from webhook.policy import markers
 from webhook.policy import pod as pods
@@ -14,6 +15,8 @@ _ARGUMENT = re.compile(
     r"""(?:=|[\s\\]+)(?:"([^"]*)"|'([^']*)'|([^\s;|&"']+))"""
 )
 """A known argument and its value inside a line for a shell."""
+_MOST_IN_A_LINE = 32
+"""Arguments that are looked at: no script names more, and a pod may hold a megabyte of text."""
 _REFERENCE = re.compile(r"\$(?:\((\w+)\)|\{(\w+)\}|(\w+))")
 """A variable in a value: $(NAME) as Kubernetes expands it, $NAME and ${NAME} as a shell does."""
 
@@ -56,7 +59,8 @@ def _in_words(words: list[str]) -> Iterator[tuple[str, str]]:
         if flag in markers.CHECKPOINT_ARGUMENTS:
             yield flag, value if equals else following
         elif " " in word or "\n" in word:
-            for name, *values in _ARGUMENT.findall(word):
+            for found in islice(_ARGUMENT.finditer(word), _MOST_IN_A_LINE):
+                name, *values = found.groups(default="")
                 yield name, "".join(values)
 
 

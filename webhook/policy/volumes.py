@@ -98,17 +98,21 @@ def _at(volume: JsonObject) -> Destination:
 
 
 def _volumes(pod: JsonObject) -> dict[str, JsonObject]:
-    return {volume["name"]: volume for volume in (pod.get("spec") or {}).get("volumes") or ()}
+    return {volume.get("name", ""): volume for volume in (pod.get("spec") or {}).get("volumes") or ()}
 
 
 def _mount_of(container: JsonObject, path: str) -> JsonObject | None:
     """The mount that a path lies in, the deepest of several; None: the root file system."""
-    mounts = [m for m in container.get("volumeMounts") or () if f"{path}/".startswith(_folder(m))]
+    mounts = [m for m in container.get("volumeMounts") or () if m.get("mountPath") and _holds(m, path)]
     return max(mounts, key=lambda mount: len(_folder(mount)), default=None)
 
 
+def _holds(mount: JsonObject, path: str) -> bool:
+    return f"{path}/".startswith(_folder(mount))
+
+
 def _folder(mount: JsonObject) -> str:
-    return f"{(mount.get('mountPath') or '').rstrip('/')}/"
+    return f"{mount['mountPath'].rstrip('/')}/"
 
 
 def _has_claim(volume: JsonObject) -> bool:
