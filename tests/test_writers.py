@@ -46,8 +46,8 @@ def share(pod, checkpoint_bytes):
         (a_pod({"WORLD_SIZE": "64", "LOCAL_WORLD_SIZE": "4"}, gpus=8), (16, 16), "WORLD_SIZE / 4 of each pod"),
         (a_pod({"WORLD_SIZE": "64", "PET_NPROC_PER_NODE": "8"}), (8, 8), "WORLD_SIZE / 8 of each pod"),
         (a_pod({"WORLD_SIZE": "64", "PET_NPROC_PER_NODE": "auto"}, gpus=8), (8, 8), "WORLD_SIZE / 8 of each pod"),
-        (a_pod({"WORLD_SIZE": "4"}), (4, 4), "WORLD_SIZE"),
-        (a_pod({"WORLD_SIZE": "3"}, gpus=8), (3, 3), "WORLD_SIZE"),
+        (a_pod({"WORLD_SIZE": "4"}), (1, 4), "WORLD_SIZE"),
+        (a_pod({"WORLD_SIZE": "3"}, gpus=8), (1, 3), "WORLD_SIZE"),
         (a_pod({"WORLD_SIZE": "16"}, gpus=8, labels={"volcano.sh/job-name": "j"}), (16, 16), "WORLD_SIZE"),
         (a_pod({"WORLD_SIZE": "16"}, gpus=8, labels={"training.kubeflow.org/job-name": "j"}), (16, 16), "WORLD_SIZE"),
         (
@@ -152,3 +152,21 @@ def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(said, pod
     assert found.divided_by is None
     assert found.together is not None
     assert found.together.value == pods
+
+
+@pytest.mark.parametrize(
+    ("variables", "divided_by"),
+    [
+        ({"PET_NNODES": "2:8"}, 2),
+        ({"PET_NNODES": "1"}, 1),
+        ({"PET_NNODES": "1:8"}, None),
+        ({"WORLD_SIZE": "8"}, None),
+        ({}, None),
+    ],
+)
+def test_all_pods_divide_by_the_fewest_that_there_can_be_and_not_at_all_where_that_may_be_one(variables, divided_by):
+    found = share(a_pod(variables, annotations={"gracekeeper.dev/checkpoint-writers": "all"}), GIB)
+    assert (found.divided_by and found.divided_by.value) == divided_by
+    assert found.together == found.divided_by
+    assert found.own_bytes == GIB / (divided_by or 1)
+    assert bool(found.notes) is (divided_by is None)

@@ -27,7 +27,7 @@ _COUNTS_PODS = ("volcano.sh/job-name", "training.kubeflow.org/job-name")
 
 @dataclass(frozen=True, slots=True)
 class JobPods:
-    """How many pods a job has: two numbers where it is elastic."""
+    """How many pods a job has: two numbers where it is elastic, or where what was written may mean either."""
 
     fewest: int
     most: int
@@ -58,11 +58,11 @@ def share_of_job(pod: JsonObject, said: keys.Statements, checkpoint: Amount) -> 
         count = Amount(writers.value, writers.source)
         return Share(checkpoint, checkpoint.value / count.value, count, count)
     found = pods_of_job(pod)
-    if found is None:
+    if found is None or found.fewest < min(2, found.most):
         note = "checkpoint-writers=all, but nothing on the pod tells how many pods there are: not divided"
         return Share(checkpoint, checkpoint.value, notes=(note,))
-    fewest, most = (Amount(count, f"{writers.source}: {found.source}") for count in (found.fewest, found.most))
-    return Share(checkpoint, checkpoint.value / fewest.value, fewest, most)
+    fewest = Amount(found.fewest, f"{writers.source}: {found.source}")
+    return Share(checkpoint, checkpoint.value / fewest.value, fewest, fewest)
 
 
 def own_share(pod: JsonObject, said: keys.Statements, estimate: Amount) -> Share:
@@ -108,16 +108,21 @@ def _of_torchrun(variables: Mapping[str, str]) -> Iterator[JobPods]:
 
 
 def _of_world_size(pod: JsonObject, trainer: JsonObject, variables: Mapping[str, str]) -> Iterator[JobPods]:
-    """WORLD_SIZE counts processes, one for each accelerator where nothing else is said; some controllers count pods."""
+    """WORLD_SIZE counts processes, one for each accelerator where nothing else is said; some controllers count pods.
+
+    Where neither fits it may be all of one pod's processes or as many pods.
+    """
     world = _count(variables.get("WORLD_SIZE"))
     if not world:
         return
     local = next(filter(None, (_count(variables.get(n)) for n in ("LOCAL_WORLD_SIZE", "PET_NPROC_PER_NODE"))), 0)
     local = local or sum(accelerators.requested(trainer).values())
-    if not local or world % local or any(label in pods.labels(pod) for label in _COUNTS_PODS):
+    if any(label in pods.labels(pod) for label in _COUNTS_PODS):
         yield JobPods(world, world, "WORLD_SIZE")
-    else:
+    elif local and world % local == 0:
         yield JobPods(world // local, world // local, f"WORLD_SIZE / {local} of each pod")
+    else:
+        yield JobPods(1, world, "WORLD_SIZE")
 
 
 def _count(text: object) -> int:
