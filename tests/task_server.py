@@ -39,3 +39,10 @@ def join(
     info = {"kubeletVersion": kubelet, "operatingSystem": system, "architecture": arch}
     labels = {"kubernetes.io/os": system, "kubernetes.io/arch": arch}
     server.put(f"{NODES}/{name}", metadata={"labels": labels}, spec=spec, status={"nodeInfo": info})
+
+
+def join_with_gpus(server: FakeApi, name: str, product: str, memory_mib: int, *, cordoned: bool = False) -> None:
+    """A node as GPU Feature Discovery labels it."""
+    labels = {"nvidia.com/gpu.product": product, "nvidia.com/gpu.memory": str(memory_mib), "nvidia.com/gpu.count": "8"}
+    spec = {"unschedulable": True} if cordoned else {}
+    server.put(f"{NODES}/{name}", metadata={"labels": labels}, spec=spec, status={})

@@ -198,6 +198,16 @@ def test_a_certificate_from_elsewhere_needs_no_rights_to_write(helm, source):
     assert not chart.of_kind(found, "Secret")
 
 
+@pytest.mark.parametrize(
+    "setting", ["config.unknownSize=estimate", "config.profiles[0].name=p,config.profiles[0].unknownSize=estimate"]
+)
+def test_where_checkpoints_are_estimated_nodes_may_be_watched_without_supervise_too(helm, setting):
+    found = chart.objects(helm, "--set", f"supervise.enabled=false,{setting}")
+    allowed = verbs_by_resource(found, "ClusterRole")
+    assert allowed["nodes"] == {"list", "watch"}
+    assert not {"limitranges", "resourcequotas"} & allowed.keys()
+
+
 def test_where_no_pod_is_converted_nothing_more_may_be_read_or_created(helm):
     found = chart.objects(helm, "--set", "supervise.enabled=false")
     assert not {"nodes", "limitranges", "resourcequotas"} & verbs_by_resource(found, "ClusterRole").keys()

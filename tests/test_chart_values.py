@@ -370,7 +370,7 @@ def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
         ("extraEnv[0].name=GRACEKEEPER_SERVER_PORT", "/extraEnv/0/name"),
         ("fullnameOverride=Upper", "/fullnameOverride"),
         ("image.digest=sha256:0", "/image/digest"),
-        ("config.unknownSize=estimate", "/config/unknownSize"),
+        ("config.unknownSize=guess", "/config/unknownSize"),
         ("config.defaults.writeThroughput=100MB", "/config/defaults/writeThroughput"),
         ("config.profiles[0].mode=audit", "missing property 'name'"),
         ("commonLabels.a=7", "/commonLabels/a"),
@@ -380,6 +380,7 @@ def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
         ("config.osmo.mode=sidecar", "/config/osmo/mode"),
         ("config.osmo.interruptedCode=1", "/config/osmo/interruptedCode"),
         ("config.graceCaps.karpenter=0", "/config/graceCaps/karpenter"),
+        ("config.nodeThroughput.p5=10Gbps", "/config/nodeThroughput/p5"),
     ],
 )
 def test_what_does_not_belong_together_is_refused_in_words(setting, said):

@@ -13,6 +13,7 @@ from webhook.policy.grace import computed
 from webhook.policy.patch import DoubtfulPatchError, operations
 from webhook.policy.size import Amount
 from webhook.policy.throughput import Throughput
+from webhook.policy.writers import Share
 
 EXAMPLES = list(csv.DictReader((Path(__file__).parent / "tables" / "grace_examples.csv").read_text().splitlines()))
 
@@ -27,7 +28,7 @@ def test_the_write_term_agrees_with_the_table_of_examples(example):
     need = computed(
         a_pod(),
         keys.Statements(),
-        Amount(float(example["bytes"]), "the table"),
+        Share(Amount(float(example["bytes"]), "the table"), float(example["bytes"])),
         Throughput(float(example["bytes_per_second"]), "the table"),
         only_write,
     )

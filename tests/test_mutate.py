@@ -229,7 +229,7 @@ def test_what_cannot_be_printed_is_one_clear_line_and_exit_code_2(run, text, lin
         ("defaults: {writeThroughput: 10Gbps}", "defaults.writeThroughput: a lower-case b means bits"),
         ("defaults: {writeThroughput: 100}", "a rate is a text such as 100MiB/s"),
         ("mode: warn", "c.yaml: mode: Input should be 'enforce' or 'audit'"),
-        ("unknownSize: estimate", "estimate comes with a later version"),
+        ("unknownSize: guess", "unknownSize: Input should be"),
         ("profiles: [{match: {}}]", "c.yaml: profiles.0.name: is required"),
         ("profiles: [{name: a, values: {checkpoint-size: 10Gb}}]", "checkpoint-size=10Gb: a lower-case b means bits"),
         ("profiles: [{name: a, values: {maximum-grace-seconds: 5}}]", "no key that a profile can set"),

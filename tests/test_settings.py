@@ -122,6 +122,7 @@ def test_a_configuration_is_read_with_its_units():
         {
             "mode": "audit",
             "unknownSize": "skip",
+            "nodeThroughput": {"m5.large": "81MiB/s"},
             "defaults": {"writeThroughput": "1GiB/s", "maximumGraceSeconds": 7200},
             "profiles": [
                 {
@@ -135,6 +136,19 @@ def test_a_configuration_is_read_with_its_units():
     assert (found.mode, found.unknown_size) == (Mode.AUDIT, UnknownSize.SKIP)
     assert (found.defaults.write_bytes_per_second, found.defaults.maximum_grace_seconds) == (2**30, 7200)
     assert found.profiles[0].values == {"checkpoint-writers": "8"}
+    assert found.node_throughput == {"m5.large": 81 * 2**20}
+
+
+@pytest.mark.parametrize(
+    ("document", "estimates"),
+    [
+        ({}, False),
+        ({"unknownSize": "estimate"}, True),
+        ({"profiles": [{"name": "a"}, {"name": "b", "unknownSize": "estimate"}]}, True),
+    ],
+)
+def test_whether_anything_is_estimated_is_known_from_the_whole_file(document, estimates):
+    assert settings.load_config(document).estimates is estimates
 
 
 @pytest.mark.parametrize(
@@ -143,7 +157,9 @@ def test_a_configuration_is_read_with_its_units():
         ({"mod": "audit"}, "mod: no such field"),
         ({"mode": "dry"}, "mode: Input should be 'enforce' or 'audit' (it is 'dry')"),
         ({"mode": None}, "mode: "),
-        ({"unknownSize": "estimate"}, "unknownSize: estimate comes with a later version"),
+        ({"unknownSize": "guess"}, "unknownSize: Input should be 'evidence', 'default', 'estimate' or 'skip'"),
+        ({"nodeThroughput": {"m5.large": "81"}}, "nodeThroughput.m5.large: "),
+        ({"nodeThroughput": {"m5.large": 81}}, "nodeThroughput.m5.large: a rate is a text"),
         ({"defaults": []}, "defaults: "),
         ({"defaults": None}, "defaults: "),
         ({"defaults": {"step_second": 1}}, "defaults.step_second: no such field"),

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from webhook.policy.accelerators import memory_mib_by_product
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
+from webhook.policy.pod import labels
 
 _FACT_FIELDS = {
     "PersistentVolumeClaim": "claims",
@@ -212,5 +214,8 @@ def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
         for claim in claim_names(found.pod)
         if claim not in by_field["claims"]
     )
-    known: dict[str, Any] = {**by_field, **of_namespace}
+    nodes = [document for document in objects if document.get("kind") == "Node"]
+    schedulable = [node for node in nodes if not (node.get("spec") or {}).get("unschedulable")]
+    memory_mib = memory_mib_by_product(labels(node) for node in schedulable)
+    known: dict[str, Any] = {**by_field, **of_namespace, "accelerator_memory_mib": memory_mib}
     return Facts(namespace=namespace, missing=missing, sidecars=_SIDECARS, **known)

@@ -149,12 +149,6 @@ def _rate(text: Any) -> float:
     return quantity.rate_bytes_per_second(text)
 
 
-def _no_estimate(text: Any) -> Any:
-    if text == "estimate":
-        raise ValueError("estimate comes with a later version; use evidence, default or skip")
-    return text
-
-
 def _text(value: Any) -> Any:
     """YAML numbers and switches as the text they would be on a pod."""
     if isinstance(value, bool):
@@ -176,7 +170,6 @@ def _readable(values: dict[str, str]) -> dict[str, str]:
 
 _BUILT_IN = Defaults()
 _GraceSeconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
-_UnknownSize = Annotated[UnknownSize, BeforeValidator(_no_estimate)]
 _Rate = Annotated[float, BeforeValidator(_rate)]
 _Values = Annotated[dict[str, Annotated[str, BeforeValidator(_text)]], AfterValidator(_readable)]
 
@@ -213,7 +206,7 @@ class _ProfileSection(_Section):
     match: _MatchSection = _MatchSection()
     enabled: bool | None = None
     mode: Mode | None = None
-    unknown_size: _UnknownSize | None = None
+    unknown_size: UnknownSize | None = None
     maximum_grace_seconds: _GraceSeconds | None = None
     values: _Values = {}
 
@@ -247,12 +240,13 @@ class _OsmoSection(_Section):
 
 class _ConfigFile(_Section):
     mode: Mode = Mode.ENFORCE
-    unknown_size: _UnknownSize = UnknownSize.EVIDENCE
+    unknown_size: UnknownSize = UnknownSize.EVIDENCE
     defaults: _DefaultsSection = _DefaultsSection()
     profiles: tuple[_ProfileSection, ...] = ()
     supervise: _SuperviseSection = _SuperviseSection()
     osmo: _OsmoSection = _OsmoSection()
     grace_caps: dict[str, _GraceCap] = {}
+    node_throughput: dict[str, _Rate] = {}
 
     def policy(self) -> Config:
         return Config(
@@ -263,4 +257,5 @@ class _ConfigFile(_Section):
             Supervise(**dict(self.supervise)),
             Osmo(**dict(self.osmo)),
             {name: GraceCap(**dict(cap)) for name, cap in self.grace_caps.items()},
+            self.node_throughput,
         )

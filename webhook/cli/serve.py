@@ -47,7 +47,9 @@ def _built(
     certificate = Certificate()
     api = cache(Api.from_environment)
     tasks = _task_facts(settings, config, api, logger)
-    cluster = Cluster(api(), logger, tasks=tasks) if settings.facts is FactsSource.CLUSTER else None
+    cluster = None
+    if settings.facts is FactsSource.CLUSTER:
+        cluster = Cluster(api(), logger, tasks=tasks, estimates=config.estimates)
     source = _certificate_source(settings, api, certificate, metrics, logger)
     if tasks is not None:
         metrics.sidecars(lambda: tasks.sidecars.now().native)

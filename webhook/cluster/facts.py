@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from webhook.api import Api
+from webhook.cluster.nodes import NODE, AcceleratorMemory
 from webhook.cluster.reads import Answer, Reads
 from webhook.cluster.tasks import OfNamespace, TaskFacts
 from webhook.cluster.watched import Kind, Patience, Watched
@@ -65,9 +66,15 @@ class Cluster:
     """What the API server tells; `start` begins to watch, `gather` is for the event loop."""
 
     def __init__(
-        self, api: Api, logger: Logger, patience: Patience | None = None, tasks: TaskFacts | None = None
+        self,
+        api: Api,
+        logger: Logger,
+        patience: Patience | None = None,
+        tasks: TaskFacts | None = None,
+        *,
+        estimates: bool = False,
     ) -> None:
-        """Facts for the conversion of OSMO task pods only where `tasks` gathers them."""
+        """Facts for the conversion of OSMO task pods only where `tasks` gathers them; nodes for these and for estimates."""
         patience = patience or Patience()
         self._reads = Reads(api, _kept_of_named, _settled)
         self.namespaces = Watched(api, NAMESPACE, logger, patience)
@@ -76,6 +83,13 @@ class Cluster:
         self.tasks = tasks
         ours = (self.namespaces, self.storage_classes, self.attributes_classes)
         self._watched = ours if tasks is None else (*ours, *tasks.watched)
+        self._accelerators: AcceleratorMemory | None = None
+        if tasks is not None:
+            self._accelerators = AcceleratorMemory(tasks.nodes)
+        elif estimates:
+            nodes = Watched(api, NODE, logger, patience)
+            self._accelerators = AcceleratorMemory(nodes)
+            self._watched = (*ours, nodes)
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -123,6 +137,7 @@ class Cluster:
             volume_attributes_classes=await self._classes(
                 self.attributes_classes, "volumeAttributesClassName", claims, deadline, missing
             ),
+            accelerator_memory_mib={} if self._accelerators is None else self._accelerators.now(),
             missing=tuple(missing),
             **of_tasks,
         )

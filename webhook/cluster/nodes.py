@@ -1,11 +1,12 @@
-"""The nodes as far as native sidecars go: which of them take tasks, how old their kubelets are, what they are built of."""
+"""The nodes: which of them take tasks, how old their kubelets are, what they are built of, how much memory their GPUs have."""
 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from webhook.cluster.watched import Kind
+from webhook.cluster.watched import Kind, Watched
+from webhook.policy.accelerators import MEMORY_LABEL, PRODUCT_LABEL, memory_mib_by_product
 from webhook.policy.facts import JsonObject
 
 _NEEDED = (1, 31)
@@ -17,12 +18,14 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)[-.+\w]*")
 def _kept_of_node(found: JsonObject) -> dict[str, Any]:
     told = (found.get("status") or {}).get("nodeInfo") or {}
     labels = (found.get("metadata") or {}).get("labels") or {}
-    return {
+    kept = {
         "schedulable": not (found.get("spec") or {}).get("unschedulable"),
         "os": labels.get("kubernetes.io/os") or told.get("operatingSystem"),
         "architecture": labels.get("kubernetes.io/arch") or told.get("architecture"),
         "kubelet": told.get("kubeletVersion") or "",
     }
+    accelerator = {key: labels[key] for key in (PRODUCT_LABEL, MEMORY_LABEL) if key in labels}
+    return kept | ({"accelerator": accelerator} if accelerator else {})
 
 
 NODE = Kind("Node", ("/api/v1/nodes",), _kept_of_node, page_objects=100)
@@ -41,6 +44,22 @@ def counted_up(nodes: Mapping[str, JsonObject]) -> tuple[frozenset[str], str]:
     kubelet = able[old[0]]["kubelet"].removeprefix("v")[:40] or "of an unknown version"
     others = f" ({len(old) - 1} more are too old)" if len(old) > 1 else ""
     return architectures, f"node {old[0]} runs kubelet {kubelet}{others}, {NEED}"
+
+
+class AcceleratorMemory:
+    """What the watched nodes tell of their GPUs, counted anew only when a node has changed."""
+
+    def __init__(self, nodes: Watched) -> None:
+        self._nodes = nodes
+        self._counted: tuple[Mapping[str, JsonObject], Mapping[str, int]] = ({}, {})
+
+    def now(self) -> Mapping[str, int]:
+        """MiB of one GPU by product, of the schedulable nodes; empty while none is known."""
+        held, (counted, found) = self._nodes.objects, self._counted
+        if held is not counted:
+            found = memory_mib_by_product(node.get("accelerator", {}) for node in held.values() if node["schedulable"])
+            self._counted = held, found
+        return found
 
 
 @lru_cache(maxsize=256)  # thousands of nodes run a handful of versions

@@ -20,6 +20,7 @@ class UnknownSize(StrEnum):
 
     EVIDENCE = "evidence"
     DEFAULT = "default"
+    ESTIMATE = "estimate"
     SKIP = "skip"
 
 
@@ -131,6 +132,8 @@ class Config:
     osmo: Osmo = field(default_factory=Osmo)
     grace_caps: Mapping[str, GraceCap] = field(default_factory=dict)
     """What cuts a longer grace in this cluster, by name (cluster-autoscaler: 600 s)."""
+    node_throughput: Mapping[str, float] = field(default_factory=dict)
+    """Bytes per second that a node can write, by its instance type or by `label=value`."""
 
     def cap_of(self, node_selector: Mapping[str, str]) -> tuple[str, int] | None:
         """Name and seconds of the smallest cap that holds for a pod of this nodeSelector."""
@@ -140,6 +143,11 @@ class Config:
             if cap.node_selector.items() <= node_selector.items()
         ]
         return min(caps, key=lambda cap: cap[1], default=None)
+
+    @property
+    def estimates(self) -> bool:
+        """Whether some pod's checkpoint may be estimated, for which the memory of the nodes' accelerators is worth knowing."""
+        return UnknownSize.ESTIMATE in {self.unknown_size, *(profile.unknown_size for profile in self.profiles)}
 
     def profile_for(self, namespace: str, labels: Mapping[str, str], owner_kinds: frozenset[str]) -> Profile | None:
         """The first profile that covers the pod."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from webhook import __version__
-from webhook.policy import grace, keys, recognise, signals, size
+from webhook.policy import estimate, evidence, grace, keys, recognise, signals, size, speed, writers
 from webhook.policy import pod as pods
 from webhook.policy.config import Config, Mode, OsmoMode, Profile, UnknownSize
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason
@@ -169,20 +169,31 @@ def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decisio
     return _finished(pod, decided)
 
 
-def _need(case: _Case, task: tasks.Task | None) -> tuple[grace.Need | None, size.Target]:
+def _need(case: _Case, task: tasks.Task | None) -> tuple[grace.Need | None, speed.Target]:
     """The seconds that the pod needs and where its checkpoint goes; None where nothing tells them."""
     defaults = case.config.defaults
-    target = size.Target(Throughput(defaults.write_bytes_per_second, "default"))
+    target = speed.Target(Throughput(defaults.write_bytes_per_second, "default"))
     stated_grace = case.said.get(keys.GRACE_SECONDS)
-    checkpoint = size.checkpoint_bytes(case.said, defaults)
-    if checkpoint is not None and (stated_grace is None or task is not None):
-        target = size.target(case.pod, case.facts, case.said, defaults)
-        need = grace.computed(case.pod, case.said, checkpoint, target.throughput, defaults)
+    share = _share(case, may_estimate=stated_grace is None)
+    if share is not None and (stated_grace is None or task is not None):
+        target = speed.target(case.pod, case.facts, case.said, case.config, share)
+        need = grace.computed(case.pod, case.said, share, target.throughput, defaults)
         return (need if stated_grace is None else grace.stated(stated_grace, need)), target
     if stated_grace is not None:
         return grace.stated(stated_grace), target
-    evidence = _worth_a_default(case)
-    return (None if evidence is None else grace.of_unknown_size(case.pod, evidence, defaults)), target
+    shown = _worth_a_default(case)
+    return (None if shown is None else grace.of_unknown_size(case.pod, shown, defaults)), target
+
+
+def _share(case: _Case, *, may_estimate: bool) -> writers.Share | None:
+    """The bytes that the pod writes: its share of a stated size, or the most that it can have; None where neither is known."""
+    checkpoint = size.checkpoint_bytes(case.said, case.config.defaults)
+    if checkpoint is not None:
+        return writers.share_of_job(case.pod, case.said, checkpoint)
+    if not may_estimate or _unknown_size(case) is not UnknownSize.ESTIMATE:
+        return None
+    most = estimate.most_bytes(case.pod, case.facts)
+    return None if most is None else writers.own_share(case.pod, case.said, most)
 
 
 def _finished(pod: JsonObject, decided: Decision) -> Decision:
@@ -227,14 +238,19 @@ def _of_this_pod(said: keys.Statements) -> tuple[keys.Ignored, ...]:
     return tuple(passed for passed in said.ignored if not passed.place.startswith(outside))
 
 
-def _worth_a_default(case: _Case) -> str | None:
+def _unknown_size(case: _Case) -> UnknownSize:
     profile = case.profile
-    rule = case.config.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
+    return case.config.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
+
+
+def _worth_a_default(case: _Case) -> str | None:
+    """Why an unknown size is worth a default grace; what cannot be estimated needs evidence, as without an estimate."""
+    rule = _unknown_size(case)
     if rule is UnknownSize.SKIP:
         return None
     if rule is UnknownSize.DEFAULT:
         return "unknownSize is default"
-    return size.saves_when_told_to_stop(case.pod, case.said, has_profile=profile is not None)
+    return evidence.saves_when_told_to_stop(case.pod, case.said, has_profile=case.profile is not None)
 
 
 def _maximum(case: _Case) -> size.Amount:

@@ -57,6 +57,8 @@ class Facts:
     """LimitRanges of the pod's namespace; None: not known."""
     resource_quotas: tuple[JsonObject, ...] | None = ()
     """ResourceQuotas of the pod's namespace; None: not known."""
+    accelerator_memory_mib: Mapping[str, int] = field(default_factory=dict)
+    """MiB of one GPU by the value of nvidia.com/gpu.product, from the schedulable nodes; empty: not known."""
     missing: tuple[Missing, ...] = ()
 
 

@@ -13,6 +13,7 @@ from webhook.policy.facts import JsonObject
 from webhook.policy.osmo import task as tasks
 from webhook.policy.size import Amount
 from webhook.policy.throughput import Throughput
+from webhook.policy.writers import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Need:
     upload_share_seconds: int = 0
     after_trainer_seconds: int | None = None
     """What is to be left when an OSMO task's trainer has ended; None where the size is unknown."""
+    estimated: bool = False
+    """An upper bound: that the maximum cuts it does not mean that a save is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,12 @@ class Grant:
     notes: tuple[str, ...] = ()
 
 
-def computed(pod: JsonObject, said: keys.Statements, checkpoint: Amount, speed: Throughput, defaults: Defaults) -> Need:
-    """The need of a pod whose checkpoint size is known.
-
-    `checkpoint` is in bytes for the whole job; this pod writes its share of it. An OSMO task uploads it several times.
-    """
+def computed(pod: JsonObject, said: keys.Statements, share: Share, speed: Throughput, defaults: Defaults) -> Need:
+    """The need of a pod whose share of the checkpoint is known or estimated; an OSMO task uploads it several times."""
     task = tasks.read(pod)
     step, step_term = _step(said, defaults)
-    mine, size_terms = _share(said, checkpoint)
-    write_seconds = mine / speed.bytes_per_second
-    one_upload_seconds, upload_terms = _upload(said, checkpoint, mine, defaults, task)
+    write_seconds = share.own_bytes / speed.bytes_per_second
+    one_upload_seconds, upload_terms = _upload(said, share, defaults, task)
     uploads, outputs, count_terms = _counted(task)
     upload_seconds = one_upload_seconds * uploads
     margin = defaults.margin_seconds if task is None else _OSMO_LOG_BACKLOG_SECONDS
@@ -76,7 +75,7 @@ def computed(pod: JsonObject, said: keys.Statements, checkpoint: Amount, speed: 
     total = ceil((step + write_seconds + upload_seconds) * defaults.safety + margin) + pre_stop
     terms = (
         step_term,
-        *size_terms,
+        *_share_terms(share),
         Term("write-throughput", f"{quantity.human_bytes(speed.bytes_per_second)}/s", speed.source),
         Term("write", f"{write_seconds:.2f} s", "checkpoint / write-throughput"),
         *upload_terms,
@@ -86,7 +85,8 @@ def computed(pod: JsonObject, said: keys.Statements, checkpoint: Amount, speed: 
         *_pre_stop_terms(pre_stop),
     )
     after = ceil(one_upload_seconds * outputs * defaults.safety) + _OSMO_LOG_BACKLOG_SECONDS
-    return Need(total, terms, ceil(upload_seconds * defaults.safety), None if task is None else after)
+    share_of_uploads = ceil(upload_seconds * defaults.safety)
+    return Need(total, terms, share_of_uploads, None if task is None else after, estimated=share.estimated)
 
 
 def of_unknown_size(pod: JsonObject, evidence: str, defaults: Defaults) -> Need:
@@ -112,7 +112,8 @@ def granted(pod: JsonObject, need: Need, maximum: Amount) -> Grant:
     notes = []
     if need.seconds > maximum.value:
         terms.append(Term("maximum", f"{int(maximum.value)} s", maximum.source))
-        notes.append(f"needs {need.seconds} s, the maximum is {int(maximum.value)} s: a save may be cut")
+        if not need.estimated:
+            notes.append(f"needs {need.seconds} s, the maximum is {int(maximum.value)} s: a save may be cut")
     if has > wanted:
         terms.append(Term("kept", f"{has} s", "the pod has more already"))
     return Grant(max(has, wanted), tuple(terms), tuple(notes))
@@ -157,17 +158,15 @@ def _step(said: keys.Statements, defaults: Defaults) -> tuple[float, Term]:
     return value, Term("step", f"{value:g} s", "default" if stated_step is None else stated_step.source)
 
 
-def _share(said: keys.Statements, checkpoint: Amount) -> tuple[float, tuple[Term, ...]]:
-    """Bytes that this pod writes: all of them, or its part of a sharded checkpoint."""
-    size = Term("checkpoint", quantity.human_bytes(checkpoint.value), checkpoint.source)
-    writers = said.get(keys.CHECKPOINT_WRITERS)
-    if writers is None:
-        return checkpoint.value, (size,)
-    mine = checkpoint.value / writers.value
-    return mine, (
+def _share_terms(share: Share) -> tuple[Term, ...]:
+    """The checkpoint and, where it is divided, this pod's part of it."""
+    size = Term("checkpoint", quantity.human_bytes(share.checkpoint.value), share.checkpoint.source)
+    if share.divided_by is None:
+        return (size,)
+    return (
         size,
-        Term("writers", str(writers.value), writers.source),
-        Term("share", quantity.human_bytes(mine), "checkpoint / writers"),
+        Term("writers", str(int(share.divided_by.value)), share.divided_by.source),
+        Term("share", quantity.human_bytes(share.own_bytes), "checkpoint / writers"),
     )
 
 
@@ -191,14 +190,16 @@ def _counted(task: tasks.Task | None) -> tuple[int, int, tuple[Term, ...]]:
 
 
 def _upload(
-    said: keys.Statements, checkpoint: Amount, mine: float, defaults: Defaults, task: tasks.Task | None
+    said: keys.Statements, share: Share, defaults: Defaults, task: tasks.Task | None
 ) -> tuple[float, tuple[Term, ...]]:
     """Seconds of one upload: where an upload size is stated, or an OSMO uploader is there to send what was saved."""
     size = said.get(keys.UPLOAD_SIZE)
     if size is None and task is None:
         return 0.0, ()
     amount = (
-        Amount(mine, f"as the checkpoint: {checkpoint.source}") if size is None else Amount(size.value, size.source)
+        Amount(share.own_bytes, f"as the checkpoint: {share.checkpoint.source}")
+        if size is None
+        else Amount(size.value, size.source)
     )
     speed = said.get(keys.UPLOAD_THROUGHPUT)
     rate = defaults.upload_bytes_per_second if speed is None else speed.value

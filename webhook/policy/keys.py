@@ -35,6 +35,14 @@ def _volume(text: str) -> str:
     return text
 
 
+ALL_PODS = "all"
+"""As checkpoint-writers: every pod of the job writes its shard, and the framework's own number counts."""
+
+
+def _writers(text: str) -> int | str:
+    return text if text == ALL_PODS else quantity.whole_number(text, smallest=1, largest=_MOST_WRITERS)
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One key: how its text is read, and a spelling that is right."""
@@ -59,7 +67,7 @@ MODEL_PARAMETERS = Key("model-parameters", quantity.parameter_count, "8.03B")
 BYTES_PER_PARAMETER = Key(
     "bytes-per-parameter", partial(quantity.decimal_number, largest=_MOST_BYTES_PER_PARAMETER), "14"
 )
-CHECKPOINT_WRITERS = Key("checkpoint-writers", partial(quantity.whole_number, smallest=1, largest=_MOST_WRITERS), "64")
+CHECKPOINT_WRITERS = Key("checkpoint-writers", _writers, "64")
 CHECKPOINT_VOLUME = Key("checkpoint-volume", _volume, "checkpoints")
 WRITE_THROUGHPUT = Key("write-throughput", quantity.rate_bytes_per_second, "1GiBps")
 UPLOAD_SIZE = Key("upload-size", quantity.size_bytes, "9.2GB")

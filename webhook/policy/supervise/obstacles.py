@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from webhook.policy import pod as pods
 from webhook.policy.config import Supervise
 from webhook.policy.facts import Facts, JsonObject
+from webhook.policy.placement import asked
 from webhook.policy.supervise.parts import FOLDER, INIT, VOLUME
 
 GATE = "gracekeeper-gate"
@@ -32,32 +33,11 @@ def obstacles(pod: JsonObject, facts: Facts, supervise: Supervise) -> Iterator[s
 
 def _foreign_nodes(pod: JsonObject, facts: Facts, supervise: Supervise) -> Iterator[str]:
     spec = pod.get("spec") or {}
-    system = (spec.get("os") or {}).get("name") or next(iter(_asked(spec, _SYSTEM_LABELS) or ()), "linux")
+    system = (spec.get("os") or {}).get("name") or next(iter(asked(spec, *_SYSTEM_LABELS) or ()), "linux")
     if system != "linux":
         yield f"supervise is not built for {system}"
-    asked = _asked(spec, _ARCHITECTURE_LABELS)
-    foreign = sorted((facts.sidecars.architectures if asked is None else asked) - set(supervise.architectures))
+    wanted = asked(spec, *_ARCHITECTURE_LABELS)
+    foreign = sorted((facts.sidecars.architectures if wanted is None else wanted) - set(supervise.architectures))
     if foreign:
-        where = "the pod may land on" if asked is None else "the pod asks for"
+        where = "the pod may land on" if wanted is None else "the pod asks for"
         yield f"{where} {', '.join(foreign)}, supervise is built for {', '.join(supervise.architectures)}"
-
-
-def _asked(spec: JsonObject, label_names: tuple[str, ...]) -> frozenset[str] | None:
-    """The values of a node label that the pod is bound to by selector or required affinity; None where it is not."""
-    selector = spec.get("nodeSelector") or {}
-    for name in label_names:
-        if name in selector:
-            return frozenset({selector[name]})
-    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or ()
-    found = [_values_in(term, label_names) for term in terms]
-    return frozenset().union(*found) if found and all(found) else None
-
-
-def _values_in(term: JsonObject, label_names: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(
-        value
-        for expression in term.get("matchExpressions") or ()
-        if expression.get("key") in label_names and expression.get("operator") == "In"
-        for value in expression.get("values") or ()
-    )

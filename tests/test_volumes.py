@@ -1,0 +1,163 @@
+"""Which volume the checkpoint goes to, where a golden case would say little: every spelling of a path, every kind of volume."""
+
+import pytest
+
+from webhook.policy import keys, speed, volumes, writers
+from webhook.policy.config import Config
+from webhook.policy.facts import Facts
+from webhook.policy.paths import save_paths
+from webhook.policy.size import Amount
+
+CLAIM = {"name": "ckpt", "persistentVolumeClaim": {"claimName": "c"}}
+OTHER = {"name": "data", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}
+SCRATCH = {"name": "scratch", "emptyDir": {}}
+
+
+def a_pod(*pod_volumes, mounts=(), annotations=None, **container):
+    trainer = {"name": "trainer", "volumeMounts": [{"name": n, "mountPath": p} for n, p in mounts], **container}
+    metadata = {"annotations": {f"gracekeeper.dev/{key}": value for key, value in (annotations or {}).items()}}
+    return {"metadata": metadata, "spec": {"containers": [trainer], "volumes": list(pod_volumes)}}
+
+
+def said(pod):
+    return keys.statements(pod, None, None)
+
+
+def destination(pod):
+    return volumes.destination(pod, said(pod))
+
+
+@pytest.mark.parametrize(
+    ("container", "paths"),
+    [
+        ({"args": ["--save", "/a"]}, ["/a"]),
+        ({"args": ["--save=/a"]}, ["/a"]),
+        ({"command": ["python"], "args": ["t.py", "--output-dir=/a/../b//c/"]}, ["/b/c"]),
+        ({"command": ["sh", "-c", "python t.py --ckpt_dir /a; sleep 1"]}, ["/a"]),
+        ({"command": ["sh", "-c", "python t.py --ckpt_dir='/a b' && exit"]}, ["/a b"]),
+        ({"command": ["bash", "-c", "t --save_dir \\\n  /a \\\n --lr 1"]}, ["/a"]),
+        ({"command": ["bash", "-c", "(t --save /a&); t --save-dir=/b|tee l"]}, ["/a", "/b"]),
+        ({"args": ["--save /a"]}, ["/a"]),
+        ({"args": ["--save"]}, []),
+        ({"args": ["--save", "--lr", "1"]}, []),
+        ({"args": ["--saves=/a", "--no--save=/a", "x--save /a"]}, []),
+        ({"args": ["--save=out"]}, []),
+        ({"args": ["--save=out"], "workingDir": "/app"}, ["/app/out"]),
+        ({"args": ["--save=/"]}, []),
+        ({"args": ["--save=gs://b/x"]}, ["gs://b/x"]),
+        ({"args": ["--save=$(DIR)/x"], "env": [{"name": "DIR", "value": "/a"}]}, ["/a/x"]),
+        ({"args": ["--save=${DIR}/x"], "env": [{"name": "DIR", "value": "/a"}]}, ["/a/x"]),
+        ({"args": ["--save=$DIR/x"], "env": [{"name": "DIR", "valueFrom": {}}]}, []),
+        ({"args": ["--save=/a/$RUN/x"]}, ["/a"]),
+        ({"args": ["--save=/a-$RUN"]}, []),
+        ({"env": [{"name": "OUTPUT_DIR", "value": "/o"}, {"name": "CHECKPOINT_DIR", "value": "/c"}]}, ["/c", "/o"]),
+        ({"env": [{"name": "CKPT_DIR", "value": "/c"}], "args": ["--save", "/a"]}, ["/c", "/a"]),
+        ({"env": [{"name": "CKPT_DIR", "valueFrom": {"configMapKeyRef": {}}}]}, []),
+        ({"args": ["--save", 7]}, []),
+        ({}, []),
+    ],
+)
+def test_a_path_is_read_however_it_is_said(container, paths):
+    assert [path.path for path in save_paths(container)] == paths
+
+
+def test_a_long_script_is_read_in_no_time():
+    script = "x --lr 1 --savey /a \\\n" * 20_000 + "t --save /a"
+    assert [path.path for path in save_paths({"command": ["sh", "-c", script]})] == ["/a"]
+
+
+@pytest.mark.parametrize("named", ["ckpt", "/ckpt", "/ckpt/", "/ckpt/run-1"])
+def test_a_volume_is_named_by_itself_by_its_mount_or_by_a_path_in_it(named):
+    pod = a_pod(CLAIM, OTHER, mounts=[("ckpt", "/ckpt"), ("data", "/data")], annotations={"checkpoint-volume": named})
+    assert destination(pod) == volumes.Destination(("ckpt",))
+
+
+def test_a_volume_that_is_not_there_is_noted_and_the_next_rule_is_heard():
+    pod = a_pod(CLAIM, annotations={"checkpoint-volume": "/ckptt"}, mounts=[("ckpt", "/ckpt")])
+    found = destination(pod)
+    assert found.claims == ("ckpt",)
+    assert found.notes == ("checkpoint-volume /ckptt is no volume or mount path of the pod",)
+
+
+def test_the_named_volume_counts_before_a_path():
+    pod = a_pod(
+        CLAIM, OTHER, mounts=[("data", "/data")], annotations={"checkpoint-volume": "ckpt"}, args=["--save=/data"]
+    )
+    assert destination(pod).claims == ("ckpt",)
+
+
+@pytest.mark.parametrize(
+    "kind", [{"nfs": {"server": "s"}}, {"hostPath": {"path": "/x"}}, {"csi": {"driver": "gcsfuse.csi.storage.gke.io"}}]
+)
+def test_a_volume_of_another_kind_is_no_claim_and_stays(kind):
+    pod = a_pod(CLAIM, {"name": "other", **kind}, mounts=[("other", "/o")], args=["--save=/o"])
+    assert destination(pod) == volumes.Destination(why="volume other by --save /o")
+
+
+def test_a_path_where_nothing_can_be_written_is_passed_over():
+    read_only = {"name": "in", "persistentVolumeClaim": {"claimName": "d", "readOnly": True}}
+    mounts = [("in", "/in"), ("cm", "/etc/x"), ("ckpt", "/ckpt"), ("gone", "/gone")]
+    pod = a_pod(read_only, {"name": "cm", "configMap": {"name": "m"}}, CLAIM, mounts=mounts)
+    pod["spec"]["containers"][0]["args"] = ["--save=/in/x", "--output_dir=/etc/x", "--save_dir=/gone"]
+    assert destination(pod) == volumes.Destination(("ckpt",))
+
+
+def test_only_the_trainer_s_own_words_count():
+    pod = a_pod(CLAIM, SCRATCH, mounts=[("ckpt", "/ckpt")])
+    sidecar = {"name": "logs", "env": [{"name": "OUTPUT_DIR", "value": "/tmp"}]}
+    pod["spec"]["containers"].append(sidecar)
+    assert destination(pod) == volumes.Destination(("ckpt",))
+
+
+def test_a_claim_that_one_container_may_write_to_counts():
+    pod = a_pod(CLAIM, OTHER, mounts=[("ckpt", "/ckpt")])
+    reader = {"name": "reader", "volumeMounts": [{"name": "ckpt", "mountPath": "/in", "readOnly": True}]}
+    pod["spec"]["containers"].insert(0, reader)
+    assert destination(pod).claims == ("ckpt", "data")
+
+
+@pytest.mark.parametrize("pod", [{}, {"spec": {}}, {"spec": {"containers": None, "volumes": None}}])
+def test_a_pod_of_which_little_is_there_goes_nowhere(pod):
+    assert destination(pod) == volumes.Destination()
+
+
+def test_an_osmo_task_s_folder_is_uploaded_and_so_worth_no_warning():
+    pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations={"checkpoint-size": "9.2GB"}, args=["--save=/out"])
+    pod["metadata"]["labels"] = {"osmo.task_uuid": "t", "osmo.workflow_uuid": "w"}
+    share = writers.share_of_job(pod, said(pod), Amount(1e9, "test"))
+    assert "ends with the pod" in speed.target(pod, Facts(), said(pod), Config(), share).notes[0]
+    pod["spec"]["containers"][0]["command"] = ["/osmo/bin/osmo_exec"]
+    pod["spec"]["containers"].append({"name": "osmo-ctrl", "command": ["/osmo/bin/osmo_ctrl"]})
+    found = speed.target(pod, Facts(), said(pod), Config(), share)
+    assert found.notes == ()
+    assert found.throughput.bytes_per_second == Config().defaults.write_bytes_per_second
+
+
+def test_the_pod_s_own_throughput_is_bounded_by_nothing_but_its_folder_is_still_warned_of():
+    said_by_pod = {"checkpoint-size": "9.2GB", "write-throughput": "1GiB/s"}
+    pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations=said_by_pod, args=["--save=/out"])
+    pod["spec"]["nodeSelector"] = {"node.kubernetes.io/instance-type": "m5.large"}
+    share = writers.share_of_job(pod, said(pod), Amount(1e9, "test"))
+    found = speed.target(pod, Facts(), said(pod), Config(node_throughput={"m5.large": 1e6}), share)
+    assert found.throughput.bytes_per_second == 2**30
+    assert found.notes == ("the checkpoint ends with the pod: it goes to volume scratch (emptyDir)",)
+
+
+@pytest.mark.parametrize(
+    ("configured", "limit"),
+    [
+        ({"m5.large": 5.0, "pool=a": 7.0}, 5.0),
+        ({"m5.large": 7.0, "pool=a": 5.0}, 5.0),
+        ({"pool=b": 5.0, "m5": 4.0, "other=a": 3.0}, None),
+        ({}, None),
+    ],
+)
+def test_of_the_limits_that_hold_for_the_node_the_smallest_counts(configured, limit):
+    pod = {"spec": {"nodeSelector": {"beta.kubernetes.io/instance-type": "m5.large", "pool": "a"}}}
+    found = speed.node_limit(pod, Config(node_throughput=configured))
+    assert (found and found.bytes_per_second) == limit
+
+
+def test_what_a_file_leaves_out_is_no_error():
+    pod = {"spec": {"containers": [{"volumeMounts": [{}, {"name": "x"}], "args": ["--save=/a"]}], "volumes": [{}]}}
+    assert destination(pod) == volumes.Destination(ends_with_the_pod="the root file system (--save /a)")

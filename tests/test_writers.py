@@ -1,0 +1,172 @@
+"""Who writes: the framework's numbers, and the MLPerf rows of the table of checkpoint sizes as worked examples."""
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webhook.policy import keys, writers
+from webhook.policy.config import Config
+from webhook.policy.decision import decide
+from webhook.policy.estimate import most_bytes
+from webhook.policy.facts import Facts
+from webhook.policy.size import Amount
+
+GIB = 2**30
+ROWS = {
+    row["id"]: row
+    for row in csv.DictReader((Path(__file__).parent / "tables" / "checkpoint_sizes.csv").read_text().splitlines())
+}
+WHOLE_JOBS = ["mlperf-llama3-8b", "mlperf-llama3-70b", "mlperf-llama3-405b", "mlperf-llama3-1t"]
+GPUS_PER_POD = 8
+
+
+def a_pod(variables=None, *, gpus=0, labels=None, annotations=None, **spec):
+    environment = [{"name": name, "value": value} for name, value in (variables or {}).items()]
+    trainer: dict[str, Any] = {"name": "trainer", "env": environment}
+    if gpus:
+        trainer["resources"] = {"limits": {"nvidia.com/gpu": str(gpus)}}
+    return {
+        "metadata": {"labels": labels or {}, "annotations": annotations or {}},
+        "spec": {"containers": [trainer], **spec},
+    }
+
+
+def share(pod, checkpoint_bytes):
+    return writers.share_of_job(pod, keys.statements(pod, None, None), Amount(checkpoint_bytes, "the table"))
+
+
+@pytest.mark.parametrize(
+    ("pod", "pods", "source"),
+    [
+        (a_pod({"PET_NNODES": "8", "WORLD_SIZE": "64"}), (8, 8), "PET_NNODES"),
+        (a_pod({"PET_NNODES": "2:8"}), (2, 8), "PET_NNODES"),
+        (a_pod({"WORLD_SIZE": "64", "LOCAL_WORLD_SIZE": "4"}, gpus=8), (16, 16), "WORLD_SIZE / 4 of each pod"),
+        (a_pod({"WORLD_SIZE": "64", "PET_NPROC_PER_NODE": "8"}), (8, 8), "WORLD_SIZE / 8 of each pod"),
+        (a_pod({"WORLD_SIZE": "64", "PET_NPROC_PER_NODE": "auto"}, gpus=8), (8, 8), "WORLD_SIZE / 8 of each pod"),
+        (a_pod({"WORLD_SIZE": "4"}), (1, 4), "WORLD_SIZE"),
+        (a_pod({"WORLD_SIZE": "3"}, gpus=8), (1, 3), "WORLD_SIZE"),
+        (a_pod({"WORLD_SIZE": "16"}, gpus=8, labels={"volcano.sh/job-name": "j"}), (16, 16), "WORLD_SIZE"),
+        (a_pod({"WORLD_SIZE": "16"}, gpus=8, labels={"training.kubeflow.org/job-name": "j"}), (16, 16), "WORLD_SIZE"),
+        (
+            a_pod(annotations={"leaderworkerset.sigs.k8s.io/size": "4"}),
+            (4, 4),
+            "size of the LeaderWorkerSet's group",
+        ),
+        (
+            a_pod(labels={"jobset.sigs.k8s.io/replicatedjob-replicas": "6"}),
+            (6, 6),
+            "replicas of the JobSet's replicated job",
+        ),
+        (
+            {"metadata": {"annotations": {"jobset.sigs.k8s.io/replicatedjob-replicas": "6"}}},
+            (6, 6),
+            "replicas of the JobSet's replicated job",
+        ),
+    ],
+)
+def test_the_number_of_pods_is_read_where_the_framework_wrote_it(pod, pods, source):
+    found = writers.pods_of_job(pod)
+    assert found is not None
+    assert ((found.fewest, found.most), found.source) == (pods, source)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{}, {"PET_NNODES": "auto"}, {"PET_NNODES": "1:x"}, {"PET_NNODES": "0"}, {"WORLD_SIZE": "$(N)"}, {"RANK": "0"}],
+)
+def test_what_is_no_number_of_pods_tells_none(variables):
+    assert writers.pods_of_job(a_pod(variables)) is None
+
+
+@pytest.mark.parametrize("name", WHOLE_JOBS)
+def test_without_a_word_every_pod_is_given_time_for_the_whole_checkpoint(name):
+    row = ROWS[name]
+    pod = a_pod({"PET_NNODES": str(int(row["ranks"]) // GPUS_PER_POD)}, gpus=GPUS_PER_POD)
+    assert share(pod, float(row["checkpoint_bytes"])).own_bytes == float(row["checkpoint_bytes"])
+
+
+@pytest.mark.parametrize(("name", "gib_per_rank"), [("mlperf-llama3-8b", 13.125), ("mlperf-llama3-70b", 14.23)])
+def test_said_to_be_sharded_the_share_is_what_the_pod_s_ranks_write(name, gib_per_rank):
+    row = ROWS[name]
+    assert str(gib_per_rank) in row["per_rank_or_note"]
+    pod = a_pod(
+        {"WORLD_SIZE": row["ranks"]},
+        gpus=GPUS_PER_POD,
+        annotations={"gracekeeper.dev/checkpoint-writers": "all"},
+    )
+    found = share(pod, float(row["checkpoint_bytes"]))
+    assert found.own_bytes / GIB == pytest.approx(GPUS_PER_POD * gib_per_rank, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["mlperf-llama3-405b", "mlperf-llama3-1t"])
+def test_with_zero_stage_1_an_even_share_would_lose_the_first_pod_s_checkpoint(name):
+    """Its rank 0 writes the model beside its shard: why the framework's number alone divides nothing."""
+    row = ROWS[name]
+    model, shard = map(float, re.findall(r"rank0 = (\d+)\+([\d.]+) GiB", row["per_rank_or_note"])[0])
+    first_pod_gib = model + GPUS_PER_POD * shard
+    whole = float(row["checkpoint_bytes"])
+    even_gib = whole / (int(row["ranks"]) / GPUS_PER_POD) / GIB
+    assert first_pod_gib > 9 * even_gib
+    undivided = share(a_pod({"PET_NNODES": str(int(row["ranks"]) // GPUS_PER_POD)}), whole)
+    assert undivided.own_bytes / GIB > first_pod_gib
+
+
+@pytest.mark.parametrize("name", ["mlperf-llama3-70b", "mlperf-405b-subset-1host"])
+def test_what_a_pod_of_eight_h100_writes_is_below_its_estimate(name):
+    row = ROWS[name]
+    hosts = int(row["ranks"]) // GPUS_PER_POD
+    pod = a_pod(gpus=GPUS_PER_POD, nodeSelector={"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"})
+    most = most_bytes(pod, Facts())
+    assert most is not None
+    assert float(row["checkpoint_bytes"]) / hosts < most.value
+
+
+@pytest.mark.parametrize("name", WHOLE_JOBS)
+def test_on_a_shared_volume_the_whole_at_full_speed_takes_as_long_as_a_share_at_its_share(name):
+    row = ROWS[name]
+    claim = {
+        "metadata": {"name": "c", "annotations": {"gracekeeper.dev/write-throughput": "50GiB/s"}},
+        "spec": {"accessModes": ["ReadWriteMany"]},
+    }
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    graces = set()
+    for said in ({}, {"gracekeeper.dev/checkpoint-writers": "all"}):
+        size = {"gracekeeper.dev/checkpoint-size": row["checkpoint_bytes"]}
+        nodes = {"PET_NNODES": str(int(row["ranks"]) // GPUS_PER_POD)}
+        pod = a_pod(nodes, annotations={**size, **said}, volumes=[volume])
+        graces.add(decide(pod, Facts(claims={"c": claim}), Config(), "n").grace_seconds)
+    assert len(graces) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "pods"),
+    [({"gracekeeper.dev/checkpoint-writers": "4"}, 4), ({"gracekeeper.dev/checkpoint-writers": "all"}, 8), ({}, 8)],
+)
+def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(said, pods):
+    pod = a_pod({"PET_NNODES": "2:8"}, annotations=said)
+    found = writers.own_share(pod, keys.statements(pod, None, None), Amount(GIB, "an estimate"))
+    assert found.own_bytes == GIB
+    assert found.divided_by is None
+    assert found.together is not None
+    assert found.together.value == pods
+
+
+@pytest.mark.parametrize(
+    ("variables", "divided_by"),
+    [
+        ({"PET_NNODES": "2:8"}, 2),
+        ({"PET_NNODES": "1"}, 1),
+        ({"PET_NNODES": "1:8"}, None),
+        ({"WORLD_SIZE": "8"}, None),
+        ({}, None),
+    ],
+)
+def test_all_pods_divide_by_the_fewest_that_there_can_be_and_not_at_all_where_that_may_be_one(variables, divided_by):
+    found = share(a_pod(variables, annotations={"gracekeeper.dev/checkpoint-writers": "all"}), GIB)
+    assert (found.divided_by and found.divided_by.value) == divided_by
+    assert found.together == found.divided_by
+    assert found.own_bytes == GIB / (divided_by or 1)
+    assert bool(found.notes) is (divided_by is None)

@@ -1,0 +1,130 @@
+"""Which volume the checkpoint goes to.
+
+The first that answers: the named one (`checkpoint-volume`); the mount that holds the path in a known variable or argument
+of the trainer container; the only claim; of several claims the slowest, and the decision says so. Only what can be written
+to counts: a dataset that is mounted read-only takes no checkpoint.
+"""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from webhook.policy import keys
+from webhook.policy import pod as pods
+from webhook.policy.facts import JsonObject
+from webhook.policy.paths import SavePath, save_paths
+
+_READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI", "image")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The volumes that the checkpoint may go to, by name; none where it goes to no claim."""
+
+    claims: tuple[str, ...] = ()
+    why: str = ""
+    """What chose it, where that was a path; in words for the decision."""
+    ends_with_the_pod: str = ""
+    """The emptyDir or root file system that it goes to; empty where it goes to what stays."""
+    notes: tuple[str, ...] = ()
+
+
+def destination(pod: JsonObject, said: keys.Statements) -> Destination:
+    """Where the checkpoint goes, as far as the pod and what was said about it tell."""
+    wanted = said.get(keys.CHECKPOINT_VOLUME)
+    named = None if wanted is None else _named(pod, wanted.value)
+    if named is not None:
+        return named
+    found = _by_path(pod) or _by_claims(pod)
+    if wanted is None:
+        return found
+    return replace(
+        found, notes=(f"checkpoint-volume {wanted.value} is no volume or mount path of the pod", *found.notes)
+    )
+
+
+def _named(pod: JsonObject, wanted: str) -> Destination | None:
+    """The volume of that name, else the one that any container mounts at or above that path."""
+    volumes = _volumes(pod)
+    if wanted in volumes:
+        return _at(volumes[wanted])
+    mounts = [_mount_of(container, posixpath.normpath(wanted)) for container in pods.containers(pod)]
+    return next((_at(volumes[m["name"]]) for m in mounts if m is not None and m.get("name") in volumes), None)
+
+
+def _by_path(pod: JsonObject) -> Destination | None:
+    """Where the trainer's own paths lead: of several the first that outlives the pod, else the first."""
+    containers = pods.containers(pod)
+    if not containers:
+        return None
+    trainer = containers[pods.trainer_index(pod)]
+    found = [place for path in save_paths(trainer) for place in _holding(pod, trainer, path)]
+    return next((place for place in found if not place.ends_with_the_pod), next(iter(found), None))
+
+
+def _holding(pod: JsonObject, container: JsonObject, path: SavePath) -> Iterator[Destination]:
+    """The place of a path in a container; nothing where it cannot be written to."""
+    if path.is_elsewhere:
+        yield Destination(why=f"{path.named_by} {path.path}, no volume")
+        return
+    mount = _mount_of(container, path.path)
+    if mount is None:
+        yield Destination(ends_with_the_pod=f"the root file system ({path.named_by} {path.path})")
+        return
+    volume = _volumes(pod).get(mount.get("name", ""))
+    if volume is not None and not mount.get("readOnly") and _can_be_written(volume):
+        why = f"volume {mount['name']} by {path.named_by} {path.path}"
+        yield replace(_at(volume), why=why)
+
+
+def _by_claims(pod: JsonObject) -> Destination:
+    """Every claim that the pod can write to."""
+    mounts = [mount for container in pods.containers(pod) for mount in container.get("volumeMounts") or ()]
+    claims = [
+        name
+        for name, volume in _volumes(pod).items()
+        if _has_claim(volume) and _can_be_written(volume) and not _only_read(name, mounts)
+    ]
+    notes = (f"{len(claims)} volumes, the slowest counts: set checkpoint-volume",) if len(claims) > 1 else ()
+    return Destination(tuple(claims), notes=notes)
+
+
+def _at(volume: JsonObject) -> Destination:
+    if _has_claim(volume):
+        return Destination((volume["name"],))
+    if volume.get("emptyDir") is not None:
+        return Destination(ends_with_the_pod=f"volume {volume['name']} (emptyDir)")
+    return Destination()
+
+
+def _volumes(pod: JsonObject) -> dict[str, JsonObject]:
+    return {volume.get("name", ""): volume for volume in (pod.get("spec") or {}).get("volumes") or ()}
+
+
+def _mount_of(container: JsonObject, path: str) -> JsonObject | None:
+    """The mount that a path lies in, the deepest of several; None: the root file system."""
+    mounts = [m for m in container.get("volumeMounts") or () if m.get("mountPath") and _holds(m, path)]
+    return max(mounts, key=lambda mount: len(_folder(mount)), default=None)
+
+
+def _holds(mount: JsonObject, path: str) -> bool:
+    return f"{path}/".startswith(_folder(mount))
+
+
+def _folder(mount: JsonObject) -> str:
+    return f"{mount['mountPath'].rstrip('/')}/"
+
+
+def _has_claim(volume: JsonObject) -> bool:
+    return bool(volume.get("persistentVolumeClaim") or volume.get("ephemeral"))
+
+
+def _can_be_written(volume: JsonObject) -> bool:
+    read_only = (volume.get("persistentVolumeClaim") or {}).get("readOnly")
+    return not read_only and not any(volume.get(kind) for kind in _READ_ONLY_KINDS)
+
+
+def _only_read(name: str, mounts: list[JsonObject]) -> bool:
+    """Whether containers mount it, and every one of them read-only."""
+    writable = [not mount.get("readOnly") for mount in mounts if mount.get("name") == name]
+    return bool(writable) and not any(writable)
