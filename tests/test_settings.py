@@ -140,7 +140,7 @@ def test_a_configuration_is_read_with_its_units():
 @pytest.mark.parametrize(
     ("document", "line"),
     [
-        ({"mod": "audit"}, "mod: no such field"),
+        ({"mod": "audit"}, "mod: no such field, did you mean mode?"),
         ({"mode": "dry"}, "mode: Input should be 'enforce' or 'audit' (it is 'dry')"),
         ({"mode": None}, "mode: "),
         ({"unknownSize": "estimate"}, "unknownSize: estimate comes with a later version"),
@@ -162,12 +162,12 @@ def test_a_configuration_is_read_with_its_units():
         ({"profiles": [{"name": "a"}, {"name": "b", "modes": "audit"}]}, "profiles.1.modes: no such field"),
         ({"profiles": [{"name": "a", "match": {"namespace": "b"}}]}, "profiles.0.match.namespace: no such field"),
         ({"profiles": [{"name": "a", "match": {"labels": {"a": True}}}]}, "profiles.0.match.labels.a: "),
-        ({"profiles": [{"name": "a", "values": {"size": "1GB"}}]}, "profiles.0.values: size is no key"),
+        ({"profiles": [{"name": "a", "values": {"size": "1GB"}}]}, "profiles.0.values.size: no key that a profile can set"),
         (
             {"profiles": [{"name": "a", "values": {"checkpoint-size": "1Gb"}}]},
-            "profiles.0.values: checkpoint-size=1Gb: ",
+            "profiles.0.values.checkpoint-size: a lower-case b means bits",
         ),
-        ({"profiles": [{"name": "a", "values": {"maximum-grace-seconds": 1}}]}, "profiles.0.values: "),
+        ({"profiles": [{"name": "a", "values": {"maximum-grace-seconds": 1}}]}, "profiles.0.values."),
         ([], ""),
         ("mode: audit", ""),
     ],
