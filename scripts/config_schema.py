@@ -28,8 +28,10 @@ _DEAD = ("title", "format")
 _ABOVE_ZERO = r"(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)"
 """Without look-ahead, which Helm's expressions do not have."""
 _EXPONENT = r"[eE]\+?[0-9]{1,2}"
-_SIZE = (
-    rf"({_ABOVE_ZERO}({_EXPONENT})? ?([KMGTP]i|[kMGTP])B?|0*[1-9][0-9]{{6,}}(\.[0-9]+)? ?B?|{_ABOVE_ZERO}{_EXPONENT} ?B?)"
+_SIZE = rf"({_ABOVE_ZERO}({_EXPONENT})? ?([KMGTP]i|[kMGTP])B?|0*[1-9][0-9]{{6,}}(\.[0-9]+)? ?B?|{_ABOVE_ZERO}{_EXPONENT} ?B?)"
+_PARAMETERS = (
+    rf"({_ABOVE_ZERO} ?[BTbt]|0*[1-9][0-9]*(\.[0-9]+)? ?M|0*[1-9][0-9]{{3,}}(\.[0-9]+)? ?[Kk]"
+    rf"|0*[1-9][0-9]{{6,}}(\.[0-9]+)?|{_ABOVE_ZERO}{_EXPONENT})"
 )
 _RATE = f"^{_SIZE}(/s|ps)$"
 _SMALLEST_BARE_NUMBER = 2**20
@@ -59,7 +61,7 @@ def files() -> tuple[tuple[Path, str], ...]:
 def schema() -> dict[str, Any]:
     """The configuration file; what a pattern cannot say (a size beyond 10^18 bytes) is left to the server."""
     whole = config_schema()
-    found = _inlined(whole, whole.get("$defs", {}))
+    found: dict[str, Any] = _inlined(whole, whole.get("$defs", {}))
     found.pop("$defs", None)
     _describe(found, PAGE.read_text(encoding="utf-8"))
     return found
@@ -146,7 +148,7 @@ def _value(key: Key) -> dict[str, Any]:
             "type": ["number", "string"],
             "minimum": 0,
             "maximum": bounds["largest"],
-            "pattern": r"^[0-9]{1,10}(\.[0-9]{1,10})?$",
+            "pattern": rf"^[0-9]{{1,{len(str(bounds['largest']))}}}(\.[0-9]{{1,10}})?$",
         }
     by_reader: dict[Callable[[str], Any], dict[str, Any]] = {
         quantity.size_bytes: {
@@ -160,7 +162,7 @@ def _value(key: Key) -> dict[str, Any]:
             "type": ["string", "number"],
             "minimum": 10**6,
             "maximum": 10**16,
-            "pattern": rf"^{_ABOVE_ZERO}({_EXPONENT})? ?[KMBTkbt]?$",
+            "pattern": f"^{_PARAMETERS}$",
         },
         quantity.switch: {"enum": [True, False, "true", "false"]},
     }

@@ -162,7 +162,10 @@ def test_a_configuration_is_read_with_its_units():
         ({"profiles": [{"name": "a"}, {"name": "b", "modes": "audit"}]}, "profiles.1.modes: no such field"),
         ({"profiles": [{"name": "a", "match": {"namespace": "b"}}]}, "profiles.0.match.namespace: no such field"),
         ({"profiles": [{"name": "a", "match": {"labels": {"a": True}}}]}, "profiles.0.match.labels.a: "),
-        ({"profiles": [{"name": "a", "values": {"size": "1GB"}}]}, "profiles.0.values.size: no key that a profile can set"),
+        (
+            {"profiles": [{"name": "a", "values": {"size": "1GB"}}]},
+            "profiles.0.values.size: no key that a profile can set",
+        ),
         (
             {"profiles": [{"name": "a", "values": {"checkpoint-size": "1Gb"}}]},
             "profiles.0.values.checkpoint-size: a lower-case b means bits",
