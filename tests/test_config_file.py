@@ -2,13 +2,12 @@
 
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 
 from tests.tls_cluster import logger_into
 from webhook.config_file import ConfigFile, parsed
-from webhook.policy.config import Config, Mode, Osmo
+from webhook.policy.config import Config, Mode, Supervise
 
 
 @pytest.fixture
@@ -133,10 +132,10 @@ def test_a_file_that_vanishes_and_comes_back_unchanged_is_fine_again(path, file,
 
 
 def test_an_image_of_supervise_that_is_added_waits_for_a_restart_and_the_rest_does_not(path, file, lines):
-    mount(path, "{mode: enforce, osmo: {image: a, interruptedCode: 143}}", "..two")
+    mount(path, "{mode: enforce, supervise: {image: a}, osmo: {interruptedCode: 143}}", "..two")
     file.look()
-    assert file.config == replace(parsed("osmo: {interruptedCode: 143}"))
-    assert file.notes() == ("osmo.image was added to the configuration and needs a restart",)
+    assert file.config == parsed("osmo: {interruptedCode: 143}")
+    assert file.notes() == ("supervise.image was added to the configuration and needs a restart",)
     assert events(lines) == ["configuration needs a restart", "configuration in use"]
     mount(path, "mode: enforce", "..three")
     file.look()
@@ -144,11 +143,13 @@ def test_an_image_of_supervise_that_is_added_waits_for_a_restart_and_the_rest_do
 
 
 def test_an_image_of_supervise_may_change_and_go_and_come_back(path, lines, told):
-    file = followed(path, lines, told, Config(osmo=Osmo(image="a")))
-    for number, (text, image) in enumerate([("osmo: {image: b}", "b"), ("{}", None), ("osmo: {image: a}", "a")]):
+    file = followed(path, lines, told, Config(supervise=Supervise(image="a")))
+    for number, (text, image) in enumerate(
+        [("supervise: {image: b}", "b"), ("{}", None), ("supervise: {image: a}", "a")]
+    ):
         mount(path, text, f"..{number}x")
         file.look()
-        assert (file.config.osmo.image, file.notes()) == (image, ())
+        assert (file.config.supervise.image, file.notes()) == (image, ())
 
 
 def test_the_loop_follows_changes_until_it_is_told_to_stop(path, file):

@@ -68,7 +68,7 @@ def test_the_defaults_that_it_tells_are_the_built_in_ones():
     told = {
         name: {inner: field["default"] for inner, field in section["properties"].items() if "default" in field}
         for name, section in SCHEMA["properties"].items()
-        if name in {"defaults", "osmo"}
+        if name in {"defaults", "supervise", "osmo"}
     }
     assert told["defaults"]["writeThroughput"] == "100MiB/s"
     assert settings.load_config(told) == settings.load_config({})
@@ -114,9 +114,9 @@ def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():
         with_value("enabled", "true"),
         with_value("maximum-grace-seconds", 5),
         {"osmo": {"mode": "sidecar"}},
-        {"osmo": {"image": ""}},
+        {"supervise": {"image": ""}},
         {"osmo": {"interruptedCode": 1}},
-        {"osmo": {"architectures": []}},
+        {"supervise": {"architectures": []}},
         {"graceCaps": {"a": 0}},
         {"graceCaps": ["a"]},
     ],

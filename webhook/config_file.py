@@ -103,10 +103,10 @@ class ConfigFile:
     _lack: str = field(default="", init=False)
     _needs_restart: bool = field(default=False, init=False)
     _converts: bool = field(init=False)
-    """Whether what the conversion of OSMO tasks needs is gathered, which is decided once, at start."""
+    """Whether what adding supervise to pods needs is gathered, which is decided once, at start."""
 
     def __post_init__(self) -> None:
-        self._converts = self.config.osmo.image is not None
+        self._converts = self.config.supervise.image is not None
 
     def run(self, stop: threading.Event) -> None:
         """Look again and again until told to stop."""
@@ -117,7 +117,7 @@ class ConfigFile:
         """What of the file is not in use, in words; nothing where all of it is."""
         if self._lack:
             return (f"the configuration file cannot be used, the former one holds: {self._lack}",)
-        return ("osmo.image was added to the configuration and needs a restart",) if self._needs_restart else ()
+        return ("supervise.image was added to the configuration and needs a restart",) if self._needs_restart else ()
 
     def look(self) -> None:
         """Read the file, and use it where it has changed; what is in the way is logged once."""
@@ -149,12 +149,12 @@ class ConfigFile:
         self.logger.info("configuration in use", mode=found.mode, profiles=len(found.profiles))
 
     def _without_what_needs_a_restart(self, found: Config) -> Config:
-        """Without the facts that are gathered for it from the start, a task must not be converted."""
-        self._needs_restart = found.osmo.image is not None and not self._converts
+        """Without the facts that are gathered for it from the start, nothing may be added to a pod."""
+        self._needs_restart = found.supervise.image is not None and not self._converts
         if not self._needs_restart:
             return found
-        self.logger.warning("configuration needs a restart", field="osmo.image")
-        return replace(found, osmo=replace(found.osmo, image=None))
+        self.logger.warning("configuration needs a restart", field="supervise.image")
+        return replace(found, supervise=replace(found.supervise, image=None))
 
     def _keep_the_former(self, lack: str) -> None:
         self.usable(False)  # noqa: FBT003  # a gauge
