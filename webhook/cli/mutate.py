@@ -57,8 +57,11 @@ def _mutate(options: argparse.Namespace) -> int:
     config = _with_an_image(config_of(options.config))
     objects = None if options.objects is None else manifests.documents(text_of(options.objects), options.objects)
     name = "standard input" if options.filename == "-" else options.filename
-    found = manifests.pods_in(manifests.documents(text_of(options.filename), name), name, options.namespace)
-    result = _DONE
+    documents = manifests.documents(text_of(options.filename), name)
+    found = manifests.pods_in(documents, name, options.namespace, objects or ())
+    unread = manifests.unread(documents, name, objects or ())
+    sys.stderr.writelines(f"{line}\n" for line in unread)
+    result = _IGNORED_SOMETHING if unread else _DONE
     for position, pod in enumerate(found):
         decision = decide(pod.pod, manifests.facts_for(pod, objects), config, pod.namespace)
         patch, doubt = _patch(pod.pod, decision)
