@@ -25,12 +25,12 @@ def check(capsys, tmp_path, monkeypatch):
 
 
 def test_what_is_right_is_said_in_one_line(check):
-    assert check("mode: audit\nprofiles: [{name: a}]") == (0, ["c.yaml: ok, mode audit, 1 profiles"], "")
+    assert check("mode: audit\nprofiles: [{name: a}]") == (0, ["c.yaml: ok, mode audit, profiles: 1"], "")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}", "null"])
 def test_an_empty_file_is_the_built_in_configuration(check, text):
-    assert check(text)[:2] == (0, ["c.yaml: ok, mode enforce, 0 profiles"])
+    assert check(text)[:2] == (0, ["c.yaml: ok, mode enforce, profiles: 0"])
 
 
 def test_every_error_is_told_with_line_and_path(check):

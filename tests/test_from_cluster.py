@@ -116,11 +116,11 @@ def test_the_table_shows_what_trains_and_counts_the_rest(server, run):
     header, line, rest = out.splitlines()
     assert header.split() == ["namespace", "workload", "pods", "today", "tomorrow", "outcome", "from"]
     assert line.split() == ["team-a", "Pod", "alone", "1", "30", "s", "280", "s", "patched", "pod", "annotation"]
-    assert rest == "1 workloads that train, 1 that are left alone"
+    assert rest == "workloads that train: 1, left alone: 1"
 
 
 def test_an_empty_namespace_is_said_in_one_line(run):
-    assert run() == (0, "0 workloads that train, 0 that are left alone\n", "")
+    assert run() == (0, "workloads that train: 0, left alone: 0\n", "")
 
 
 def test_pods_that_have_ended_are_passed_over(server, run):

@@ -51,7 +51,7 @@ def _check(options: argparse.Namespace) -> int:
     for line_number, place, why in warnings:
         sys.stdout.write(f"{name}:{line_number}: warning: {'.'.join(map(str, place))}: {why}\n")
     if not warnings:
-        sys.stdout.write(f"{name}: ok, mode {found.mode}, {len(found.profiles)} profiles\n")
+        sys.stdout.write(f"{name}: ok, mode {found.mode}, profiles: {len(found.profiles)}\n")
     return _IN_DOUBT if warnings else _DONE
 
 

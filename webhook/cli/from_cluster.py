@@ -158,7 +158,7 @@ def _print_table(found: Sequence[tuple[Workload, list[Line]]]) -> None:
     console = Console(width=_WIDTH, highlight=False)
     if shown:
         console.print(table)
-    console.print(f"{len(shown)} workloads that train, {len(found) - len(shown)} that are left alone")
+    console.print(f"workloads that train: {len(shown)}, left alone: {len(found) - len(shown)}")
     for remark in dict.fromkeys(remark for _, lines in shown for remark in _remarks(lines)):
         console.print(Text(remark, style="yellow"))
 
