@@ -118,6 +118,8 @@ def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():
         {"osmo": {"interruptedCode": 1}},
         {"supervise": {"architectures": []}},
         {"graceCaps": {"a": 0}},
+        {"graceCaps": {"a": {"seconds": 0}}},
+        {"graceCaps": {"a": {"nodeSelector": {"a": "b"}}}},
         {"graceCaps": ["a"]},
     ],
     ids=str,
@@ -125,6 +127,23 @@ def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():
 def test_what_the_server_refuses_the_schema_refuses(document):
     assert not server_takes(document)
     assert not schema_takes(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"graceCaps": {"a": 600, "b": {"seconds": 25}, "c": {"seconds": 25, "nodeSelector": {"spot": "true"}}}},
+        {"supervise": {"image": "a", "imagePullSecret": "b", "architectures": ["amd64", "arm64"]}},
+        of_profile(
+            match={"namespaces": ["a"], "labels": {"a": "b"}, "ownerKinds": ["Job"]}, enabled=False, mode="audit"
+        ),
+    ],
+    ids=str,
+)
+def test_what_the_server_takes_the_schema_takes(document):
+    assert server_takes(document)
+    assert schema_takes(document)
 
 
 GOOD = (

@@ -237,6 +237,15 @@ def test_without_a_kubeconfig_or_its_context_it_is_one_clear_line(run, monkeypat
     assert err.startswith("gracekeeper: no cluster: ")
 
 
+@pytest.mark.parametrize("text", ["a: [", "- 1", "hello", "", "clusters: 5"])
+def test_a_kubeconfig_that_is_none_is_one_clear_line(run, monkeypatch, tmp_path, text):
+    (tmp_path / "odd").write_text(text)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "odd"))
+    code, out, err = run()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("gracekeeper: no cluster: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

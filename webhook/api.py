@@ -105,6 +105,8 @@ class Api:
             load(configuration)
         except (ConfigException, OSError) as error:
             raise ApiError(0, "NoConfiguration", str(error)) from error
+        except Exception as error:  # the package looks at no file's shape before it uses it
+            raise ApiError(0, "NoConfiguration", f"no kubeconfig that can be read: {error}") from error
         pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
         return cls(pool, configuration.host, lambda: authorization(configuration))
 

@@ -276,9 +276,7 @@ def _cap(given: Any) -> Any:
     return {"seconds": given} if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-_GraceCap = Annotated[
-    _GraceCapSection, BeforeValidator(_cap, json_schema_input_type=_GraceSeconds | _GraceCapSection)
-]
+_GraceCap = Annotated[_GraceCapSection, BeforeValidator(_cap, json_schema_input_type=_GraceSeconds | _GraceCapSection)]
 
 
 class _SuperviseSection(_Section):
