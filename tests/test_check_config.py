@@ -1,7 +1,9 @@
 """`gracekeeper check-config` as a CI job runs it: every error and every doubt in a line of its own, and the exit codes."""
 
 import io
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +126,23 @@ def test_standard_input_and_a_missing_file(monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("standard input: ok")
     assert main(["check-config", "/nowhere.yaml"]) == 2
     assert capsys.readouterr().err == "gracekeeper: /nowhere.yaml: no such file or directory\n"
+
+
+def test_the_page_shows_what_is_printed(check):
+    page = (Path(__file__).parents[1] / "docs/configuration.md").read_text()
+    (block,) = re.findall(r"```console\n\$ gracekeeper check-config config.yaml\n(.*?)```", page, re.DOTALL)
+    text = """\
+mode: audit
+unknownSize: default
+defaults:
+  safty: 3
+profiles:
+  - name: a
+    match: {namespaces: [a]}
+    values:
+      checkpoint-size: 10Gb
+"""
+    assert check(text)[1] == [line.replace("config.yaml:", "c.yaml:") for line in block.splitlines()]
 
 
 def found_in(**document):

@@ -177,8 +177,9 @@ def _source(lines: Sequence[Line]) -> str:
     for line in lines:
         terms = {term.name: term.source for term in line.decision.terms}
         size = terms.get("grace-seconds") or terms.get("checkpoint") or terms.get("unknown-size")
-        profile = None if line.decision.profile is None else f"profile {line.decision.profile}"
-        told += [each for each in (profile, size) if each]
+        profile = f"profile {line.decision.profile}"
+        told += [profile] if line.decision.profile is not None and profile not in (size or "") else []
+        told += [size] if size else []
     return ", ".join(dict.fromkeys(told))
 
 
