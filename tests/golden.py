@@ -48,15 +48,22 @@ def names() -> list[str]:
 def load(name: str) -> Case:
     text = yaml.safe_load((FOLDER / name / "case.yaml").read_text())
     config = text.get("config", {})
-    found = manifests.PodInFile(name, text["namespace"], text["pod"])
+    found = _pod(name, text)
     return Case(
         name,
-        text["namespace"],
-        text["pod"],
+        found.namespace,
+        found.pod,
         _facts(manifests.facts_for(found, text.get("objects")), text.get("sidecars")),
         settings.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}}),
         text["expect"],
     )
+
+
+def _pod(name: str, text: dict[str, Any]) -> manifests.PodInFile:
+    """The pod of the case; where it holds objects (`manifest`) instead, the first pod that comes of them."""
+    if "pod" in text:
+        return manifests.PodInFile(name, text["namespace"], text["pod"])
+    return manifests.pods_in(text["manifest"], name, text["namespace"])[0]
 
 
 def _facts(facts: Facts, sidecars: dict[str, Any] | None) -> Facts:

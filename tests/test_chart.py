@@ -284,11 +284,18 @@ def test_a_new_version_of_the_chart_keeps_selectors_and_pods(tmp_path):
     assert chart.the(after, "Deployment")["spec"] == chart.the(before, "Deployment")["spec"]
 
 
-def test_another_configuration_makes_other_pods():
+def test_another_configuration_makes_other_pods_unless_they_are_to_take_it_up_themselves():
     def annotations(file):
         return chart.the(chart.rendered("helm4", file), "Deployment")["spec"]["template"]["metadata"]["annotations"]
 
     assert annotations("default")["checksum/config"] != annotations("audit")["checksum/config"]
+    templates = [
+        chart.the(chart.objects("helm4", "--set", f"restartOnConfigChange=false,mode={mode}"), "Deployment")["spec"][
+            "template"
+        ]
+        for mode in ("audit", "enforce")
+    ]
+    assert templates[0] == templates[1]
 
 
 def test_each_pod_of_the_server_first_runs_what_tasks_will_run(file):

@@ -69,6 +69,11 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "commonLabels": ("everything", "Deployment: metadata > labels > team", "platform"),
     "mode": ("everything", CONFIG, Holding("\nmode: audit\n")),
     "config": ("everything", CONFIG, Holding("stepSeconds: 45")),
+    "restartOnConfigChange": (
+        "everything",
+        "Deployment: spec > template > metadata > annotations > checksum/config",
+        None,
+    ),
     "replicas": ("everything", "Deployment: spec > replicas", 3),
     "image.registry": ("image", IMAGE, "registry.example.com/gracekeeper/gracekeeper:0.1.0-1"),
     "image.repository": ("everything", IMAGE, FULL),

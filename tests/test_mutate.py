@@ -231,7 +231,10 @@ def test_what_cannot_be_printed_is_one_clear_line_and_exit_code_2(run, text, lin
         ("mode: warn", "c.yaml: mode: Input should be 'enforce' or 'audit'"),
         ("unknownSize: guess", "unknownSize: Input should be"),
         ("profiles: [{match: {}}]", "c.yaml: profiles.0.name: is required"),
-        ("profiles: [{name: a, values: {checkpoint-size: 10Gb}}]", "checkpoint-size=10Gb: a lower-case b means bits"),
+        (
+            "profiles: [{name: a, values: {checkpoint-size: 10Gb}}]",
+            "profiles.0.values.checkpoint-size: a lower-case b means bits",
+        ),
         ("profiles: [{name: a, values: {maximum-grace-seconds: 5}}]", "no key that a profile can set"),
         ("profiles: [{name: a, values: {forward-sigterm: 5}}]", "neither true nor false"),
         ("{}\n---\n{}", "c.yaml: a configuration is one document, this file has 2"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -95,3 +96,31 @@ def test_given_no_image_of_supervise_then_it_needs_none_of_it(server, certificat
         assert "\ngracekeeper_native_sidecars 0.0\n" in read(f"{address}/metrics")
     for path in (f"POST {PODS}", f"GET {NODES}", f"GET {LIMIT_RANGES}", f"GET {QUOTAS}", "GET /version"):
         assert server.count(path) == 0
+
+
+def test_a_changed_configuration_is_used_and_a_broken_one_is_told_without_a_restart(server, certificate):
+    with serving(server, certificate, {}) as address:
+        eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
+        began = loaded_at(address)
+        (certificate / "config.yaml").write_text("mode: none")
+        eventually(lambda: read(f"{address}/readyz").count("\n") > 1, 20)
+        assert read(f"{address}/readyz").splitlines() == [
+            "ok",
+            (
+                "the configuration file cannot be used, the former one holds: "
+                "mode: Input should be 'enforce' or 'audit' (it is 'none')"
+            ),
+        ]
+        assert "\ngracekeeper_config_valid 0.0\n" in read(f"{address}/metrics")
+        assert loaded_at(address) == began
+        (certificate / "config.yaml").write_text("mode: audit")
+        eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
+        assert "\ngracekeeper_config_valid 1.0\n" in read(f"{address}/metrics")
+        assert loaded_at(address) > began
+
+
+def loaded_at(address: str) -> float:
+    (line,) = re.findall(
+        r"^gracekeeper_config_loaded_timestamp_seconds (\S+)$", read(f"{address}/metrics"), re.MULTILINE
+    )
+    return float(line)

@@ -154,7 +154,7 @@ def test_whether_anything_is_estimated_is_known_from_the_whole_file(document, es
 @pytest.mark.parametrize(
     ("document", "line"),
     [
-        ({"mod": "audit"}, "mod: no such field"),
+        ({"mod": "audit"}, "mod: no such field, did you mean mode?"),
         ({"mode": "dry"}, "mode: Input should be 'enforce' or 'audit' (it is 'dry')"),
         ({"mode": None}, "mode: "),
         ({"unknownSize": "guess"}, "unknownSize: Input should be 'evidence', 'default', 'estimate' or 'skip'"),
@@ -178,12 +178,15 @@ def test_whether_anything_is_estimated_is_known_from_the_whole_file(document, es
         ({"profiles": [{"name": "a"}, {"name": "b", "modes": "audit"}]}, "profiles.1.modes: no such field"),
         ({"profiles": [{"name": "a", "match": {"namespace": "b"}}]}, "profiles.0.match.namespace: no such field"),
         ({"profiles": [{"name": "a", "match": {"labels": {"a": True}}}]}, "profiles.0.match.labels.a: "),
-        ({"profiles": [{"name": "a", "values": {"size": "1GB"}}]}, "profiles.0.values: size is no key"),
+        (
+            {"profiles": [{"name": "a", "values": {"size": "1GB"}}]},
+            "profiles.0.values.size: no key that a profile can set",
+        ),
         (
             {"profiles": [{"name": "a", "values": {"checkpoint-size": "1Gb"}}]},
-            "profiles.0.values: checkpoint-size=1Gb: ",
+            "profiles.0.values.checkpoint-size: a lower-case b means bits",
         ),
-        ({"profiles": [{"name": "a", "values": {"maximum-grace-seconds": 1}}]}, "profiles.0.values: "),
+        ({"profiles": [{"name": "a", "values": {"maximum-grace-seconds": 1}}]}, "profiles.0.values."),
         ([], ""),
         ("mode: audit", ""),
     ],

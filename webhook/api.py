@@ -48,11 +48,11 @@ class Api:
         self._authorization = authorization
 
     @classmethod
-    def from_environment(cls) -> Self:
-        """In a pod its service account, elsewhere the current context of the kubeconfig."""
-        if os.environ.get("KUBERNETES_SERVICE_HOST") and SERVICE_ACCOUNT.is_dir():
+    def from_environment(cls, context: str | None = None) -> Self:
+        """In a pod its service account, elsewhere the kubeconfig; with a context always the kubeconfig."""
+        if context is None and os.environ.get("KUBERNETES_SERVICE_HOST") and SERVICE_ACCOUNT.is_dir():
             return cls.from_service_account(SERVICE_ACCOUNT)
-        return cls.from_kubeconfig()
+        return cls.from_kubeconfig(context=context)
 
     @classmethod
     def from_service_account(cls, folder: Path) -> Self:
@@ -68,8 +68,8 @@ class Api:
         return cls._configured(loader.load_and_set, lambda _: f"Bearer {token.read_text().strip()}")
 
     @classmethod
-    def from_kubeconfig(cls, path: str | None = None) -> Self:
-        """The current context of a kubeconfig ($KUBECONFIG, ~/.kube/config), credential plugins included."""
+    def from_kubeconfig(cls, path: str | None = None, context: str | None = None) -> Self:
+        """A context, by default the current one, of a kubeconfig ($KUBECONFIG, ~/.kube/config), credential plugins included."""
         from kubernetes import config  # noqa: PLC0415  # see _configured
 
         untyped: Any = config
@@ -81,7 +81,8 @@ class Api:
                 return header
 
         def load(configuration: Any) -> None:
-            untyped.load_kube_config(path, client_configuration=configuration, persist_config=False)
+            location = path or os.environ.get("KUBECONFIG")  # the package reads the variable once, when it is imported
+            untyped.load_kube_config(location, context, client_configuration=configuration, persist_config=False)
 
         return cls._configured(load, authorization)
 
@@ -104,6 +105,8 @@ class Api:
             load(configuration)
         except (ConfigException, OSError) as error:
             raise ApiError(0, "NoConfiguration", str(error)) from error
+        except Exception as error:  # the package looks at no file's shape before it uses it
+            raise ApiError(0, "NoConfiguration", f"no kubeconfig that can be read: {error}") from error
         pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
         return cls(pool, configuration.host, lambda: authorization(configuration))
 

@@ -12,6 +12,7 @@ import structlog
 
 _QUIET = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "asyncio", "kubernetes", "urllib3")
 
+
 Logger = structlog.typing.FilteringBoundLogger
 
 
@@ -36,6 +37,14 @@ def logger() -> Logger:
     """A logger for lines of `event` and named values."""
     bound: Logger = structlog.get_logger()
     return bound
+
+
+def silent() -> Logger:
+    """A logger that drops every line, for a command that tells its findings itself."""
+    dropping: Logger = structlog.wrap_logger(
+        structlog.ReturnLogger(), processors=[], wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )
+    return dropping
 
 
 def trace(error: BaseException) -> Mapping[str, Any]:

@@ -73,6 +73,18 @@ class Metrics:
             registry=registry,
         )
 
+        self._config_valid = Gauge(
+            "gracekeeper_config_valid",
+            "1 where what the configuration file holds can be used, 0 where a former one is in use instead.",
+            registry=registry,
+        )
+        self._config_valid.set(1)
+        self._config_loaded = Gauge(
+            "gracekeeper_config_loaded_timestamp_seconds",
+            "Since when the configuration that is in use has been, as Unix time.",
+            registry=registry,
+        )
+
     def decided(self, decision: Decision) -> None:
         """Count one decision and what it had to do without."""
         self._decisions[decision.outcome, decision.mode].inc()
@@ -100,6 +112,14 @@ class Metrics:
     def certificate_ends(self, timestamp_seconds: float) -> None:
         """Tell when the certificate that is being served ends."""
         self._certificate_expiry.set(timestamp_seconds)
+
+    def config_usable(self, usable: bool) -> None:  # noqa: FBT001  # a gauge
+        """Tell whether what the configuration file holds can be used."""
+        self._config_valid.set(usable)
+
+    def config_loaded(self) -> None:
+        """Tell that another configuration is in use from now on."""
+        self._config_loaded.set_to_current_time()
 
     def watch(self, ages_seconds: Callable[[], Mapping[str, float]]) -> None:
         """Tell, at each scrape, how long ago each watched kind was last heard of."""

@@ -1,14 +1,24 @@
 """Settings of the process from its environment, and the admin's configuration file: read once, frozen, typos refused."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webhook.policy import quantity
@@ -30,7 +40,15 @@ from webhook.policy.prefix import SERVER_ENVIRONMENT_PREFIX
 
 
 class ConfigError(Exception):
-    """Settings or a configuration that cannot be used; the message is one line that names the field."""
+    """Settings or a configuration that cannot be used; the message is one line that names the field.
+
+    `lines` has all that is wrong, the message is the first of them; `places` are the fields, as paths from the top.
+    """
+
+    def __init__(self, *lines: str, places: Sequence[Sequence[str | int]] = ()) -> None:
+        super().__init__(lines[0])
+        self.lines = lines
+        self.places = tuple(places) or ((),) * len(lines)
 
 
 class LogFormat(StrEnum):
@@ -108,7 +126,7 @@ def server_settings() -> ServerSettings:
     try:
         return ServerSettings()
     except ValidationError as error:
-        raise ConfigError(_first_line(error, _variable)) from None
+        raise _refusal(error, _variable) from None
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
@@ -125,22 +143,39 @@ def _variable(field: str) -> str:
 
 
 def load_config(document: Mapping[str, Any]) -> Config:
-    """The admin's configuration from a parsed YAML document; ConfigError names the field that is wrong."""
+    """The admin's configuration from a parsed YAML document; ConfigError names every field that is wrong."""
     try:
         return _ConfigFile.model_validate(document).policy()
     except ValidationError as error:
-        raise ConfigError(_first_line(error, str)) from None
+        raise _refusal(error, str) from None
 
 
-def _first_line(error: ValidationError, name_of: Any) -> str:
-    first = error.errors()[0]
-    place = ".".join(name_of(str(part)) for part in first["loc"])
+def config_schema() -> dict[str, Any]:
+    """The shape of a configuration as pydantic tells it; scripts/config_schema.py makes what editors and the chart read."""
+    return _ConfigFile.model_json_schema()
+
+
+def _refusal(error: ValidationError, name_of: Callable[[str], str]) -> ConfigError:
+    found = error.errors()
+    return ConfigError(*(_line(each, name_of) for each in found), places=[each["loc"] for each in found])
+
+
+def _line(found: Mapping[str, Any], name_of: Callable[[str], str]) -> str:
+    place = ".".join(name_of(str(part)) for part in found["loc"])
     reason = {
-        "extra_forbidden": "no such field",
+        "extra_forbidden": f"no such field{_nearest(found)}",
         "missing": "is required",
-    }.get(first["type"], first["msg"].removeprefix("Value error, "))
-    given = "" if isinstance(first["input"], dict | BaseModel) else f" (it is {str(first['input'])[:40]!r})"
+        "model_type": "is to hold fields and their values",
+    }.get(found["type"], found["msg"].removeprefix("Value error, "))
+    given = "" if isinstance(found["input"], dict | BaseModel) else f" (it is {str(found['input'])[:40]!r})"
     return f"{place}: {reason}{given}" if place else reason
+
+
+def _nearest(found: Mapping[str, Any]) -> str:
+    """A field of the file that was probably meant; empty where none comes near."""
+    names = {to_camel(name) for section in _Section.__subclasses__() for name in section.model_fields}
+    near = get_close_matches(str(found["loc"][-1]), sorted(names), n=1) if found["loc"] else []
+    return f", did you mean {near[0]}?" if near else ""
 
 
 def _rate(text: Any) -> float:
@@ -157,20 +192,30 @@ def _text(value: Any) -> Any:
 
 
 def _readable(values: dict[str, str]) -> dict[str, str]:
-    """Every value of a profile, refused at start where it could only be ignored on every pod."""
-    for name, text in values.items():
-        if name not in KEYS or name == "enabled" or KEYS[name].namespace_only:
-            raise ValueError(f"{name} is no key that a profile can set")
-        try:
-            KEYS[name].read(text)
-        except quantity.UnreadableError as why:
-            raise ValueError(f"{name}={text}: {why}, e.g. {KEYS[name].example}") from None
+    """Every value of a profile, refused at start where it could only be ignored on every pod; all of them are named."""
+    wrong = list(_unreadable(values))
+    if wrong:
+        raise ValidationError.from_exception_data("values", wrong)
     return values
 
 
+def _unreadable(values: Mapping[str, str]) -> Iterator[InitErrorDetails]:
+    for name, text in values.items():
+        try:
+            if name not in PROFILE_KEYS:
+                raise quantity.UnreadableError("no key that a profile can set")  # noqa: TRY301  # one way to say it
+            KEYS[name].read(text)
+        except quantity.UnreadableError as error:
+            hint = f", e.g. {KEYS[name].example}" if name in PROFILE_KEYS else ""
+            why = PydanticCustomError("unreadable", "{why}", {"why": f"{error}{hint}"})
+            yield InitErrorDetails(type=why, loc=(name,), input=text)
+
+
+PROFILE_KEYS = tuple(name for name, key in KEYS.items() if name != "enabled" and not key.namespace_only)
+"""Keys that a profile can set."""
 _BUILT_IN = Defaults()
 _GraceSeconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
-_Rate = Annotated[float, BeforeValidator(_rate)]
+_Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema({"type": "string", "format": "rate"})]
 _Values = Annotated[dict[str, Annotated[str, BeforeValidator(_text)]], AfterValidator(_readable)]
 
 
@@ -224,7 +269,7 @@ def _cap(given: Any) -> Any:
     return {"seconds": given} if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-_GraceCap = Annotated[_GraceCapSection, BeforeValidator(_cap)]
+_GraceCap = Annotated[_GraceCapSection, BeforeValidator(_cap, json_schema_input_type=_GraceSeconds | _GraceCapSection)]
 
 
 class _SuperviseSection(_Section):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from webhook import __version__, settings
-from webhook.cli import mutate
+from webhook.cli import check_config, mutate
 from webhook.cli.files import CommandError
 from webhook.manifests import BadManifestError
 from webhook.policy.match_condition import match_condition
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     mutate.add_to(commands)
+    check_config.add_to(commands)
     serve = commands.add_parser(
         "serve",
         help="run the webhook (in a pod: the chart does it)",

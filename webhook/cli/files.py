@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from webhook import manifests, settings
+from webhook import config_file, settings
 from webhook.policy.config import Config
 
 
@@ -25,10 +25,7 @@ def config_of(path: str | None) -> Config:
     """The configuration in the file; the built-in defaults where there is none."""
     if path is None:
         return Config()
-    found = manifests.documents(text_of(path), path)
-    if len(found) > 1:
-        raise CommandError(f"{path}: a configuration is one document, this file has {len(found)}")
     try:
-        return settings.load_config(found[0] if found else {})
+        return config_file.parsed(text_of(path))
     except settings.ConfigError as error:
         raise CommandError(f"{path}: {error}") from None

@@ -1,4 +1,4 @@
-"""`gracekeeper mutate`: what would become of the pods in a file, without a cluster."""
+"""`gracekeeper mutate`: what would become of the pods in a file, without a cluster; or of those in a cluster."""
 
 import argparse
 import json
@@ -11,54 +11,91 @@ import yaml
 from rich.console import Console
 
 from webhook import __version__, explain, manifests
-from webhook.cli.files import config_of, text_of
+from webhook.cli.files import CommandError, config_of, text_of
 from webhook.policy.config import Config
 from webhook.policy.decision import Decision, decide
 from webhook.policy.patch import DoubtfulPatchError, operations
 
 _DONE, _IGNORED_SOMETHING = 0, 1
+_OF_FILES = ("yaml", "json", "patch", "explain")
+_OF_CLUSTERS = ("table", "json")
 
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser's."""
     mutate = commands.add_parser(
         "mutate",
-        help="show, without a cluster, what would become of the pods in a file",
-        description="Reads pods, Jobs and other kinds with pod templates, and prints each pod as it would be created.",
-        epilog="Exit codes: 0 done; 1 printed, but a value was ignored or a patch withheld; 2 nothing could be printed.",
+        help="show what would become of the pods in a file, or of those in a cluster",
+        description="Reads pods, Jobs and other kinds with pod templates from a file, without a cluster, and prints each "
+        "pod as it would be created. Or, with --from-cluster, reads the pods that exist and prints, by workload, the grace "
+        "that they have and the grace that they would get; nothing is ever written.",
+        epilog="Exit codes: 0 done; 1 printed, but a value was ignored, a patch withheld, or something could not be read; "
+        "2 nothing could be printed.",
     )
-    mutate.add_argument(
+    source = mutate.add_mutually_exclusive_group(required=True)
+    source.add_argument(
         "-f",
         "--filename",
-        required=True,
         metavar="FILE",
         help="YAML or JSON, several documents allowed; - reads standard input",
+    )
+    source.add_argument(
+        "--from-cluster",
+        action="store_true",
+        help="the pods that have not ended, of the kubeconfig's cluster (in a pod: of its own)",
     )
     mutate.add_argument(
         "-o",
         "--output",
-        choices=("yaml", "json", "patch", "explain"),
-        default="yaml",
-        help="the pod (yaml, json), its JSON patch, or the terms of the sum (default: yaml)",
+        choices=(*_OF_FILES, *_OF_CLUSTERS[:1]),
+        help="for a file: the pod (yaml, json), its JSON patch, or the terms of the sum (default: yaml); "
+        "with --from-cluster: table or json (default: table)",
     )
     mutate.add_argument(
-        "-n", "--namespace", default="default", help="the namespace of objects that name none (default: default)"
+        "-n",
+        "--namespace",
+        default="default",
+        help="the namespace of objects that name none, or the one to read (default: default)",
     )
+    mutate.add_argument("-A", "--all-namespaces", action="store_true", help="with --from-cluster: read all namespaces")
+    mutate.add_argument("--context", metavar="NAME", help="with --from-cluster: the context of the kubeconfig")
     mutate.add_argument(
         "--objects",
         metavar="FILE",
-        help="PersistentVolumeClaims, PersistentVolumes, StorageClasses, Nodes, Namespaces: what the cluster would answer",
+        help="PersistentVolumeClaims, PersistentVolumes, StorageClasses, Nodes, Namespaces: what the cluster would answer; "
+        "training runtimes that TrainJobs name",
     )
     mutate.add_argument("--config", metavar="FILE", help="gracekeeper's configuration, the chart's value `config`")
     mutate.set_defaults(run=_mutate)
 
 
 def _mutate(options: argparse.Namespace) -> int:
+    """One of the two, after what does not belong to it was refused."""
+    possible = _OF_CLUSTERS if options.from_cluster else _OF_FILES
+    options.output = options.output or possible[0]
+    if options.output not in possible:
+        source = "--from-cluster" if options.from_cluster else "a file"
+        raise CommandError(f"-o {options.output} is not for {source}: use {' or '.join(possible)}")
+    if options.from_cluster:
+        if options.objects is not None:
+            raise CommandError("--objects is for files: --from-cluster asks the cluster")
+        from webhook.cli import from_cluster  # noqa: PLC0415  # the API's libraries cost a tenth of a second
+
+        return from_cluster.report(options, _with_an_image(config_of(options.config)))
+    if options.all_namespaces or options.context is not None:
+        raise CommandError("--all-namespaces and --context need --from-cluster")
+    return _of_file(options)
+
+
+def _of_file(options: argparse.Namespace) -> int:
     config = _with_an_image(config_of(options.config))
     objects = None if options.objects is None else manifests.documents(text_of(options.objects), options.objects)
     name = "standard input" if options.filename == "-" else options.filename
-    found = manifests.pods_in(manifests.documents(text_of(options.filename), name), name, options.namespace)
-    result = _DONE
+    documents = manifests.documents(text_of(options.filename), name)
+    found = manifests.pods_in(documents, name, options.namespace, objects or ())
+    unread = manifests.unread(documents, name, objects or ())
+    sys.stderr.writelines(f"{line}\n" for line in unread)
+    result = _IGNORED_SOMETHING if unread else _DONE
     for position, pod in enumerate(found):
         decision = decide(pod.pod, manifests.facts_for(pod, objects), config, pod.namespace)
         patch, doubt = _patch(pod.pod, decision)

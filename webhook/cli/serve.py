@@ -12,6 +12,7 @@ from webhook.admission import Refusal
 from webhook.api import Api, ApiError
 from webhook.cli.files import CommandError, config_of
 from webhook.cluster import Cluster, Probe, TaskFacts
+from webhook.config_file import ConfigFile
 from webhook.metrics import Metrics
 from webhook.policy.config import Config
 from webhook.policy.facts import Facts
@@ -51,6 +52,7 @@ def _built(
     if settings.facts is FactsSource.CLUSTER:
         cluster = Cluster(api(), logger, tasks=tasks, estimates=config.estimates)
     source = _certificate_source(settings, api, certificate, metrics, logger)
+    config_file = _followed(settings, config, metrics, logger, stop)
     if tasks is not None:
         metrics.sidecars(lambda: tasks.sidecars.now().native)
     if cluster is not None:
@@ -64,14 +66,26 @@ def _built(
     gather = _nothing if cluster is None else cluster.gather
     server = Server(
         addresses=Addresses(settings.host, settings.port, settings.health_port),
-        mutation=Mutation(gather, lambda: config, metrics, logger, settings.deadline_seconds),
+        mutation=Mutation(gather, lambda: config_file.config, metrics, logger, settings.deadline_seconds),
         certificate=certificate,
         metrics=metrics,
         logger=logger,
         lacks=lacks,
+        notes=config_file.notes,
         drain_seconds=settings.drain_seconds,
     )
     return server, cluster
+
+
+def _followed(
+    settings: ServerSettings, config: Config, metrics: Metrics, logger: log.Logger, stop: threading.Event
+) -> ConfigFile:
+    """The configuration file, looked at again and again; without one the built-in configuration stays."""
+    found = ConfigFile(settings.config_file or Path(), config, metrics.config_usable, metrics.config_loaded, logger)
+    metrics.config_loaded()
+    if settings.config_file is not None:
+        threading.Thread(target=found.run, args=(stop,), name="configuration", daemon=True).start()
+    return found
 
 
 def _task_facts(

@@ -26,8 +26,13 @@ def webhook_app(answer: Answer, refused: Callable[[Refusal], None], largest_body
     return app
 
 
-def health_app(lacks: Callable[[], Sequence[str]], metrics_text: Callable[[], bytes]) -> FastAPI:
-    """GET /healthz, /readyz, /metrics; `lacks` tells what is still missing before calls can be answered."""
+def health_app(
+    lacks: Callable[[], Sequence[str]], notes: Callable[[], Sequence[str]], metrics_text: Callable[[], bytes]
+) -> FastAPI:
+    """GET /healthz, /readyz, /metrics.
+
+    `lacks` tells what is still missing before calls can be answered, `notes` what is worth knowing of a ready server.
+    """
     app = _bare_app()
 
     @app.get("/healthz")
@@ -39,7 +44,7 @@ def health_app(lacks: Callable[[], Sequence[str]], metrics_text: Callable[[], by
         missing = lacks()
         if missing:
             return PlainTextResponse("".join(f"{line}\n" for line in missing), HTTPStatus.SERVICE_UNAVAILABLE)
-        return PlainTextResponse("ok\n")
+        return PlainTextResponse("".join(f"{line}\n" for line in ("ok", *notes())))
 
     @app.get("/metrics")
     async def scrape() -> Response:

@@ -112,6 +112,8 @@ class Server:
     """What is missing before calls can be answered well, in words; nothing means ready."""
     drain_seconds: float = 10.0
     limits: Limits = field(default_factory=Limits)
+    notes: Callable[[], Sequence[str]] = tuple
+    """What a ready server tells all the same: a configuration that is not in use."""
     listening: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     ports: tuple[int, int] = field(default=(0, 0), init=False)
     """The webhook's port, 0 until `listening` is set, and the health port."""
@@ -125,7 +127,7 @@ class Server:
             self.limits,
             self.metrics.refused,
         )
-        health = _Listener(health_app(self._missing, self.metrics.text), self.limits, lambda _refusal: None)
+        health = _Listener(health_app(self._missing, self.notes, self.metrics.text), self.limits, lambda _refusal: None)
         health_port = await health.listen(self.addresses.host, self.addresses.health_port, None)
         self.ports = (0, health_port)
         answering_health = asyncio.create_task(health.answer_until_told())

@@ -68,9 +68,11 @@ def ready(service: str, port: int) -> str:
     connection = http.client.HTTPConnection(address(service), port, timeout=TIMEOUT_SECONDS)
     connection.request("GET", "/readyz")
     answer = connection.getresponse()
+    body = answer.read()
     if answer.status != http.client.OK:
-        sys.exit(f"/readyz answered {answer.status}: {answer.read()[:200]!r}")
-    return "/readyz: ready"
+        sys.exit(f"/readyz answered {answer.status}: {body[:200]!r}")
+    notes = body.decode(errors="replace").splitlines()[1:]
+    return "\n".join(["/readyz: ready", *(f"/readyz: {note}" for note in notes)])
 
 
 def main() -> None:

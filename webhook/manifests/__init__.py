@@ -3,12 +3,13 @@
 Law: what the API server would refuse is refused here too, in one line that says what to write instead.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from webhook.manifests import workloads
 from webhook.policy.accelerators import memory_mib_by_product
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
 from webhook.policy.pod import labels
@@ -27,6 +28,12 @@ _CONTROLLER_BETWEEN = {
     ("apps", "Deployment"): ("apps/v1", "ReplicaSet"),
     ("batch", "CronJob"): ("batch/v1", "Job"),
     ("jobset.x-k8s.io", "JobSet"): ("batch/v1", "Job"),
+    ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"): ("apps/v1", "StatefulSet"),
+    ("ray.io", "RayJob"): ("ray.io/v1", "RayCluster"),
+    ("ray.io", "RayService"): ("ray.io/v1", "RayCluster"),
+    ("argoproj.io", "CronWorkflow"): ("argoproj.io/v1alpha1", "Workflow"),
+    ("argoproj.io", "WorkflowTemplate"): ("argoproj.io/v1alpha1", "Workflow"),
+    ("argoproj.io", "ClusterWorkflowTemplate"): ("argoproj.io/v1alpha1", "Workflow"),
 }
 """Kinds whose pods are owned by another object, which they create."""
 _LABELS_BY_CONTROLLER = {
@@ -34,11 +41,19 @@ _LABELS_BY_CONTROLLER = {
     ("batch", "CronJob"): ("batch.kubernetes.io/job-name",),
     ("batch.volcano.sh", "Job"): ("volcano.sh/job-name",),
     ("jobset.x-k8s.io", "JobSet"): ("jobset.sigs.k8s.io/jobset-name", "batch.kubernetes.io/job-name"),
+    ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"): ("leaderworkerset.sigs.k8s.io/name",),
+    ("argoproj.io", "Workflow"): ("workflows.argoproj.io/workflow",),
+    ("argoproj.io", "CronWorkflow"): ("workflows.argoproj.io/workflow",),
+    ("argoproj.io", "WorkflowTemplate"): ("workflows.argoproj.io/workflow",),
+    ("argoproj.io", "ClusterWorkflowTemplate"): ("workflows.argoproj.io/workflow",),
     ("ray.io", "RayCluster"): ("ray.io/cluster",),
     ("ray.io", "RayJob"): ("ray.io/cluster",),
     ("ray.io", "RayService"): ("ray.io/cluster",),
 }
 """Labels with the object's name that a controller puts on its pods, where recognition rests on them."""
+_RAY_SUBMITTER = "submitterPodTemplate"
+"""Of a RayJob: the pod that hands the job in, which a Job makes and Ray's labels are not on."""
+_LWS_SIZE_ANNOTATION = "leaderworkerset.sigs.k8s.io/size"
 
 
 class BadManifestError(Exception):
@@ -52,6 +67,8 @@ class PodInFile:
     where: str
     namespace: str
     pod: dict[str, Any]
+    claims: Mapping[str, JsonObject] = field(default_factory=dict)
+    """Claims that its controller makes for it, by name."""
 
 
 def documents(text: str, name: str) -> list[dict[str, Any]]:
@@ -77,17 +94,35 @@ def _unfolded(document: Any, name: str) -> Iterator[dict[str, Any]]:
         yield document
 
 
-def pods_in(objects: list[dict[str, Any]], name: str, namespace: str) -> list[PodInFile]:
+def pods_in(
+    objects: list[dict[str, Any]], name: str, namespace: str, others: Sequence[JsonObject] = ()
+) -> list[PodInFile]:
     """Every pod, and every pod template of a Job or another kind as the pod that would come of it.
 
-    `namespace` is where objects go that name none.
+    `namespace` is where objects go that name none; `others` may hold what the objects refer to, such as the runtime of a
+    TrainJob. What `unread` tells is left out; BadManifestError where nothing is left.
     """
-    found = [pod for document in objects for pod in _pods_of(document, name, namespace)]
+    try:
+        created = list(workloads.created(objects, others))
+    except (AttributeError, KeyError, TypeError):
+        raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
+    found = [pod for document in created for pod in _pods_of(document, name, namespace)]
     if not found:
-        raise BadManifestError(f"{name}: no pod and no pod template in it")
+        why = next(iter(unread(objects, name, others)), None)
+        raise BadManifestError(why or f"{name}: no pod and no pod template in it{_what_there_is(objects)}")
     for pod in found:
         _refuse_what_the_server_would(pod)
     return found
+
+
+def unread(objects: list[dict[str, Any]], name: str, others: Sequence[JsonObject] = ()) -> list[str]:
+    """One line for each object whose pods `pods_in` cannot show, or not wholly."""
+    return [f"{name}: {line}" for line in workloads.unread(objects, others)]
+
+
+def _what_there_is(objects: Sequence[JsonObject]) -> str:
+    kinds = list(dict.fromkeys(str(each["kind"]) for each in objects if each.get("kind")))
+    return f", only {', '.join(kinds[:5])}{', ...' if len(kinds) > 5 else ''}" if kinds else ""  # noqa: PLR2004  # one line
 
 
 def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[PodInFile]:
@@ -99,8 +134,10 @@ def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[Po
     if document.get("kind") == "Pod":
         yield PodInFile(label, namespace, {**document, "metadata": metadata})
         return
+    claims = workloads.claims_of(document)
     for path, template in _templates(document, ()):
-        yield PodInFile(f"{label} {'.'.join(path)}", namespace, _created_by(document, template, namespace))
+        owner = {**document, "apiVersion": "batch/v1", "kind": "Job"} if _RAY_SUBMITTER in path else document
+        yield PodInFile(f"{label} {'.'.join(path)}", namespace, _created_by(owner, template, namespace), claims)
 
 
 def _templates(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
@@ -126,6 +163,9 @@ def _created_by(owner: JsonObject, template: JsonObject, namespace: str) -> dict
     labels = dict.fromkeys(_LABELS_BY_CONTROLLER.get(known, ()), name)
     if known[0] == "ray.io":
         labels["ray.io/originated-from-crd"] = kind
+    if known == ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"):
+        size = ((owner.get("spec") or {}).get("leaderWorkerTemplate") or {}).get("size", 1)
+        metadata["annotations"] = {_LWS_SIZE_ANNOTATION: str(size), **(metadata.get("annotations") or {})}
     metadata["labels"] = {**labels, **(metadata.get("labels") or {})}
     metadata["generateName"] = f"{name}-"
     metadata["namespace"] = namespace
@@ -146,9 +186,9 @@ def _refuse_what_the_server_would(found: PodInFile) -> None:
     if not isinstance(containers, list) or not containers or not all(isinstance(c, dict) for c in containers):
         raise BadManifestError(f"{found.where}: spec.containers is to be a list of containers")
     inits = spec.get("initContainers") or []
-    for field in ("labels", "annotations"):
-        for key, value in _mapping(found.pod["metadata"], field, found.where).items():
-            _text(value, f"{found.where}: {field[:-1]} {key}")
+    for what in ("labels", "annotations"):
+        for key, value in _mapping(found.pod["metadata"], what, found.where).items():
+            _text(value, f"{found.where}: {what[:-1]} {key}")
     for container in (*containers, *(inits if isinstance(inits, list) else ())):
         for entry in _entries(container):
             if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -209,6 +249,7 @@ def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
             of_namespace[_FACT_FIELDS_OF_NAMESPACE[kind]] += (document,)
         elif kind in _FACT_FIELDS:
             by_field[_FACT_FIELDS[kind]][metadata.get("name", "")] = document
+    by_field["claims"] = {**found.claims, **by_field["claims"]}
     missing = tuple(
         Missing(f"PersistentVolumeClaim {found.namespace}/{claim}", MissingReason.NOT_FOUND)
         for claim in claim_names(found.pod)

@@ -1,0 +1,257 @@
+"""Kinds without a plain pod template, as their controllers create pods of them; what cannot be read is one clear line."""
+
+import pytest
+import yaml
+
+from webhook import manifests
+from webhook.cli import main
+
+RUNTIME = """
+apiVersion: trainer.kubeflow.org/v1alpha1
+kind: TrainingRuntime
+metadata: {name: torch}
+spec:
+  mlPolicy: {numNodes: 2, torch: {}}
+  template:
+    spec:
+      replicatedJobs:
+      - name: data
+        template: {spec: {template: {spec: {containers: [{name: data}]}}}}
+      - name: node
+        template:
+          metadata: {labels: {trainer.kubeflow.org/trainjob-ancestor-step: trainer}}
+          spec:
+            template:
+              metadata: {labels: {own: "1"}}
+              spec:
+                containers: [{name: node, image: old, env: [{name: A, value: "1"}, {name: B, value: "1"}]}, {name: side}]
+                volumes: [{name: v, emptyDir: {}}]
+"""
+JOB = """
+apiVersion: trainer.kubeflow.org/v1alpha1
+kind: TrainJob
+metadata: {name: llm, namespace: team-b, uid: x}
+spec:
+  runtimeRef: {kind: TrainingRuntime, name: torch}
+  annotations: {gracekeeper.dev/checkpoint-size: 1Gi}
+  trainer:
+    image: new
+    args: [a]
+    numNodes: 4
+    resourcesPerNode: {limits: {nvidia.com/gpu: 8}}
+    env: [{name: B, value: "2"}]
+  podTemplateOverrides:
+  - targetJobs: [{name: node}]
+    spec:
+      terminationGracePeriodSeconds: 77
+      volumes: [{name: w, persistentVolumeClaim: {claimName: c}}]
+      containers: [{name: node, env: [{name: C, value: "3"}], volumeMounts: [{name: w, mountPath: /w}]}]
+"""
+
+
+def pods_of(text, others=""):
+    objects = manifests.documents(text, "f.yaml")
+    return manifests.pods_in(objects, "f.yaml", "team-a", manifests.documents(others, "o.yaml"))
+
+
+def unread(text, others=""):
+    return manifests.unread(manifests.documents(text, "f.yaml"), "f.yaml", manifests.documents(others, "o.yaml"))
+
+
+def test_a_train_job_is_its_runtime_with_its_own_words():
+    data, node = pods_of(JOB, RUNTIME)
+    assert (data.namespace, data.where) == ("team-b", "f.yaml: JobSet llm spec.replicatedJobs.0.template.spec.template")
+    assert data.pod["spec"]["containers"] == [{"name": "data"}]
+    assert node.pod["spec"] == {
+        "containers": [
+            {
+                "name": "node",
+                "image": "new",
+                "args": ["a"],
+                "resources": {"limits": {"nvidia.com/gpu": 8}},
+                "env": [
+                    {"name": "A", "value": "1"},
+                    {"name": "B", "value": "2"},
+                    {"name": "PET_NNODES", "value": "4"},
+                    {"name": "C", "value": "3"},
+                ],
+                "volumeMounts": [{"name": "w", "mountPath": "/w"}],
+            },
+            {"name": "side"},
+        ],
+        "volumes": [{"name": "v", "emptyDir": {}}, {"name": "w", "persistentVolumeClaim": {"claimName": "c"}}],
+        "terminationGracePeriodSeconds": 77,
+    }
+    assert node.pod["metadata"]["annotations"] == {"gracekeeper.dev/checkpoint-size": "1Gi"}
+    assert node.pod["metadata"]["labels"]["own"] == "1"
+    assert node.pod["metadata"]["ownerReferences"][0]["kind"] == "Job"
+
+
+def test_a_runtime_in_the_same_file_is_no_workload_of_its_own_beside_a_job_and_is_one_alone():
+    assert len(pods_of(f"{RUNTIME}\n---\n{JOB}")) == 2
+    assert [pod.where.split(" spec")[0] for pod in pods_of(RUNTIME)] == ["f.yaml: TrainingRuntime torch"] * 2
+
+
+def test_a_train_job_without_its_runtime_is_one_clear_line():
+    line = "f.yaml: TrainJob llm: its pods are in the TrainingRuntime torch: give that one too, here or with --objects"
+    assert unread(JOB) == [line]
+    with pytest.raises(manifests.BadManifestError, match="its pods are in the TrainingRuntime torch"):
+        pods_of(JOB)
+    assert unread(JOB + "  runtimePatches: [{}]", RUNTIME) == ["f.yaml: TrainJob llm: runtimePatches are not read"]
+
+
+ARGO = """
+apiVersion: argoproj.io/v1alpha1
+kind: KIND
+metadata: {name: w}
+spec:
+  podMetadata: {labels: {all: "1"}}
+  volumes: [{name: a, emptyDir: {}}]
+  nodeSelector: {pool: gpu}
+  volumeClaimTemplates: [{metadata: {name: ckpt}, spec: {storageClassName: fast}}]
+  templates:
+  - name: all
+    dag: {tasks: [{name: x, templateRef: {name: shared, template: t}}, {name: y, template: set}]}
+  - name: steps
+    steps: [[{name: x, templateRef: {name: shared, template: t}}], [{name: z, template: set}]]
+  - name: script
+    metadata: {annotations: {gracekeeper.dev/checkpoint-size: 1Gi}}
+    script: {image: i, command: [python], source: "print()"}
+    sidecars: [{name: s}]
+    initContainers: [{name: i}]
+    volumes: [{name: b, emptyDir: {}}]
+    nodeSelector: {pool: own}
+    podSpecPatch: "{containers: [{name: main, image: patched}], priority: 5}"
+  - name: set
+    containerSet: {containers: [{name: one}, {name: two}]}
+    podSpecPatch: "{{workflow.parameters.patch}}"
+  - name: other
+    resource: {action: create}
+"""
+
+
+@pytest.mark.parametrize("kind", ["Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate"])
+def test_each_template_of_a_workflow_with_containers_is_a_pod(kind):
+    script, of_set = pods_of(ARGO.replace("KIND", kind))
+    spec, metadata = script.pod["spec"], script.pod["metadata"]
+    assert spec["containers"] == [{"name": "main", "image": "patched", "command": ["python"]}, {"name": "s"}]
+    assert [volume["name"] for volume in spec["volumes"]] == ["a", "b", "ckpt"]
+    assert (spec["initContainers"], spec["nodeSelector"], spec["priority"]) == ([{"name": "i"}], {"pool": "own"}, 5)
+    assert metadata["annotations"] == {
+        "kubectl.kubernetes.io/default-container": "main",
+        "gracekeeper.dev/checkpoint-size": "1Gi",
+    }
+    assert metadata["labels"] == {"workflows.argoproj.io/workflow": "w", "all": "1"}
+    assert metadata["ownerReferences"][0]["kind"] == "Workflow"
+    assert of_set.pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"] == "one"
+    assert of_set.pod["spec"]["nodeSelector"] == {"pool": "gpu"}
+    facts = manifests.facts_for(script, [])
+    assert facts.claims["w-ckpt"]["spec"] == {"storageClassName": "fast"}
+    assert facts.missing == ()
+
+
+def test_a_cron_workflow_holds_a_workflow():
+    spec = yaml.safe_load(ARGO)["spec"]
+    head = {"apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "w"}}
+    found = pods_of(yaml.safe_dump({**head, "spec": {"workflowSpec": spec}}))
+    assert len(found) == 2
+    assert found[0].claims.keys() == {"w-ckpt"}
+
+
+def test_what_of_a_workflow_is_elsewhere_is_said():
+    assert unread(ARGO.replace("KIND", "Workflow")) == [
+        "f.yaml: Workflow w: template all refers to the WorkflowTemplate shared: give that one",
+        "f.yaml: Workflow w: template steps refers to the WorkflowTemplate shared: give that one",
+        "f.yaml: Workflow w: template other creates an object of its own: give that one",
+    ]
+    only = "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {name: w}, spec: {workflowTemplateRef: {name: t}}}"
+    assert unread(only) == ["f.yaml: Workflow w: its templates are in the WorkflowTemplate t: give that one"]
+    with pytest.raises(manifests.BadManifestError, match="in the WorkflowTemplate t: give that one"):
+        pods_of(only)
+
+
+@pytest.mark.parametrize("patch", ["[", "[]", "5"])
+def test_a_patch_of_a_workflow_that_cannot_be_read_changes_nothing(patch):
+    text = ARGO.replace("KIND", "Workflow").replace("{containers: [{name: main, image: patched}], priority: 5}", patch)
+    assert pods_of(text)[0].pod["spec"]["containers"][0]["image"] == "i"
+
+
+def test_a_stateful_set_s_claims_are_known_and_what_the_cluster_holds_wins():
+    text = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: s}
+spec:
+  template: {spec: {containers: [{name: c}]}}
+  volumeClaimTemplates: [{metadata: {name: ckpt}, spec: {storageClassName: template}}]
+"""
+    (found,) = pods_of(text)
+    assert found.pod["spec"]["volumes"] == [{"name": "ckpt", "persistentVolumeClaim": {"claimName": "ckpt-s-0"}}]
+    assert manifests.facts_for(found, []).claims["ckpt-s-0"]["spec"] == {"storageClassName": "template"}
+    bound = {"kind": "PersistentVolumeClaim", "metadata": {"name": "ckpt-s-0"}, "spec": {"volumeName": "pv"}}
+    assert manifests.facts_for(found, [bound]).claims["ckpt-s-0"]["spec"] == {"volumeName": "pv"}
+
+
+def test_pods_of_a_ray_job_belong_to_a_ray_cluster_but_its_submitter_to_a_job():
+    text = """
+apiVersion: ray.io/v1
+kind: RayJob
+metadata: {name: r}
+spec:
+  rayClusterSpec: {headGroupSpec: {template: {spec: {containers: [{name: h}]}}}}
+  submitterPodTemplate: {spec: {containers: [{name: s}]}}
+"""
+    head, submitter = (pod.pod["metadata"] for pod in pods_of(text))
+    assert head["labels"] == {"ray.io/cluster": "r", "ray.io/originated-from-crd": "RayJob"}
+    assert head["ownerReferences"][0]["kind"] == "RayCluster"
+    assert submitter["labels"] == {"batch.kubernetes.io/job-name": "r"}
+    assert submitter["ownerReferences"][0]["kind"] == "Job"
+
+
+def test_a_leader_worker_set_tells_its_size_on_its_pods():
+    text = """
+apiVersion: leaderworkerset.x-k8s.io/v1
+kind: LeaderWorkerSet
+metadata: {name: l}
+spec: {leaderWorkerTemplate: {size: 4, workerTemplate: {spec: {containers: [{name: c}]}}}}
+"""
+    (found,) = pods_of(text)
+    assert found.pod["metadata"]["annotations"] == {"leaderworkerset.sigs.k8s.io/size": "4"}
+    assert found.pod["metadata"]["labels"] == {"leaderworkerset.sigs.k8s.io/name": "l"}
+    assert found.pod["metadata"]["ownerReferences"][0]["kind"] == "StatefulSet"
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [("sparkoperator.k8s.io/v1beta2", "SparkApplication"), ("tekton.dev/v1", "TaskRun")],
+)
+def test_a_kind_that_only_its_operator_understands_is_one_clear_line(version, kind, tmp_path, capsys):
+    text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\nspec: {{}}\n"
+    line = f"{kind} x: only its operator knows the pods that come of it; give one of them (kubectl get pod -o yaml)"
+    (tmp_path / "f.yaml").write_text(text)
+    assert main(["mutate", "-f", str(tmp_path / "f.yaml")]) == 2
+    assert line in capsys.readouterr().err
+    (tmp_path / "f.yaml").write_text(f"{text}---\nkind: Pod\nspec: {{containers: [{{name: a}}]}}\n")
+    assert main(["mutate", "-f", str(tmp_path / "f.yaml")]) == 1
+    shown = capsys.readouterr()
+    assert line in shown.err
+    assert "kind: Pod" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("{apiVersion: argoproj.io/v1alpha1, kind: Workflow, spec: {templates: 5}}", "not shaped as its kind is"),
+        ("{apiVersion: trainer.kubeflow.org/v1alpha1, kind: TrainJob, spec: []}", "its pods are in the"),
+        ("{apiVersion: apps/v1, kind: StatefulSet, spec: [1]}", "an object is not shaped as its kind is"),
+        ("[{kind: ConfigMap}]", "a document is no Kubernetes object"),
+        ("{kind: Service}", "f.yaml: no pod and no pod template in it, only Service"),
+        ("{kind: List, items: [{kind: A}, {kind: B}, {kind: A}]}", "no pod template in it, only A, B"),
+        ("{kind: List, items: [{kind: A}, {kind: B}, {kind: C}, {kind: D}, {kind: E}, {kind: F}]}", "C, D, E, ..."),
+    ],
+)
+def test_what_holds_no_pod_is_one_clear_line(text, line):
+    with pytest.raises(manifests.BadManifestError) as refused:
+        pods_of(text)
+    assert line in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,97 @@
+"""Kubeflow Trainer's TrainJob: its pods are those of a runtime, another object, with the job's own words put in."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from webhook.policy.facts import JsonObject
+
+GROUP = "trainer.kubeflow.org"
+KIND = (GROUP, "TrainJob")
+RUNTIMES = {(GROUP, "ClusterTrainingRuntime"), (GROUP, "TrainingRuntime")}
+_STEP_LABEL = f"{GROUP}/trainjob-ancestor-step"
+_TRAINER_STEP = "trainer"
+_TRAINER_CONTAINER = "node"
+_SAID_BY_THE_JOB = ("image", "command", "args")
+
+
+def job_sets(job: JsonObject, runtimes: Sequence[JsonObject]) -> Iterator[dict[str, Any]]:
+    """The JobSet that comes of the job; nothing where its runtime is not known."""
+    runtime = _runtime(job, runtimes)
+    if runtime is None:
+        return
+    spec, of_runtime = job.get("spec") or {}, runtime.get("spec") or {}
+    template = of_runtime.get("template") or {}
+    jobs = [_replicated(each, spec, of_runtime) for each in (template.get("spec") or {}).get("replicatedJobs") or ()]
+    yield {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {key: value for key, value in (job.get("metadata") or {}).items() if key in {"name", "namespace"}},
+        "spec": {"replicatedJobs": jobs},
+    }
+
+
+def unread(job: JsonObject, runtimes: Sequence[JsonObject]) -> Iterator[str]:
+    """Why its pods, or a part of them, cannot be shown."""
+    spec = job.get("spec") or {}
+    reference = spec.get("runtimeRef") or {}
+    if _runtime(job, runtimes) is None:
+        kind, name = reference.get("kind") or "ClusterTrainingRuntime", reference.get("name", "")
+        yield f"its pods are in the {kind} {name}: give that one too, here or with --objects"
+    if spec.get("runtimePatches"):
+        yield "runtimePatches are not read"
+
+
+def _runtime(job: JsonObject, runtimes: Sequence[JsonObject]) -> JsonObject | None:
+    reference = (job.get("spec") or {}).get("runtimeRef") or {}
+    wanted = (reference.get("kind") or "ClusterTrainingRuntime", reference.get("name"))
+    return next((r for r in runtimes if (r.get("kind"), (r.get("metadata") or {}).get("name")) == wanted), None)
+
+
+def _replicated(replicated: JsonObject, spec: JsonObject, of_runtime: JsonObject) -> dict[str, Any]:
+    of_job = replicated.get("template") or {}
+    job_spec = of_job.get("spec") or {}
+    pod_template = job_spec.get("template") or {}
+    pod = pod_template.get("spec") or {}
+    if ((of_job.get("metadata") or {}).get("labels") or {}).get(_STEP_LABEL) == _TRAINER_STEP:
+        pod = {**pod, "containers": [_trainer(each, spec, of_runtime) for each in pod.get("containers") or ()]}
+    for override in spec.get("podTemplateOverrides") or ():
+        if replicated.get("name") in {target.get("name") for target in override.get("targetJobs") or ()}:
+            pod = _overridden(pod, override.get("spec") or {})
+    metadata = {
+        field: {**((pod_template.get("metadata") or {}).get(field) or {}), **(spec.get(field) or {})}
+        for field in ("labels", "annotations")
+    }
+    return {**replicated, "template": {"spec": {"template": {"metadata": metadata, "spec": pod}}}}
+
+
+def _trainer(container: JsonObject, spec: JsonObject, of_runtime: JsonObject) -> dict[str, Any]:
+    """The container of the training step, with what the job says of it and what the torch plugin adds."""
+    if container.get("name") != _TRAINER_CONTAINER:
+        return dict(container)
+    trainer, policy = spec.get("trainer") or {}, of_runtime.get("mlPolicy") or {}
+    said = {field: trainer[field] for field in _SAID_BY_THE_JOB if trainer.get(field)}
+    if trainer.get("resourcesPerNode"):
+        said["resources"] = trainer["resourcesPerNode"]
+    environment = _merged(container.get("env"), trainer.get("env"))
+    if "torch" in policy:
+        nodes = trainer.get("numNodes") or policy.get("numNodes") or 1
+        environment = _merged(environment, [{"name": "PET_NNODES", "value": str(nodes)}])
+    return {**container, **said, **({"env": environment} if environment else {})}
+
+
+def _overridden(pod: JsonObject, override: Mapping[str, Any]) -> dict[str, Any]:
+    by_name = {each.get("name"): each for each in override.get("containers") or ()}
+    containers = []
+    for each in pod.get("containers") or ():
+        said = by_name.get(each.get("name"), {})
+        lists = {field: _merged(each.get(field), said.get(field)) for field in ("env", "volumeMounts")}
+        containers.append({**each, **{field: value for field, value in lists.items() if value}})
+    plain = {key: value for key, value in override.items() if key not in {"containers", "initContainers", "volumes"}}
+    volumes = _merged(pod.get("volumes"), override.get("volumes"))
+    return {**pod, **plain, "containers": containers, **({"volumes": volumes} if volumes else {})}
+
+
+def _merged(first: Any, second: Any) -> list[Any]:
+    """Two lists of named things; what the second names replaces what the first does."""
+    names = {each.get("name") for each in second or ()}
+    return [*(each for each in first or () if each.get("name") not in names), *(second or ())]
