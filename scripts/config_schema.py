@@ -14,7 +14,7 @@ from typing import Any
 
 from webhook.policy import quantity
 from webhook.policy.config import OsmoMode
-from webhook.policy.keys import KEYS, OSMO_MODE, Key
+from webhook.policy.keys import ALL_PODS, CHECKPOINT_WRITERS, KEYS, MOST_WRITERS, OSMO_MODE, Key
 from webhook.settings import PROFILE_KEYS, config_schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,16 +134,12 @@ def _value(key: Key) -> dict[str, Any]:
     """What a profile may say for a key; numbers and switches need no quotes there."""
     if key is OSMO_MODE:
         return {"enum": list(OsmoMode)}
+    if key is CHECKPOINT_WRITERS:
+        return _whole_number(1, MOST_WRITERS, or_else=ALL_PODS)
     if isinstance(key.read, partial):
         bounds = key.read.keywords
         if key.read.func is quantity.whole_number:
-            digits = len(str(bounds["largest"]))
-            return {
-                "type": ["integer", "string"],
-                "minimum": bounds["smallest"],
-                "maximum": bounds["largest"],
-                "pattern": f"^0*[1-9][0-9]{{0,{digits - 1}}}$",
-            }
+            return _whole_number(bounds["smallest"], bounds["largest"])
         return {
             "type": ["number", "string"],
             "minimum": 0,
@@ -167,6 +163,17 @@ def _value(key: Key) -> dict[str, Any]:
         quantity.switch: {"enum": [True, False, "true", "false"]},
     }
     return by_reader.get(key.read, {"type": ["string", "number", "boolean"], "minLength": 1})
+
+
+def _whole_number(smallest: int, largest: int, or_else: str = "") -> dict[str, Any]:
+    """A number, or its digits as a text; or one word."""
+    digits = f"0*[1-9][0-9]{{0,{len(str(largest)) - 1}}}"
+    return {
+        "type": ["integer", "string"],
+        "minimum": smallest,
+        "maximum": largest,
+        "pattern": f"^({or_else}|{digits})$" if or_else else f"^{digits}$",
+    }
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from webhook.policy.prefix import DECISION_ANNOTATION, ENVIRONMENT_PREFIX, PREFI
 
 _LONGEST_GRACE_SECONDS = 30 * 24 * 3600
 _LONGEST_STEP_SECONDS = 24 * 3600
-_MOST_WRITERS = 1_000_000
+MOST_WRITERS = 1_000_000
 _MOST_BYTES_PER_PARAMETER = 64
 
 
@@ -40,7 +40,7 @@ ALL_PODS = "all"
 
 
 def _writers(text: str) -> int | str:
-    return text if text == ALL_PODS else quantity.whole_number(text, smallest=1, largest=_MOST_WRITERS)
+    return text if text == ALL_PODS else quantity.whole_number(text, smallest=1, largest=MOST_WRITERS)
 
 
 @dataclass(frozen=True, slots=True)
