@@ -58,7 +58,7 @@ class Container:
             words = ["sh", "-c", f'{prepare}\nexec "$@"', "sh", *words]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._outside = subprocess.Popen(
-                [*namespace_words(), *words],
+                ["env", "--default-signal", *namespace_words(), *words],  # CI may run us with signals ignored
                 stdin=stdin,
                 stdout=out if stdout is None else stdout,
                 stderr=err if stderr is None else stderr,
