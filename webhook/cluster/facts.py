@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from webhook.api import Api
-from webhook.cluster.nodes import NODE, AcceleratorMemory
+from webhook.cluster.nodes import NODE, accelerator_memory
 from webhook.cluster.reads import Answer, Reads
 from webhook.cluster.tasks import OfNamespace, TaskFacts
-from webhook.cluster.watched import Kind, Patience, Watched
+from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, claim_names
 from webhook.policy.prefix import PREFIX
@@ -83,12 +83,12 @@ class Cluster:
         self.tasks = tasks
         ours = (self.namespaces, self.storage_classes, self.attributes_classes)
         self._watched = ours if tasks is None else (*ours, *tasks.watched)
-        self._accelerators: AcceleratorMemory | None = None
+        self._accelerators: Derived[Mapping[str, int]] | None = None
         if tasks is not None:
-            self._accelerators = AcceleratorMemory(tasks.nodes)
+            self._accelerators = Derived(tasks.nodes, accelerator_memory)
         elif estimates:
             nodes = Watched(api, NODE, logger, patience)
-            self._accelerators = AcceleratorMemory(nodes)
+            self._accelerators = Derived(nodes, accelerator_memory)
             self._watched = (*ours, nodes)
         self._stop = threading.Event()
 
@@ -211,8 +211,7 @@ def _name_no(claims: Mapping[str, JsonObject], field: str) -> bool:
 
 
 def _reason_of(watched: Watched) -> MissingReason:
-    forbidden = watched.failure is not None and watched.failure.status == 403  # noqa: PLR2004  # HTTP
-    return MissingReason.FORBIDDEN if forbidden else MissingReason.DEADLINE
+    return MissingReason.FORBIDDEN if watched.forbidden else MissingReason.DEADLINE
 
 
 def _note(missing: list[Missing], what: str, answer: Answer) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from webhook.cluster.watched import Kind, Watched
+from webhook.cluster.watched import Kind
 from webhook.policy.accelerators import MEMORY_LABEL, PRODUCT_LABEL, memory_mib_by_product
 from webhook.policy.facts import JsonObject
 
@@ -46,20 +46,9 @@ def counted_up(nodes: Mapping[str, JsonObject]) -> tuple[frozenset[str], str]:
     return architectures, f"node {old[0]} runs kubelet {kubelet}{others}, {NEED}"
 
 
-class AcceleratorMemory:
-    """What the watched nodes tell of their GPUs, counted anew only when a node has changed."""
-
-    def __init__(self, nodes: Watched) -> None:
-        self._nodes = nodes
-        self._counted: tuple[Mapping[str, JsonObject], Mapping[str, int]] = ({}, {})
-
-    def now(self) -> Mapping[str, int]:
-        """MiB of one GPU by product, of the schedulable nodes; empty while none is known."""
-        held, (counted, found) = self._nodes.objects, self._counted
-        if held is not counted:
-            found = memory_mib_by_product(node.get("accelerator", {}) for node in held.values() if node["schedulable"])
-            self._counted = held, found
-        return found
+def accelerator_memory(nodes: Mapping[str, JsonObject]) -> Mapping[str, int]:
+    """MiB of one GPU by product, of the schedulable nodes; empty where none is known."""
+    return memory_mib_by_product(node.get("accelerator", {}) for node in nodes.values() if node["schedulable"])
 
 
 @lru_cache(maxsize=256)  # thousands of nodes run a handful of versions

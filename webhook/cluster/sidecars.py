@@ -6,19 +6,17 @@ kubelets before 1.31 end sidecars and the other containers in no certain order.
 
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from webhook import log
 from webhook.api import Api, ApiError
 from webhook.cluster.nodes import NEED, counted_up, is_new_enough
-from webhook.cluster.watched import Watched
+from webhook.cluster.watched import Derived, Watched
 from webhook.log import Logger
-from webhook.policy.facts import JsonObject, Sidecars
+from webhook.policy.facts import Sidecars
 from webhook.policy.prefix import ENABLED_LABEL
 
-_FORBIDDEN = 403
 _SIDECAR = "sidecar"
 
 
@@ -84,13 +82,13 @@ class SidecarSupport:
         self._ask_at = self._probe_at = 0.0
         self._pause_seconds = rhythm.retry_seconds[0]
         self._told: Sidecars | None = None
-        self._counted: tuple[Mapping[str, JsonObject], frozenset[str], str] | None = None
+        self._of_nodes = Derived(nodes, counted_up)
         self.tried = False
         """Whether the API server was asked, whatever came of it."""
 
     def now(self) -> Sidecars:
         """What is known at this moment; never waits."""
-        architectures, nodes_lack = self._of_nodes()
+        architectures, nodes_lack = self._of_nodes.now()
         why_not = self._server_lacks or self._nodes_unknown() or nodes_lack
         return Sidecars(not why_not, why_not, architectures)
 
@@ -153,7 +151,7 @@ class SidecarSupport:
 
     def _nodes_unknown(self) -> str:
         failure = self._nodes.failure
-        if failure is not None and failure.status == _FORBIDDEN:
+        if self._nodes.forbidden:
             return "gracekeeper may not list nodes: its ClusterRole is missing or cut"
         if not self._nodes.synced and failure is not None:
             return f"the nodes cannot be listed ({failure.reason})"
@@ -162,13 +160,6 @@ class SidecarSupport:
         if self._nodes.age_seconds() > self._rhythm.deaf_seconds:
             return "the nodes have not been heard of for minutes"
         return ""
-
-    def _of_nodes(self) -> tuple[frozenset[str], str]:
-        """Counted anew only when a node has changed."""
-        nodes, counted = self._nodes.objects, self._counted
-        if counted is None or counted[0] is not nodes:
-            self._counted = counted = (nodes, *counted_up(nodes))
-        return counted[1:]
 
     def _tell(self) -> None:
         found = self.now()

@@ -11,11 +11,9 @@ from typing import TypedDict
 from webhook.api import Api
 from webhook.cluster.nodes import NODE
 from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
-from webhook.cluster.watched import Kind, Patience, Watched
+from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import JsonObject, Sidecars
-
-_FORBIDDEN = 403
 
 
 def _kept(found: JsonObject) -> dict[str, JsonObject]:
@@ -70,18 +68,13 @@ class ByNamespace:
 
     def __init__(self, watched: Watched) -> None:
         self.watched = watched
-        self._sorted: tuple[Mapping[str, JsonObject], Mapping[str, tuple[JsonObject, ...]]] = ({}, {})
+        self._by_namespace = Derived(watched, _by_namespace)
 
     def of(self, namespace: str) -> tuple[JsonObject, ...] | None:
         """Those of one namespace; None where the kind is not known or may not be."""
-        failure = self.watched.failure
-        if not self.watched.synced or (failure is not None and failure.status == _FORBIDDEN):
+        if not self.watched.synced or self.watched.forbidden:
             return None
-        held, (source, by_namespace) = self.watched.objects, self._sorted
-        if held is not source:
-            by_namespace = _by_namespace(held)
-            self._sorted = held, by_namespace
-        return by_namespace.get(namespace, ())
+        return self._by_namespace.now().get(namespace, ())
 
 
 def _by_namespace(held: Mapping[str, JsonObject]) -> Mapping[str, tuple[JsonObject, ...]]:

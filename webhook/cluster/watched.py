@@ -9,18 +9,19 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from webhook import log
 from webhook.api import Api, ApiError, Watch
 from webhook.log import Logger
 
 JsonObject = Mapping[str, Any]
+_Told = TypeVar("_Told")
 
 _LIST_SECONDS = 10.0
 _LATE_SECONDS = 5.0
 """How long after its announced end a watch may still be silent."""
-_GONE, _NOT_FOUND = 410, 404
+_FORBIDDEN, _NOT_FOUND, _GONE = 403, 404, 410
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,12 @@ class Watched:
     def tried(self) -> bool:
         """Whether the first list was answered, if only by a refusal."""
         return self.synced or self.failure is not None
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the server refuses it right now for lack of a right."""
+        failure = self.failure
+        return failure is not None and failure.status == _FORBIDDEN
 
     def age_seconds(self) -> float:
         """Time since the server was last heard of this kind: an event, a bookmark, a list."""
@@ -179,6 +186,22 @@ class Watched:
         if self.failure is not None:
             self.logger.info("watching again", kind=self.kind.name)
         self.failure = None
+
+
+class Derived(Generic[_Told]):
+    """What the objects of a kind tell together, found anew only when one has changed; may be read from any thread."""
+
+    def __init__(self, watched: Watched, derive: Callable[[Mapping[str, JsonObject]], _Told]) -> None:
+        self._watched = watched
+        self._derive = derive
+        self._found: tuple[Mapping[str, JsonObject], _Told] | None = None
+
+    def now(self) -> _Told:
+        """Of the objects that are known at this moment."""
+        objects, found = self._watched.objects, self._found
+        if found is None or found[0] is not objects:
+            self._found = found = (objects, self._derive(objects))
+        return found[1]
 
 
 def _key(metadata: JsonObject) -> str:

@@ -144,12 +144,15 @@ def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decisio
     left_seconds, cut_notes = grace.cut(
         grant.seconds, case.config.cap_of((pod.get("spec") or {}).get("nodeSelector") or {})
     )
-    converts = task is not None and base.osmo is not None and base.osmo.converts
+    converts = base.osmo is not None and base.osmo.converts
     split = grace.split(left_seconds, need)
     clocks = signals.clocks(
         pod, grant.seconds, split.limit_seconds if converts else grant.seconds - need.upload_share_seconds
     )
-    forwards = Forwarding() if task is not None else forwarding(pod, case.facts, case.said, case.config)
+    if task is None:
+        changes = forwarding(pod, case.facts, case.said, case.config)
+    else:
+        changes = Forwarding(_converted(case, base.osmo, task, split))
     decided = replace(
         base,
         grace_seconds=grant.seconds,
@@ -157,16 +160,20 @@ def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decisio
         ignored=(*ignored, *target.ignored),
         missing=missing,
         environment=clocks.edits,
-        conversion=forwards.conversion,
+        conversion=changes.conversion,
         notes=(
             *(*target.notes, *grant.notes, *cut_notes, *_unknown_pre_stops(pod)),
-            *(*clocks.notes, *forwards.notes),
+            *(*clocks.notes, *changes.notes),
         ),
     )
-    if task is not None and base.osmo is not None and converts and not task.converted:
-        changes = conversion(task, base.osmo.mode, split, case.config, case.facts)
-        decided = replace(decided, conversion=changes)
     return _finished(pod, decided)
+
+
+def _converted(case: _Case, treated: Treatment | None, task: tasks.Task, split: grace.Split) -> Conversion | None:
+    """The conversion of an OSMO task; None where none is wanted or it was done before."""
+    if treated is None or not treated.converts or task.converted:
+        return None
+    return conversion(task, treated.mode, split, case.config, case.facts)
 
 
 def _need(case: _Case, task: tasks.Task | None) -> tuple[grace.Need | None, speed.Target]:

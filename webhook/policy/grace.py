@@ -149,7 +149,7 @@ def trainer_pre_stop_seconds(pod: JsonObject) -> int:
 
 def longest_pre_stop_seconds(pod: JsonObject) -> int:
     """The longest preStop sleep of any container, native sidecars among them."""
-    return max(map(pods.pre_stop_seconds, (*pods.containers(pod), *pods.init_containers(pod))), default=0)
+    return max(map(pods.pre_stop_seconds, pods.everyone(pod)), default=0)
 
 
 def _step(said: keys.Statements, defaults: Defaults) -> tuple[float, Term]:

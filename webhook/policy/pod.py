@@ -59,7 +59,7 @@ def is_osmo_task(pod: JsonObject) -> bool:
     """An OSMO task pod: both labels, and the uploader by name and command, wherever a template put it."""
     return labels(pod).keys() >= OSMO_LABELS and any(
         container.get("name") == OSMO_UPLOADER and OSMO_UPLOADER_COMMAND in (container.get("command") or ())
-        for container in (*containers(pod), *init_containers(pod))
+        for container in everyone(pod)
     )
 
 

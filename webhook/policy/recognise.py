@@ -144,7 +144,7 @@ def _accelerator_in_a_batch(pod: JsonObject) -> str | None:
 def _accelerator(pod: JsonObject) -> str | None:
     if (pod.get("spec") or {}).get("resourceClaims"):
         return "a DRA claim"
-    for container in (*pods.containers(pod), *pods.init_containers(pod)):
+    for container in pods.everyone(pod):
         resources = container.get("resources") or {}
         for bound in ("limits", "requests"):
             found = markers.first_match(resources.get(bound) or {}, markers.ACCELERATORS)

@@ -16,7 +16,6 @@ from webhook.policy.osmo import resources
 from webhook.policy.osmo.task import Task, uploader
 from webhook.policy.supervise import parts
 from webhook.policy.supervise.change import Conversion, Place
-from webhook.policy.supervise.obstacles import GATE
 from webhook.policy.supervise.resources import added
 
 _LOST_IN_A_SIDECAR = ("restartPolicy", "restartPolicyRules", "resizePolicy")
@@ -72,7 +71,7 @@ def _hold(split: Split, config: Config, *, native: bool) -> list[str]:
 
 def _gate(supervise: Supervise, requirements: Mapping[str, Any]) -> JsonObject:
     return {
-        **parts.container(GATE, supervise, requirements),
+        **parts.container(parts.GATE, supervise, requirements),
         "command": [parts.BINARY, "gate"],
         "volumeMounts": _mounts(writable="task"),
     }

@@ -6,9 +6,8 @@ from webhook.policy import pod as pods
 from webhook.policy.config import Supervise
 from webhook.policy.facts import Facts, JsonObject
 from webhook.policy.placement import asked
-from webhook.policy.supervise.parts import FOLDER, INIT, VOLUME
+from webhook.policy.supervise.parts import FOLDER, GATE, INIT, VOLUME
 
-GATE = "gracekeeper-gate"
 _ADDED = (INIT, GATE)
 _ARCHITECTURE_LABELS = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
 _SYSTEM_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
@@ -20,10 +19,9 @@ def obstacles(pod: JsonObject, facts: Facts, supervise: Supervise) -> Iterator[s
         yield "no image of supervise is configured"
     yield from _foreign_nodes(pod, facts, supervise)
     spec = pod.get("spec") or {}
-    everyone = (*pods.containers(pod), *pods.init_containers(pod))
     if any(volume.get("name") == VOLUME for volume in spec.get("volumes") or ()):
         yield f"the pod has a volume {VOLUME} of its own"
-    for container in everyone:
+    for container in pods.everyone(pod):
         if container.get("name") in _ADDED:
             yield f"the pod has a container {container['name']} of its own"
         for mount in container.get("volumeMounts") or ():

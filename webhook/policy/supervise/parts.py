@@ -12,6 +12,7 @@ BINARY = "/gracekeeper/bin/supervise"
 VOLUME = "gracekeeper"
 FOLDER = "/gracekeeper"
 INIT = "gracekeeper-init"
+GATE = "gracekeeper-gate"
 _UID = 65532
 
 
