@@ -14,8 +14,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import api_server, image, measure, reviews
+from bench import api_server, crowd, image, measure, reviews
 from bench.contestants import FLOOR, NotReadyError
+from bench.crowd import Crowd
 from bench.measure import Bench, Memory, Speed
 from webhook import __version__
 from webhook.api import ApiError
@@ -29,7 +30,10 @@ LOAD_LIMIT = 0.9
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; the result is the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.crowd and options.kubeconfig is None:
+        parser.error("--crowd needs --kubeconfig")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PAPER_WIDTH)
     progress = Console(stderr=True, highlight=False)
     try:
@@ -50,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kubectl", type=Path, default=Path("kubectl"), help="the command (%(default)s)")
     parser.add_argument("--image", help="the image whose size counts (the newest on this machine)")
     parser.add_argument("--only-cluster", action="store_true", help="leave out what needs no cluster")
+    parser.add_argument(
+        "--crowd",
+        action="store_true",
+        help=f"also among {crowd.CLAIMS:,} claims, {crowd.CLASSES} StorageClasses and {crowd.NODES:,} nodes, which are made in "
+        "the kubeconfig's cluster and removed again: for a cluster that is only yours",
+    )
     return parser
 
 
@@ -57,21 +67,24 @@ def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
     found: dict[str, Any] = {"version": __version__, "cores": os.cpu_count()}
     bodies = reviews.bodies()
     found["body_bytes"] = {size: len(body) for size, body in bodies.items()}
-    if not options.only_cluster:
-        with tempfile.TemporaryDirectory(prefix="gracekeeper-bench-") as folder:
-            bench = Bench.prepared(Path(folder), bodies)
 
-            def say(line: str) -> None:
-                progress.print(f"bench: {line}", markup=False)
+    def say(line: str) -> None:
+        progress.print(f"bench: {line}", markup=False)
 
+    with tempfile.TemporaryDirectory(prefix="gracekeeper-bench-") as folder:
+        bench = Bench.prepared(Path(folder), bodies)
+        if not options.only_cluster:
             found["speed"] = [asdict(line) for line in measure.speed(bench, say)]
             found["memory"] = [asdict(line) for line in measure.memory(bench, say)]
             found["lost_after_rest"] = measure.rested(bench, say)
             found["ready_seconds"] = measure.ready_seconds(bench, say)
+        if options.crowd:
+            lines = crowd.measured(bench, options.kubectl, options.kubeconfig, say)
+            found["crowd"] = [asdict(line) for line in lines]
     if options.kubeconfig is not None:
-        progress.print("bench: through the API server")
-        lines = api_server.added(options.kubectl, options.kubeconfig)
-        found["api_server"] = [asdict(line) for line in lines]
+        say("through the API server")
+        added = api_server.added(options.kubectl, options.kubeconfig)
+        found["api_server"] = [asdict(line) for line in added]
     name = options.image or image.newest()
     found["image"] = None if name is None else {"name": name, "mib": image.size_mib(name)}
     return found
@@ -86,6 +99,8 @@ def _print(console: Console, found: dict[str, Any]) -> None:
             pauses = zip(lost, measure.PAUSES_SECONDS, strict=True)
             told = ", ".join(f"{count} lost after {pause:g} s" for count, pause in pauses)
             console.print(f"{measure.RESTED_CONNECTIONS} rested connections of {name}: {told}")
+    if "crowd" in found:
+        console.print(_crowd_table([Crowd(**line) for line in found["crowd"]]))
     if "api_server" in found:
         console.print(_api_server_table(found["api_server"]))
     else:
@@ -131,6 +146,21 @@ def _memory_table(lines: Sequence[Memory], ready_seconds: dict[str, float]) -> T
         after = [line.mib_after[total] for total in measure.MEMORY_REQUESTS]
         sizes = (line.mib_at_start, *after, after[-1] - after[0])
         table.add_row(line.contestant, *(f"{mib:.1f}" for mib in sizes), f"{ready_seconds[line.contestant]:.2f}")
+    return table
+
+
+def _crowd_table(lines: Sequence[Crowd]) -> Table:
+    table = Table(
+        title=f"Among {crowd.CLAIMS:,} claims, {crowd.CLASSES} StorageClasses, {crowd.NODES:,} nodes; small body, one connection"
+    )
+    headings = ("ready after s", "peak MiB when ready", "at the end", "warm p50 ms", "p99 ms", "cold p50 ms", "p99 ms")
+    for heading in ("who", *headings):
+        table.add_column(heading, justify="left" if heading == "who" else "right")
+    for line in lines:
+        cold = (line.cold_p50_ms, line.cold_p99_ms)
+        milliseconds = ("-" if ms is None else f"{ms:.2f}" for ms in (line.warm_p50_ms, line.warm_p99_ms, *cold))
+        memory = f"{line.peak_mib_when_ready:.1f}", f"{line.peak_mib_at_the_end:.1f}"
+        table.add_row(line.contestant, f"{line.ready_seconds:.2f}", *memory, *milliseconds)
     return table
 
 

@@ -69,7 +69,7 @@ def running(name: str, certificate: Certificate, folder: Path, core: int | None)
             yield stack.enter_context(_floor(certificate, folder, core))
             return
         kubeconfig = stack.enter_context(_cluster(folder)) if name == WITH_FACTS else None
-        yield stack.enter_context(_gracekeeper(name, certificate, folder, core, kubeconfig))
+        yield stack.enter_context(gracekeeper(name, certificate, folder, core, kubeconfig))
 
 
 @contextmanager
@@ -85,9 +85,10 @@ def _floor(certificate: Certificate, folder: Path, core: int | None) -> Iterator
 
 
 @contextmanager
-def _gracekeeper(
+def gracekeeper(
     name: str, certificate: Certificate, folder: Path, core: int | None, kubeconfig: Path | None
 ) -> Iterator[Contestant]:
+    """The server as this machine's process, with the facts of the kubeconfig's cluster, or with none."""
     port, health_port = _free_port(), _free_port()
     settings = {
         "HOST": HOST,

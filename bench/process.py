@@ -16,6 +16,15 @@ def cpu_seconds(pid: int) -> float:
 
 def resident_mib(pid: int) -> float:
     """Resident set size."""
+    return _mib(pid, "VmRSS:")
+
+
+def peak_mib(pid: int) -> float:
+    """The largest resident set size that it ever had."""
+    return _mib(pid, "VmHWM:")
+
+
+def _mib(pid: int, field: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    line = next(line for line in status.splitlines() if line.startswith(field))
     return int(line.split()[1]) / 1024

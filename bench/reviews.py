@@ -16,7 +16,7 @@ _MORE_VARIABLES, _MORE_VOLUMES, _MORE_ANNOTATIONS = 340, 90, 48
 def bodies() -> dict[str, bytes]:
     """The bodies by the name of their size."""
     small = osmo_pod()
-    return {"small": _review(small), "large": _review(_large(small))}
+    return {"small": review(small), "large": review(_large(small))}
 
 
 def osmo_pod() -> dict[str, Any]:
@@ -48,7 +48,8 @@ def _large(pod: dict[str, Any]) -> dict[str, Any]:
     return large
 
 
-def _review(pod: dict[str, Any]) -> bytes:
+def review(pod: dict[str, Any], namespace: str = NAMESPACE) -> bytes:
+    """The AdmissionReview of the creation of a pod."""
     request = {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
@@ -56,7 +57,7 @@ def _review(pod: dict[str, Any]) -> bytes:
         "requestKind": {"group": "", "version": "v1", "kind": "Pod"},
         "requestResource": {"group": "", "version": "v1", "resource": "pods"},
         "name": pod["metadata"]["name"],
-        "namespace": NAMESPACE,
+        "namespace": namespace,
         "operation": "CREATE",
         "userInfo": {"username": "system:serviceaccount:osmo:backend-worker", "groups": ["system:authenticated"]},
         "object": pod,

@@ -1,5 +1,6 @@
 """Pods that the tests and the demo create."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,19 @@ def grace_seconds(pod: Mapping[str, Any]) -> int:
 def is_patched(pod: Mapping[str, Any]) -> bool:
     """Whether gracekeeper wrote its decision on the pod."""
     return DECISION_ANNOTATION in (pod["metadata"].get("annotations") or {})
+
+
+def decision(pod: Mapping[str, Any]) -> Json:
+    """What gracekeeper wrote on the pod; an assertion where it wrote nothing."""
+    assert is_patched(pod), "not patched"
+    found: Json = json.loads(pod["metadata"]["annotations"][DECISION_ANNOTATION])
+    return found
+
+
+def missing(pod: Mapping[str, Any]) -> list[str]:
+    """What the decision on a pod had to do without."""
+    found: list[str] = decision(pod).get("missing", [])
+    return found
 
 
 def storage_class(name: str, provisioner: str, **parameters: str) -> Json:

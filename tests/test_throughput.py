@@ -1,102 +1,35 @@
 """How fast a volume takes data by what its driver's parameters promise; tests/tables/storage_throughput.csv has the numbers."""
 
-import csv
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.storage_rows import Objects, rows
 from webhook.policy import throughput
-from webhook.policy.prefix import PREFIX
 from webhook.policy.throughput import FAMILIES, Throughput, Volume, instead, of_volume
 
-TABLE = Path(__file__).parent / "tables" / "storage_throughput.csv"
-UNITS = {"MiB/s": 2**20, "MB/s": 10**6}
 FALLBACK = Throughput(1.0, "default")
 
 
-def rows() -> list[dict[str, str]]:
-    with TABLE.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def pairs(cell: str) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in cell.split(";")) if cell else {}
-
-
-@dataclass
-class Objects:
-    """What is behind a claim `p`: class `c`, attributes class `a`, and a bound volume `v` where a capacity is given."""
-
-    driver: str
-    request: Any = ""
-    capacity: Any = ""
-    of_class: Mapping[Any, Any] | None = field(default_factory=dict)
-    of_attributes_class: Mapping[Any, Any] = field(default_factory=dict)
-    of_volume: Mapping[Any, Any] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-
-    def metadata(self, kind: str, name: str) -> dict[str, Any]:
-        text = self.annotations.get(kind)
-        return {"name": name, "annotations": {} if text is None else {PREFIX + "write-throughput": text}}
-
-    def volume(self) -> Volume:
-        claim = {
-            "metadata": self.metadata("PersistentVolumeClaim", "p"),
-            "spec": {"resources": {"requests": {"storage": self.request} if self.request else {}}},
-        }
-        bound = {
-            "metadata": self.metadata("PersistentVolume", "v"),
-            "spec": {
-                "capacity": {"storage": self.capacity},
-                "csi": {"driver": self.driver, "volumeAttributes": self.of_volume},
-            },
-        }
-        storage_class = {
-            "metadata": self.metadata("StorageClass", "c"),
-            "provisioner": self.driver,
-            "parameters": self.of_class,
-        }
-        attributes_class = {"metadata": {"name": "a"}, "parameters": self.of_attributes_class}
-        return Volume(
-            claim,
-            bound if self.capacity else None,
-            None if self.of_class is None else storage_class,
-            attributes_class if self.of_attributes_class else None,
-        )
-
-
 def a_volume(driver, **what) -> Volume:
-    return Objects(driver, **what).volume()
+    return Objects(driver, **what).volume
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['driver']}: {row['given']}")
+@pytest.mark.parametrize("row", rows(), ids=str)
 def test_a_volume_takes_what_was_computed_by_hand(row):
-    volume = a_volume(
-        row["driver"],
-        request=row["request"],
-        of_class=None if row["class"] == "unknown" else pairs(row["class"]),
-        of_attributes_class=pairs(row["attributes class"]),
-        of_volume=pairs(row["volume attributes"]),
-        capacity=row["capacity"],
-        annotations=pairs(row["annotation"]),
-    )
+    volume = row.objects().volume
     found, ignored = of_volume(volume)
     assert ignored == ()
-    if row["takes"]:
-        assert found is not None
-        number, unit = row["takes"].split()
-        assert found.bytes_per_second == pytest.approx(float(number) * UNITS[unit])
-        assert row["said"] in found.source
-    else:
+    if row.bytes_per_second is None:
         assert found is None
         assert instead(volume, FALLBACK) == Throughput(1.0, f"default, as {instead_said(volume)}")
-        assert row["said"] in instead_said(volume)
+        assert row.said in instead_said(volume)
+    else:
+        assert found is not None
+        assert found.bytes_per_second == pytest.approx(row.bytes_per_second)
+        assert row.said in found.source
 
 
 def instead_said(volume: Volume) -> str:
@@ -104,8 +37,8 @@ def instead_said(volume: Volume) -> str:
 
 
 def test_every_driver_has_rows_and_every_family_at_least_five():
-    of_family = Counter(FAMILIES.get(row["driver"], throughput.silent.write).__module__ for row in rows())
-    assert set(FAMILIES) <= {row["driver"] for row in rows()}
+    of_family = Counter(FAMILIES.get(row.driver, throughput.silent.write).__module__ for row in rows())
+    assert set(FAMILIES) <= {row.driver for row in rows()}
     assert len(of_family) == 9
     assert min(of_family.values()) >= 5
 

@@ -57,6 +57,11 @@ class Cluster:
         """The node without the control plane, where trainers run."""
         return next(name for name in self.nodes if "control-plane" not in name)
 
+    @property
+    def control_plane(self) -> str:
+        """The node that runs the API server."""
+        return next(name for name in self.nodes if "control-plane" in name)
+
     def tool(self, name: str) -> Path:
         """kind, helm3 or helm4, built first where need be; a link in build/bin is left for people."""
         return _linked(name, tools.tool(self.settings, name))
