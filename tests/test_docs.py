@@ -81,10 +81,12 @@ def test_the_readme_shows_what_the_program_prints(capsys, monkeypatch):
     assert block[2].splitlines() == printed
 
 
-@pytest.mark.parametrize("cloud", ["EKS", "GKE", "AKS"])
-def test_the_worked_examples_of_sizing_show_lines_that_the_program_prints(cloud, capsys, monkeypatch):
+@pytest.mark.parametrize("heading", ["EKS", "GKE", "AKS", "EFS, Ceph, NFS and others"])
+def test_the_worked_examples_of_sizing_show_lines_that_the_program_prints(heading, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    block = re.search(r"```console\n\$ gracekeeper (.*?)\n(.*?)```", section(page("docs/sizing.md"), cloud), re.DOTALL)
+    block = re.search(
+        r"```console\n\$ gracekeeper (.*?)\n(.*?)```", section(page("docs/sizing.md"), heading), re.DOTALL
+    )
     assert block
     assert cli.main(shlex.split(block[1])) == 0
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]

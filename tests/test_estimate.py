@@ -7,6 +7,8 @@ from webhook.policy.estimate import most_bytes
 from webhook.policy.facts import Facts
 
 GIB = 2**30
+KARPENTER_ACCELERATOR = "karpenter.k8s.aws/instance-accelerator-name"
+EKS_ACCELERATOR = "eks.amazonaws.com/instance-accelerator-name"
 NODES = Facts(accelerator_memory_mib={"NVIDIA-H100-80GB-HBM3": 81559, "NVIDIA-L4": 23034})
 
 
@@ -44,9 +46,23 @@ def required(*terms):
         ("nvidia-h100-mega-80gb", 80),
         ("nvidia-l4", 24),
         ("a10g", 24),
+        ("NVIDIA-B300", 288),
+        ("nvidia-gb300", 288),
+        ("NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition", 96),
+        ("nvidia-rtx-pro-6000", 96),
+        ("rtx-pro-server-6000", 96),
+        ("rtx-pro-4500", 32),
         ("tpu-v5p-slice", 95),
+        ("tpu-v6e-slice", 32),
+        ("tpu7x", 192),
         ("tpu-v5-lite-podslice", 16),
         ("AMD_Instinct_MI300X_OAM", 192),
+        ("AMD_Instinct_MI355X", 288),
+        ("inferentia", 8),
+        ("inferentia2", 32),
+        ("trainium", 32),
+        ("trainium2", 96),
+        ("trainium3", 144),
         ("nvidia.com/mig-1g.10gb", 10),
         ("nvidia.com/mig-3g.40gb", 40),
         ("nvidia.com/mig-1g.10gb.me", 10),
@@ -57,7 +73,7 @@ def test_the_memory_of_a_product_is_known_by_its_label(name, gib):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "NVIDIA-Z9000", "nvidia.com/gpu", "amd.com/gpu", "google.com/tpu", "0gb", "h100x"]
+    "name", ["", "NVIDIA-Z9000", "nvidia.com/gpu", "amd.com/gpu", "google.com/tpu", "0gb", "h100x", "trainium4", "6000"]
 )
 def test_what_is_no_known_product_has_no_memory(name):
     assert memory_mib_of_name(name) is None
@@ -87,6 +103,9 @@ def test_accelerators_are_counted_by_limits_and_by_requests_once():
         (a_pod({"google.com/tpu": "4"}, nodeSelector={"cloud.google.com/gke-tpu-accelerator": "tpu-v5p-slice"}), 380),
         (a_pod({"amd.com/gpu": "8"}, nodeSelector={"amd.com/gpu.product-name": "MI300X"}), 8 * 192),
         (a_pod({"nvidia.com/mig-1g.5gb": "3", "nvidia.com/mig-2g.10gb": "1"}), 25),
+        (a_pod({"aws.amazon.com/neuron": "16"}, nodeSelector={KARPENTER_ACCELERATOR: "trainium2"}), 16 * 96),
+        (a_pod({"aws.amazon.com/neuroncore": "32"}, nodeSelector={KARPENTER_ACCELERATOR: "trainium"}), 32 * 16),
+        (a_pod({"aws.amazon.com/neuroncore": "8"}, nodeSelector={EKS_ACCELERATOR: "trainium2"}), 8 * 24),
         (a_pod({"nvidia.com/gpu": "1"}, **required(("nvidia.com/gpu.product", ["Tesla-T4", "NVIDIA-A10"]))), 24),
         (a_pod({"nvidia.com/gpu": "1"}, **required(("nvidia.com/gpu.memory", ["1024", "2048"]))), 2),
     ],
@@ -118,13 +137,31 @@ def test_what_the_nodes_tell_counts_before_the_table_and_where_the_pod_is_bound_
 
 
 @pytest.mark.parametrize(
+    ("resource", "gib"),
+    [
+        ("habana.ai/gaudi", 128),
+        ("aws.amazon.com/neuron", 144),
+        ("aws.amazon.com/neurondevice", 144),
+        ("aws.amazon.com/neuroncore", 36),
+    ],
+)
+def test_where_nothing_names_the_product_the_largest_of_a_family_that_one_maker_makes_counts(resource, gib):
+    """Gaudi 3 and Trainium3; of a Trainium3 chip's 8 cores a logical one has two."""
+    found = most_bytes(a_pod({resource: "2"}), NODES)
+    assert found is not None
+    assert found.value == pytest.approx(2 * gib * GIB * 14 / 18)
+    assert "the largest of its family" in found.source
+
+
+@pytest.mark.parametrize(
     "pod",
     [
         {},
         a_pod({}),
         a_pod({"cpu": "8"}),
         a_pod({"amd.com/gpu": "8"}),
-        a_pod({"habana.ai/gaudi": "8"}),
+        a_pod({"google.com/tpu": "8"}),
+        a_pod({"huawei.com/Ascend910": "8"}),
         a_pod({"nvidia.com/mig-1g.5gb": "1", "google.com/tpu": "4"}),
     ],
 )

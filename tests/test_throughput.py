@@ -197,7 +197,7 @@ ODD = ["", " ", "0", "-1", "+5", "1e309", "1e99", "9" * 30, "9" * 5000, "0x10", 
        "PremiumV2_LRS", "UltraSSD_LRS", "StandardV2_LRS", "HDD", "PERSISTENT_1", "AMLFS-Durable-Premium-0", "nfs", "\x00", "é" * 99,
        0, -3, 2.5, True, None, [], {}]  # fmt: skip
 KEYS_OF_DRIVERS = ["type", "Type", "TYPE ", "", 7, "csi.storage.k8s.io/fstype", "storageType", "deploymentType", "protocol", "fsType",
-                   "skuName", "storageAccountType", *{key for _, _, numeric in NUMBERS.values() for key in numeric}]  # fmt: skip
+                   "skuName", "storageAccountType", "enablePerformancePlus", *{key for _, _, numeric in NUMBERS.values() for key in numeric}]  # fmt: skip
 
 
 def test_no_parameters_however_odd_raise_an_error_or_make_a_volume_take_nothing():

@@ -1,10 +1,15 @@
 """Accelerators: how many a container asks for, and how much memory one of them has.
 
-Law: of memory never less than there is. "80GB" in a product's name counts as 80 GiB, of several variants the largest.
-Sources: NVIDIA's and AMD's data sheets; GPU Feature Discovery for the spelling of nvidia.com/gpu.product and for
-nvidia.com/gpu.memory (MiB of one GPU, or of one MIG slice where all are alike); GKE's documentation of GPU and TPU node
-pools (cloud.google.com/gke-accelerator, gke-tpu-accelerator) and Cloud TPU's of memory per chip; Karpenter's for the labels
-karpenter.k8s.aws/instance-gpu-name and instance-gpu-memory (MiB), which EKS Auto Mode has under eks.amazonaws.com.
+Law: of memory never less than there is. "80GB" in a product's name counts as 80 GiB, of several variants the largest. So
+amd.com/gpu.vram is not read: it says 191G where 192 GiB are built in. A resource that only one maker's family has counts as
+the largest of it where nothing names the product; amd.com/gpu is too wide for that, and of google.com/tpu a larger one is
+announced than is sold (TPU 8t), so that they count for nothing then. Nor does a DRA claim: what it asks for is in other objects.
+Sources: NVIDIA's data sheets, ROCm's page of GPU specifications; GPU Feature Discovery for the spelling of
+nvidia.com/gpu.product and for nvidia.com/gpu.memory (MiB of one GPU, or of one MIG slice where all are alike); GKE's
+documentation of GPU and TPU node pools (cloud.google.com/gke-accelerator, gke-tpu-accelerator) and Cloud TPU's of memory per
+chip; Karpenter's for the labels karpenter.k8s.aws/instance-gpu-name, instance-gpu-memory (MiB) and instance-accelerator-name,
+which EKS Auto Mode has under eks.amazonaws.com, and for RTX PRO; AWS Neuron's architecture guides and device plugin for
+memory and cores of a chip; Hugging Face Accelerate's guide for Gaudi.
 """
 
 import re
@@ -25,6 +30,8 @@ PRODUCT_LABELS = (
     "cloud.google.com/gke-tpu-accelerator",
     "karpenter.k8s.aws/instance-gpu-name",
     "eks.amazonaws.com/instance-gpu-name",
+    "karpenter.k8s.aws/instance-accelerator-name",
+    "eks.amazonaws.com/instance-accelerator-name",
     "k8s.amazonaws.com/accelerator",
     "amd.com/gpu.product-name",
 )
@@ -44,7 +51,6 @@ _GIB_BY_NAME = {
     "tpu-v5-lite-device": 16,
     "tpu-v5p-slice": 95,
     "tpu-v6e-slice": 32,
-    "tpu7x": 192,
 }
 """Values of product labels, in lower case, whose words or figures would mislead."""
 _GIB_BY_MODEL = {
@@ -61,9 +67,27 @@ _GIB_BY_MODEL = {
     "mi300x": 192,
     "mi325x": 256,
     **dict.fromkeys(("mi350x", "mi355x"), 288),
+    "rtx-pro-4500": 32,
+    **dict.fromkeys(("rtx-pro-6000", "rtx-pro-server-6000"), 96),
+    "tpu7x": 192,
+    "inferentia": 8,
+    **dict.fromkeys(("inferentia2", "trainium"), 32),
+    "trainium2": 96,
+    "trainium3": 144,
 }
 """Words of product names that say no memory themselves."""
+_NEURON_CORE = "aws.amazon.com/neuroncore"
+_CORES = {"inferentia": 4, "inferentia2": 2, "trainium": 2, "trainium2": 4, "trainium3": 4}
+"""The fewest that a chip is offered as: a logical core of Trainium2 and later can be two of its eight."""
+_MOST_GIB_OF_FAMILY = {
+    "habana.ai/gaudi": 128,
+    "aws.amazon.com/neuron": 144,
+    "aws.amazon.com/neurondevice": 144,
+    _NEURON_CORE: 36,
+}
+"""Resources of one maker's family: Gaudi 3 and Trainium3 are the largest."""
 _GIGABYTES = re.compile(r"(?<![a-z0-9])(?:[0-9]g\.)?([0-9]{1,3})gb?(?![a-z0-9])")
+_BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
@@ -88,9 +112,25 @@ def memory_mib_of_name(name: str) -> int | None:
     gib = _GIB_BY_NAME.get(lower)
     if gib is None:
         sizes = _GIGABYTES.findall(lower)
-        words = re.split(r"[^a-z0-9]+", lower)
-        gib = int(sizes[-1]) if sizes else next((_GIB_BY_MODEL[w] for w in words if w in _GIB_BY_MODEL), None)
+        words = f"-{_BETWEEN_WORDS.sub('-', lower)}-"
+        gib = (
+            int(sizes[-1]) if sizes else max((_GIB_BY_MODEL[m] for m in _GIB_BY_MODEL if f"-{m}-" in words), default=0)
+        )
     return None if not gib else gib * MEBIBYTE_PER_GIBIBYTE
+
+
+def memory_mib_of_product(resource: str, product: str) -> int | None:
+    """MiB of what one of a resource is on such a node: the whole chip, or one of its cores."""
+    of_chip = memory_mib_of_name(product)
+    if resource != _NEURON_CORE or of_chip is None:
+        return of_chip
+    return of_chip // _CORES.get(product.lower(), 1)
+
+
+def most_mib_of_family(resource: str) -> int | None:
+    """MiB of the largest accelerator that a resource can be by its name alone; None where that bounds nothing."""
+    gib = _MOST_GIB_OF_FAMILY.get(resource)
+    return None if gib is None else gib * MEBIBYTE_PER_GIBIBYTE
 
 
 def memory_mib_by_product(labels_of_nodes: Iterable[Mapping[str, str]]) -> dict[str, int]:

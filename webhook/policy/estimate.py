@@ -40,7 +40,7 @@ def most_bytes(pod: JsonObject, facts: Facts) -> Amount | None:
 
 
 def _memory_mib(resource: str, pod: JsonObject, facts: Facts) -> Amount | None:
-    """MiB of one accelerator: a MIG slice by its name, else by what the pod asks of its node, else the cluster's largest."""
+    """MiB of one accelerator: a MIG slice by its name, else by what the pod asks of its node, else the largest there can be."""
     of_slice = accelerators.memory_mib_of_name(resource)
     if of_slice is not None:
         return Amount(of_slice, "by its name")
@@ -52,7 +52,7 @@ def _memory_mib(resource: str, pod: JsonObject, facts: Facts) -> Amount | None:
     for label in accelerators.PRODUCT_LABELS:
         products = sorted(placement.asked(spec, label) or ())
         known = [
-            facts.accelerator_memory_mib.get(product) or accelerators.memory_mib_of_name(product)
+            facts.accelerator_memory_mib.get(product) or accelerators.memory_mib_of_product(resource, product)
             for product in products
         ]
         if known and all(known):
@@ -60,4 +60,5 @@ def _memory_mib(resource: str, pod: JsonObject, facts: Facts) -> Amount | None:
     if resource == _OF_NVIDIA and facts.accelerator_memory_mib:
         product, most = max(facts.accelerator_memory_mib.items(), key=lambda item: item[1])
         return Amount(most, f"{product}, the largest of the nodes")
-    return None
+    of_family = accelerators.most_mib_of_family(resource)
+    return None if of_family is None else Amount(of_family, "the largest of its family")

@@ -1,7 +1,9 @@
 """Azure Managed Lustre: the number in `sku-name`, in MB/s for each TiB of its size, which comes in steps of the SKU.
 
-azurelustre-csi-driver docs/driver-parameters.md and pkg/azurelustre/controllerserver.go; steps as Azure Managed Lustre
-documents them for AMLFS-Durable-Premium-40, -125, -250 and -500.
+azurelustre-csi-driver docs/driver-parameters.md and pkg/azurelustre/controllerserver.go; azure-stack-docs azure-managed-lustre/
+create-file-system-resource-manager.md: MB/s for each TiB and steps of AMLFS-Durable-Premium-40, -125, -250 and -500. The
+driver asks Azure for the step, which is larger in some places: until the volume is bound the smallest counts. A number
+below those of the table, such as 20, is taken by its word and not rounded: no page tells its steps.
 """
 
 import re
@@ -20,18 +22,19 @@ from webhook.policy.throughput.fsx_lustre import at_most
 
 _SKU = "sku-name"
 _NUMBERED = re.compile(r"AMLFS-Durable-Premium-([0-9]{1,9})", re.ASCII | re.IGNORECASE)
-_TIB_STEPS = {40: 48, 125: 16, 250: 8, 500: 4}
 _GIB_PER_TIB = 1024
+_GIB_STEPS = {mbps: tib * _GIB_PER_TIB for mbps, tib in ((40, 48), (125, 16), (250, 8), (500, 4))}
 
 
 def write(asked: Asked) -> Promise | Silence:
     """Bytes per second of a whole Azure Managed Lustre file system."""
     name = asked.kind(_SKU, default="")
     numbered = _NUMBERED.fullmatch(name)
-    if numbered is None:
+    stated = 0 if numbered is None else int(numbered[1])
+    if not stated:
         return of_unknown_kind(asked, name)
-    mbps_per_tib = at_most(tuple(_TIB_STEPS), int(numbered[1]))
-    gib = asked.whole_gib(partial(up_to_a_multiple_of, _TIB_STEPS[mbps_per_tib] * _GIB_PER_TIB))
+    mbps_per_tib = min(stated, at_most(tuple(_GIB_STEPS), stated))
+    gib = asked.whole_gib(partial(up_to_a_multiple_of, _GIB_STEPS.get(mbps_per_tib, 1)))
     if gib is None:
         return of_unknown_capacity(asked, name)
     mbps = mbps_per_tib * gib / _GIB_PER_TIB

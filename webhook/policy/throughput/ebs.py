@@ -1,8 +1,10 @@
 """Amazon EBS: gp3 from `throughput`, `iops` and `iopsPerGB`, io1 and io2 from their IOPS, gp2, st1 and sc1 from their size.
 
-gp3 takes 125 to 2000 MiB/s and never more than 0.25 MiB/s for each of its 3000 or more IOPS (aws-ebs-csi-driver
-docs/parameters.md; AWS CloudFormation AWS::EC2::Volume). The others: Amazon EC2 user guide, general-purpose.md,
-provisioned-iops.md, hdd-vols.md, EBSVolumeTypes_standard.md. Bursts are not counted: nobody knows what is left of them.
+gp3 takes 125 to 2000 MiB/s and never more than 0.25 MiB/s for each of its 3000 to 80000 IOPS (EC2 API CreateVolume, which
+has the bounds of io1 and io2, too; AWS CloudFormation AWS::EC2::Volume). IOPS are capped by the size: 50 for each GiB of io1,
+500 of gp3, 1000 of io2 (aws-ebs-csi-driver docs/parameters.md, pkg/cloud/cloud.go). The others: Amazon EC2 user guide,
+general-purpose.md, provisioned-iops.md, hdd-vols.md, EBSVolumeTypes_standard.md; st1 and sc1 by the base column of the last
+but one. Bursts are not counted: nobody knows what is left of them.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,6 @@ from webhook.policy.throughput.asked import Asked, Promise, Silence, of_unknown_
 
 _IN_TREE: Final = "kubernetes.io/aws-ebs"
 _GP3_MIBPS = (125, 2000)
-_GP3_IOPS = (3000, 80000)
 _GP3_MIBPS_PER_IOPS = 0.25
 _GP2_FULL_FROM_GIB, _GP2_MIBPS, _GP2_FULL_MIBPS = 334, 128, 250
 _MAGNETIC_MIBPS = 40
@@ -28,7 +29,17 @@ class _HardDisk:
 
 
 _HARD_DISKS: Mapping[str, _HardDisk] = {"st1": _HardDisk(40, 500), "sc1": _HardDisk(12, 250)}
-_PROVISIONED_IOPS: Mapping[str, tuple[int, int]] = {"io1": (100, 64000), "io2": (100, 256000)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Iops:
+    bounds: tuple[int, int]
+    """Least and most that AWS sells."""
+    most_per_gib: int
+
+
+_GP3_IOPS = _Iops((3000, 80000), 500)
+_PROVISIONED_IOPS: Mapping[str, _Iops] = {"io1": _Iops((100, 64000), 50), "io2": _Iops((100, 256000), 1000)}
 
 
 def write(asked: Asked) -> Promise | Silence:
@@ -48,7 +59,7 @@ def write(asked: Asked) -> Promise | Silence:
 
 def _gp3(asked: Asked) -> Promise:
     mibps = within(asked.whole("throughput"), _GP3_MIBPS, _GP3_MIBPS[0])
-    iops = _iops(asked, _GP3_IOPS) or _GP3_IOPS[0]
+    iops = _iops(asked, _GP3_IOPS) or _GP3_IOPS.bounds[0]
     cap = _GP3_MIBPS_PER_IOPS * iops
     if cap < mibps:
         reason = f"{mibps} MiB/s, capped by {iops} IOPS"
@@ -81,10 +92,14 @@ def _by_size(asked: Asked, kind: str) -> Promise | Silence:
     return Promise(mibps * MEBIBYTE, kind, f"{kind} of {gib:.0f} GiB: {mibps:g} MiB/s without bursts", ("type",))
 
 
-def _iops(asked: Asked, bounds: tuple[int, int]) -> int | None:
+def _iops(asked: Asked, sold: _Iops) -> int | None:
     """`iops`, else `iopsPerGB` times the capacity, within what AWS sells; the driver refuses both together."""
     iops = asked.whole("iops")
     per_gib, gib = asked.whole("iopspergb"), asked.whole_gib()
     if iops is None and per_gib is not None and gib is not None:
         iops = int(per_gib * gib)
-    return None if iops is None else within(iops, bounds, bounds[0])
+    if iops is None:
+        return None
+    least, most = sold.bounds
+    by_size = most if gib is None else max(least, int(sold.most_per_gib * gib))
+    return within(iops, (least, min(most, by_size)), least)

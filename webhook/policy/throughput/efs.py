@@ -1,7 +1,9 @@
 """Amazon EFS: no object of the cluster tells the throughput mode of a file system, so it states nothing.
 
-Elastic file systems take about 1 GiB/s, bursting ones 50 KiB/s for each GiB stored, at least 1 MiB/s, and 100 MiB/s while
-their credits last (AWS announcement of June 2020). Which one it is, and whether credits are left, only an admin knows.
+A regional elastic file system takes 1 to 5 GiB/s of writes, by region, a provisioned one what was bought, up to 1 to 3.33,
+a bursting one 50 KiB/s for each GiB stored, at least 1 MiB/s, and 100 MiB/s while its credits last. One node writes at most
+500 MiB/s, on elastic ones 1500 (EFS user guide, performance; announcement of June 2020). Which one it is, and whether credits
+are left, only an admin knows.
 """
 
 from webhook.policy.throughput.asked import Asked, Silence

@@ -2,8 +2,10 @@
 
 Written is the lower of network and disk throughput: 100 MB/s per TiB for SCRATCH_1 and SCRATCH_2 (200 is what is read),
 and `perUnitStorageThroughput` for PERSISTENT types, the least of its values where the class does not say it, as the driver
-then sends none (LustreGuide performance and ssd-storage; aws-fsx-csi-driver README.md, pkg/cloud/cloud.go). The size is
-rounded as in pkg/util/util.go; AWS counts 2400 GiB as 2.4 TiB: 2.4 x 50 = 120 MB/s.
+then sends none, which AWS refuses (LustreGuide performance and ssd-storage; FSx API CreateFileSystem; aws-fsx-csi-driver
+README.md, pkg/cloud/cloud.go). The size is rounded as in pkg/util/util.go, to GiB that the same API sells. What AWS calls
+a TiB is 1000 GiB here: it sells 1200 and 2400 GiB, and computes 120 MB/s for 2.4 TiB with 50 itself. Intelligent-Tiering
+has a throughput of its own, which the driver cannot ask for: a static volume of it states nothing.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,8 @@
 """Google Cloud Managed Lustre: `perUnitStorageThroughput`, in MB/s for each TiB of its size.
 
-The parameter is required; 125, 250, 500 and 1000 are sold (lustre-csi-driver pkg/csi_driver/controller.go, which asks for
-the capacity of the claim as it is).
+The parameter is required; 125, 250, 500 and 1000 are all that it takes (lustre-csi-driver pkg/csi_driver/controller.go, which
+asks for the capacity of the claim as it is: what is no step of the tier is refused). The dynamic tier, 25 MB/s for each TiB
+(managed-lustre docs, performance-tiers), can only come as a static volume, which states nothing.
 """
 
 from webhook.policy.throughput.asked import MEGABYTE, Asked, Promise, Silence, of_unknown_capacity

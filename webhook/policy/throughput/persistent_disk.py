@@ -1,9 +1,11 @@
 """Google Persistent Disk from its size, Hyperdisk from the throughput or the IOPS that it was provisioned with.
 
-Persistent Disk: MB/s for each GB written (Compute Engine, disks/performance); a baseline that balanced and SSD disks may
-have on top is not counted. Hyperdisk: hd-types/hyperdisk-balanced, -throughput and -extreme of the same guide; without a
-setting the least that such a volume can have. Traps: `provisioned-throughput-on-create` is a Kubernetes quantity, so that
-a bare `250` is 250 bytes, which the driver rounds up to 1 MiB/s (gcp-compute-persistent-disk-csi-driver pkg/convert).
+Persistent Disk: MiB/s for each GiB, and the most that a node writes (Compute Engine, disks/performance). The baseline that
+the page says balanced and SSD disks have, without a number, is not counted: it is the node's, and its boot disk shares it.
+Hyperdisk: hd-types/hyperdisk-balanced, -balanced-ha, -throughput and -extreme of the same guide; without a setting the least
+that such a volume can have, as the default that Compute Engine chooses is never lower. Above their most a disk is refused.
+Traps: `provisioned-throughput-on-create` is a Kubernetes quantity, so that a bare `250` is 250 bytes, which the driver
+rounds up to 1 MiB/s (gcp-compute-persistent-disk-csi-driver pkg/convert).
 """
 
 from collections.abc import Mapping
@@ -13,7 +15,6 @@ from math import ceil
 from webhook.policy import quantity
 from webhook.policy.config import MEBIBYTE
 from webhook.policy.throughput.asked import (
-    MEGABYTE,
     Asked,
     Promise,
     Silence,
@@ -29,8 +30,8 @@ _GIB_PER_TIB = 1024
 
 @dataclass(frozen=True, slots=True)
 class _PersistentDisk:
-    mbps_per_gb: float
-    most_mbps: int
+    mibps_per_gib: float
+    most_mibps: int
 
 
 _PERSISTENT_DISKS: Mapping[str, _PersistentDisk] = {
@@ -65,8 +66,8 @@ def _by_size(asked: Asked, kind: str) -> Promise | Silence:
     gib, disk = asked.whole_gib(), _PERSISTENT_DISKS[kind]
     if gib is None:
         return of_unknown_capacity(asked, kind)
-    mbps = min(disk.mbps_per_gb * gib, disk.most_mbps)
-    return Promise(mbps * MEGABYTE, kind, f"{kind} of {gib:.0f} GiB: {mbps:g} MB/s", ("type",))
+    mibps = min(disk.mibps_per_gib * gib, disk.most_mibps)
+    return Promise(mibps * MEBIBYTE, kind, f"{kind} of {gib:.0f} GiB: {mibps:g} MiB/s", ("type",))
 
 
 def _provisioned(asked: Asked, kind: str) -> Promise | None:
