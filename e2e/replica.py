@@ -1,6 +1,7 @@
 """One pod of the webhook, spoken to from inside its own container: it can be asked while the API server is away."""
 
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from e2e.kube import Json
 
 _ASK = """
 import ssl, sys, urllib.request
-call = urllib.request.Request(sys.argv[1], sys.stdin.buffer.read() or None, {"Content-Type": "application/json"})
+call = urllib.request.Request(sys.argv[1], sys.argv[2].encode() or None, {"Content-Type": "application/json"})
 print(urllib.request.urlopen(call, timeout=10, context=ssl._create_unverified_context()).read().decode())
 """
 _ANSWER_SECONDS = 30
@@ -55,8 +56,15 @@ class Replica:
         return int(kibibytes) / 1024
 
     def _ask(self, address: str, body: str = "") -> str:
-        return self._inside("python", "-c", _ASK, address, text=body)
+        return self._inside("python", "-c", _ASK, address, body)
 
-    def _inside(self, *command: str, text: str = "") -> str:
-        exec_ = ["docker", "exec", "-i", self.node, "crictl", "exec", "-i", self.container_id]
-        return run([*exec_, *command], text=text, timeout_seconds=_ANSWER_SECONDS)
+    def _inside(self, *command: str) -> str:
+        enter = [
+            "ctr",
+            "--namespace=k8s.io",
+            "tasks",
+            "exec",
+            f"--exec-id=e2e-{uuid.uuid4().hex[:8]}",
+            self.container_id,
+        ]
+        return run(["docker", "exec", self.node, *enter, *command], timeout_seconds=_ANSWER_SECONDS)

@@ -10,7 +10,7 @@ import jsonpatch
 import pytest
 
 from e2e import pods
-from e2e.cluster.steps import run
+from e2e.cluster.steps import attempt, run
 from e2e.kube import eventually
 from e2e.replica import Replica
 
@@ -34,19 +34,25 @@ def gp3(kube):
 
 @contextmanager
 def api_server_away(kube, control_plane: str):
-    """As an upgrade of the control plane does it: the static pod is taken away, and comes back."""
+    """It crashes, and its static pod is not there to start it again until the end.
 
-    def on_control_plane(script: str) -> str:
-        return run(["docker", "exec", control_plane, "sh", "-c", script])
-
+    One that is stopped in order takes its address out of the Service first, and then kube-proxy's own return counts.
+    """
     manifest, aside = "/etc/kubernetes/manifests/kube-apiserver.yaml", "/etc/kubernetes/kube-apiserver.aside"
-    on_control_plane(f"mv {manifest} {aside}")
+
+    def on_control_plane(script: str) -> None:
+        run(["docker", "exec", control_plane, "sh", "-c", script])
+
+    def answers() -> bool:
+        return attempt(kube.command("get", "--raw=/readyz")).returncode == 0
+
+    on_control_plane(f"mv {manifest} {aside} && kill -9 $(pidof kube-apiserver)")
     try:
-        eventually(lambda: not on_control_plane("crictl ps -q --name '^kube-apiserver$'").strip(), "it has ended")
+        eventually(lambda: not answers(), "the API server has ended")
         yield
     finally:
         on_control_plane(f"mv {aside} {manifest}")
-        eventually(lambda: kube("get", "--raw", "/readyz") == "ok", "the API server is ready again", 120)
+        eventually(answers, "the API server is ready again", 120)
 
 
 @contextmanager
@@ -107,10 +113,10 @@ def test_while_the_api_server_is_away_pods_are_decided_from_what_is_known_and_th
     before = counted(replica.metrics(), "error")
     needs_the_claim, needs_the_class = pods.a_pod(annotations=SIZE, claim="ckpt"), with_an_ephemeral_volume()
     with api_server_away(kube, cluster.control_plane):
+        gone = time.monotonic()
         without_claim = patched(needs_the_claim, replica.review(namespace, needs_the_claim))
         with_class = patched(needs_the_class, replica.review(namespace, needs_the_class))
         after = counted(replica.metrics(), "error")
-    back = time.monotonic()
     assert pods.missing(without_claim) == [f"PersistentVolumeClaim {namespace}/ckpt: error"]
     assert pods.grace_seconds(without_claim) == AT_DEFAULT_SECONDS
     assert pods.grace_seconds(with_class) == AT_500_MIB_SECONDS
@@ -119,7 +125,7 @@ def test_while_the_api_server_is_away_pods_are_decided_from_what_is_known_and_th
     replicas = [Replica.of(pod) for pod in release.pods()]
 
     def watched_again() -> bool:
-        return all(max(ages_seconds(each.metrics())) < time.monotonic() - back for each in replicas)
+        return all(max(ages_seconds(each.metrics())) < time.monotonic() - gone for each in replicas)
 
     eventually(watched_again, "every kind is watched again", FOUND_AGAIN_SECONDS)
 

@@ -48,7 +48,7 @@ def test_workloads_are_shown_with_their_grace_of_today_and_of_a_new_configuratio
         return run([*command, *options], environment=environment, directory=ROOT, timeout_seconds=60)
 
     table = report().splitlines()
-    [row] = [line.split() for line in table if "train" in line]
+    [row] = [line.split() for line in table if line.strip().startswith(namespace)]
     assert row[:8] == [namespace, "Job", "train", "2", "111", "s", "206", "s"]
     assert "workloads that train: 1, left alone: 1" in table
     [workload] = [found for found in json.loads(report("-o", "json")) if found["name"] == "train"]

@@ -1,3 +1,4 @@
+import socket
 import ssl
 import threading
 import time
@@ -64,6 +65,19 @@ def test_replacing_an_older_version_is_a_conflict(server, api):
 def test_an_object_is_created(server, api):
     api.post(CONFIG_MAPS, {"metadata": {"name": "made"}}, timeout_seconds=2)
     assert server.get(f"{CONFIG_MAPS}/made")["metadata"]["name"] == "made"
+
+
+def test_a_connection_that_nobody_takes_is_given_up_long_before_the_call_is_over(monkeypatch):
+    monkeypatch.setattr("webhook.api.CONNECT_SECONDS", 0.1)
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.create_connection(full.getsockname()):  # the kernel drops the packets of all others now
+            api = Api.from_address("http://{}:{}".format(*full.getsockname()))
+            began = time.monotonic()
+            with pytest.raises(ApiError, match="Timeout"):
+                api.get(POD, timeout_seconds=30)
+            assert time.monotonic() - began < 10
 
 
 def test_a_server_that_does_not_answer_in_time_is_a_timeout(server, api):

@@ -22,7 +22,8 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 # Six watches, the threads of live reads, those of the certificate and of the sidecars, each with its own connection.
 KEPT_CONNECTIONS = 16
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+"""A first packet that got lost while the API server was away would else use up the whole call when it is back."""
 WATCH_BUFFER_BYTES = 65536
 # The part of the user agent before the slash is the field manager of what is written.
 HEADERS = {"Accept": "application/json", "User-Agent": f"gracekeeper/{__version__}"}
@@ -136,7 +137,7 @@ class Api:
     def _call(
         self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None, timeout_seconds: float
     ) -> dict[str, Any]:
-        timeout = urllib3.Timeout(total=timeout_seconds)
+        timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout_seconds), total=timeout_seconds)
         response = self._send(method, _with(path, query), body, timeout, stream=False)
         return _decoded(response.data, response.status)
 
