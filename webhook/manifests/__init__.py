@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from webhook.manifests import workloads
+from webhook.manifests import jobs, workloads
 from webhook.policy.accelerators import memory_mib_by_product
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
 from webhook.policy.pod import labels
@@ -69,6 +69,8 @@ class PodInFile:
     pod: dict[str, Any]
     claims: Mapping[str, JsonObject] = field(default_factory=dict)
     """Claims that its controller makes for it, by name."""
+    job: JsonObject | None = None
+    """The Indexed Job that makes it."""
 
 
 def documents(text: str, name: str) -> list[dict[str, Any]]:
@@ -135,22 +137,28 @@ def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[Po
         yield PodInFile(label, namespace, {**document, "metadata": metadata})
         return
     claims = workloads.claims_of(document)
-    for path, template in _templates(document, ()):
+    for path, above, template in _templates(document, (), ()):
         owner = {**document, "apiVersion": "batch/v1", "kind": "Job"} if _RAY_SUBMITTER in path else document
-        yield PodInFile(f"{label} {'.'.join(path)}", namespace, _created_by(owner, template, namespace), claims)
+        pod = _created_by(owner, jobs.numbered(document, above, template), namespace)
+        yield PodInFile(f"{label} {'.'.join(path)}", namespace, pod, claims, jobs.indexed(document, above))
 
 
-def _templates(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Whatever looks like a pod template: an object whose spec has containers. No list of kinds can be complete."""
+def _templates(
+    value: Any, path: tuple[str, ...], above: tuple[JsonObject, ...]
+) -> Iterator[tuple[tuple[str, ...], tuple[JsonObject, ...], dict[str, Any]]]:
+    """Whatever looks like a pod template: an object whose spec has containers. No list of kinds can be complete.
+
+    Each with its path, and with the objects that it lies in, the innermost last.
+    """
     if isinstance(value, dict):
         if path and isinstance(value.get("spec"), dict) and isinstance(value["spec"].get("containers"), list):
-            yield path, value
+            yield path, above, value
             return
         for key, inner in value.items():
-            yield from _templates(inner, (*path, str(key)))
+            yield from _templates(inner, (*path, str(key)), (*above, value))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _templates(inner, (*path, str(index)))
+            yield from _templates(inner, (*path, str(index)), above)
 
 
 def _created_by(owner: JsonObject, template: JsonObject, namespace: str) -> dict[str, Any]:
@@ -234,7 +242,7 @@ def _kind_of_value(value: Any) -> str:
 def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
     """What a cluster that holds these objects would tell about the pod; nothing where no objects are given."""
     if objects is None:
-        return Facts(sidecars=_SIDECARS)
+        return Facts(sidecars=_SIDECARS, job=found.job)
     by_field: dict[str, dict[str, JsonObject]] = {field: {} for field in _FACT_FIELDS.values()}
     of_namespace: dict[str, tuple[JsonObject, ...]] = dict.fromkeys(_FACT_FIELDS_OF_NAMESPACE.values(), ())
     namespace: Mapping[str, Any] | None = None
@@ -259,4 +267,5 @@ def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
     schedulable = [node for node in nodes if not (node.get("spec") or {}).get("unschedulable")]
     memory_mib = memory_mib_by_product(labels(node) for node in schedulable)
     known: dict[str, Any] = {**by_field, **of_namespace, "accelerator_memory_mib": memory_mib}
-    return Facts(namespace=namespace, missing=missing, sidecars=_SIDECARS, **known)
+    job = found.job or jobs.of_pod(found.pod, found.namespace, objects)
+    return Facts(namespace=namespace, job=job, missing=missing, sidecars=_SIDECARS, **known)

@@ -149,6 +149,10 @@ class Config:
         """Whether some pod's checkpoint may be estimated, for which the memory of the nodes' accelerators is worth knowing."""
         return UnknownSize.ESTIMATE in {self.unknown_size, *(profile.unknown_size for profile in self.profiles)}
 
+    def unknown_size_for(self, profile: Profile | None) -> UnknownSize:
+        """The rule for pods that this profile covers, or none."""
+        return self.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
+
     def profile_for(self, namespace: str, labels: Mapping[str, str], owner_kinds: frozenset[str]) -> Profile | None:
         """The first profile that covers the pod."""
         return next((p for p in self.profiles if p.match.covers(namespace, labels, owner_kinds)), None)

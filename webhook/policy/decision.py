@@ -119,9 +119,8 @@ def conclude(look: recognise.Look, pod: JsonObject, facts: Facts, config: Config
 
 
 def _of_training_pod(case: _Case, base: Decision) -> Decision:
-    containers, task = pods.containers(case.pod), tasks.read(case.pod)
-    trainer = containers[pods.trainer_index(case.pod)].get("name") if containers else None
-    base = replace(base, trainer=trainer)
+    task = tasks.read(case.pod)
+    base = replace(base, trainer=pods.trainer(case.pod).get("name"))
     if task is None:
         return _with_grace(case, base, None)
     treated = treatment(task, case.facts, case.said, case.config)
@@ -196,11 +195,11 @@ def _share(case: _Case, *, may_estimate: bool) -> writers.Share | None:
     """The bytes that the pod writes: its share of a stated size, or the most that it can have; None where neither is known."""
     checkpoint = size.checkpoint_bytes(case.said, case.config.defaults)
     if checkpoint is not None:
-        return writers.share_of_job(case.pod, case.said, checkpoint)
-    if not may_estimate or _unknown_size(case) is not UnknownSize.ESTIMATE:
+        return writers.share_of_job(case.pod, case.said, checkpoint, case.facts.job)
+    if not may_estimate or case.config.unknown_size_for(case.profile) is not UnknownSize.ESTIMATE:
         return None
     most = estimate.most_bytes(case.pod, case.facts)
-    return None if most is None else writers.own_share(case.pod, case.said, most)
+    return None if most is None else writers.own_share(case.pod, case.said, most, case.facts.job)
 
 
 def _finished(pod: JsonObject, decided: Decision) -> Decision:
@@ -245,14 +244,9 @@ def _of_this_pod(said: keys.Statements) -> tuple[keys.Ignored, ...]:
     return tuple(passed for passed in said.ignored if not passed.place.startswith(outside))
 
 
-def _unknown_size(case: _Case) -> UnknownSize:
-    profile = case.profile
-    return case.config.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
-
-
 def _worth_a_default(case: _Case) -> str | None:
     """Why an unknown size is worth a default grace; what cannot be estimated needs evidence, as without an estimate."""
-    rule = _unknown_size(case)
+    rule = case.config.unknown_size_for(case.profile)
     if rule is UnknownSize.SKIP:
         return None
     if rule is UnknownSize.DEFAULT:

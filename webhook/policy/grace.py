@@ -143,8 +143,7 @@ def split(grace_seconds: int, need: Need) -> Split:
 
 def trainer_pre_stop_seconds(pod: JsonObject) -> int:
     """The preStop sleep of the trainer container."""
-    containers = pods.containers(pod)
-    return pods.pre_stop_seconds(containers[pods.trainer_index(pod)]) if containers else 0
+    return pods.pre_stop_seconds(pods.trainer(pod))
 
 
 def longest_pre_stop_seconds(pod: JsonObject) -> int:

@@ -54,10 +54,7 @@ def _named(pod: JsonObject, wanted: str) -> Destination | None:
 
 def _by_path(pod: JsonObject) -> Destination | None:
     """Where the trainer's own paths lead: of several the first that outlives the pod, else the first."""
-    containers = pods.containers(pod)
-    if not containers:
-        return None
-    trainer = containers[pods.trainer_index(pod)]
+    trainer = pods.trainer(pod)
     found = [place for path in save_paths(trainer) for place in _holding(pod, trainer, path)]
     return next((place for place in found if not place.ends_with_the_pod), next(iter(found), None))
 
