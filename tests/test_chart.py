@@ -158,6 +158,7 @@ def test_the_server_may_do_this_and_nothing_else(default):
             "verbs": ["get", "list", "watch"],
         },
         {"apiGroups": [""], "resources": ["persistentvolumeclaims", "persistentvolumes"], "verbs": ["get"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["nodes", "limitranges", "resourcequotas"], "verbs": ["list", "watch"]},
         {
             "apiGroups": ["admissionregistration.k8s.io"],

@@ -115,5 +115,5 @@ def _certificate_source(
     )
 
 
-async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float) -> Facts:
+async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float, _job: str | None) -> Facts:
     return Facts()

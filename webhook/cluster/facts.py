@@ -1,6 +1,6 @@
-"""The objects around one pod: its Namespace, and claim -> volume, StorageClass, VolumeAttributesClass.
+"""The objects around one pod: its Namespace, its Job, and claim -> volume, StorageClass, VolumeAttributesClass.
 
-StorageClasses, VolumeAttributesClasses and Namespaces come from a watch; claims and volumes are too many to watch.
+StorageClasses, VolumeAttributesClasses and Namespaces come from a watch; claims, volumes and Jobs are too many to watch.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """A pod is looked at before it is validated: what is no name must not become part of a path."""
 _CORE = "/api/v1"
+_NUMBERS_OF_JOB = ("completions", "parallelism", "completionMode")
 
 
 def _kept(found: JsonObject) -> dict[str, Any]:
@@ -44,8 +45,14 @@ def _kept_of_namespace(found: JsonObject) -> dict[str, Any]:
     return kept
 
 
+def _kept_of_job(found: JsonObject) -> dict[str, Any]:
+    spec = found.get("spec") or {}
+    return {"kind": "Job", "spec": {field: spec[field] for field in _NUMBERS_OF_JOB if field in spec}}
+
+
 def _kept_of_named(found: JsonObject) -> dict[str, Any]:
-    return _kept_of_namespace(found) if found.get("kind") == "Namespace" else _kept(found)
+    kept = {"Namespace": _kept_of_namespace, "Job": _kept_of_job}.get(found.get("kind", ""), _kept)
+    return kept(found)
 
 
 def _settled(found: JsonObject) -> bool:
@@ -118,8 +125,11 @@ class Cluster:
         """How long ago each watched kind was last heard of."""
         return {watched.kind.name: watched.age_seconds() for watched in self._watched}
 
-    async def gather(self, namespace: str, pod: JsonObject, seconds: float) -> Facts:
-        """The facts around a pod that can be had in so many seconds; an empty pod asks for the Namespace alone."""
+    async def gather(self, namespace: str, pod: JsonObject, seconds: float, job: str | None = None) -> Facts:
+        """The facts around a pod that can be had in so many seconds; an empty pod asks for the Namespace alone.
+
+        `job` names a Job of the pod's that is worth a read, as `recognise.Look` tells.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
         missing: list[Missing] = []
         space = await self._watched_or_read(self.namespaces, namespace, deadline)
@@ -137,10 +147,15 @@ class Cluster:
             volume_attributes_classes=await self._classes(
                 self.attributes_classes, "volumeAttributesClassName", claims, deadline, missing
             ),
+            job=None if job is None else await self._job(namespace, job, deadline, missing),
             accelerator_memory_mib={} if self._accelerators is None else self._accelerators.now(),
             missing=tuple(missing),
             **of_tasks,
         )
+
+    async def _job(self, namespace: str, name: str, deadline: float, missing: list[Missing]) -> JsonObject | None:
+        base = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+        return (await self._read_all(base, f"Job {namespace}/", [name], deadline, missing)).get(name)
 
     async def _claims(
         self, namespace: str, names: Sequence[str], deadline: float, missing: list[Missing]
