@@ -285,6 +285,7 @@ async def test_a_claim_name_that_is_no_name_never_becomes_a_path(server, cluster
 
 def test_before_the_first_list_every_kind_is_lacking(cluster):
     assert cluster.lacks() == [
+        "no list of Node objects yet",
         "no list of Namespace objects yet",
         "no list of StorageClass objects yet",
         "no list of VolumeAttributesClass objects yet",
@@ -295,7 +296,7 @@ def test_the_age_of_what_is_known_is_told(server, cluster):
     started(cluster)
     server.hang_watches = True
     time.sleep(0.3)
-    assert set(cluster.ages_seconds()) == {"Namespace", "StorageClass", "VolumeAttributesClass"}
+    assert set(cluster.ages_seconds()) == {"Node", "Namespace", "StorageClass", "VolumeAttributesClass"}
     assert max(cluster.ages_seconds().values()) >= 0.2
 
 

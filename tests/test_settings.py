@@ -140,18 +140,6 @@ def test_a_configuration_is_read_with_its_units():
 
 
 @pytest.mark.parametrize(
-    ("document", "estimates"),
-    [
-        ({}, False),
-        ({"unknownSize": "estimate"}, True),
-        ({"profiles": [{"name": "a"}, {"name": "b", "unknownSize": "estimate"}]}, True),
-    ],
-)
-def test_whether_anything_is_estimated_is_known_from_the_whole_file(document, estimates):
-    assert settings.load_config(document).estimates is estimates
-
-
-@pytest.mark.parametrize(
     ("document", "line"),
     [
         ({"mod": "audit"}, "mod: no such field, did you mean mode?"),

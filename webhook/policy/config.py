@@ -144,11 +144,6 @@ class Config:
         ]
         return min(caps, key=lambda cap: cap[1], default=None)
 
-    @property
-    def estimates(self) -> bool:
-        """Whether some pod's checkpoint may be estimated, for which the memory of the nodes' accelerators is worth knowing."""
-        return UnknownSize.ESTIMATE in {self.unknown_size, *(profile.unknown_size for profile in self.profiles)}
-
     def unknown_size_for(self, profile: Profile | None) -> UnknownSize:
         """The rule for pods that this profile covers, or none."""
         return self.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
