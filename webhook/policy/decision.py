@@ -140,9 +140,7 @@ def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decisio
     if need is None:
         return replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing)
     grant = grace.granted(pod, need, _maximum(case))
-    left_seconds, cut_notes = grace.cut(
-        grant.seconds, case.config.cap_of((pod.get("spec") or {}).get("nodeSelector") or {})
-    )
+    left_seconds, cut_notes = grace.cut(grant.seconds, case.config.cap_of(pod.get("spec") or {}))
     converts = base.osmo is not None and base.osmo.converts
     split = grace.split(left_seconds, need)
     clocks = signals.clocks(
