@@ -172,7 +172,7 @@ def test_what_of_a_workflow_is_elsewhere_is_said():
         pods_of(only)
 
 
-@pytest.mark.parametrize("patch", ["[", "[]", "5"])
+@pytest.mark.parametrize("patch", ["[", "[]", "5", "[" * 10_000])
 def test_a_patch_of_a_workflow_that_cannot_be_read_changes_nothing(patch):
     text = ARGO.replace("KIND", "Workflow").replace("{containers: [{name: main, image: patched}], priority: 5}", patch)
     assert pods_of(text)[0].pod["spec"]["containers"][0]["image"] == "i"

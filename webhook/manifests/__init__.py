@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from webhook.manifests import jobs, workloads
+from webhook.manifests.text import BadManifestError, documents, kind_of_value
 from webhook.policy.accelerators import memory_mib_by_product
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
 from webhook.policy.pod import labels
+
+__all__ = ["BadManifestError", "PodInFile", "documents", "facts_for", "pods_in", "unread"]
 
 _FACT_FIELDS = {
     "PersistentVolumeClaim": "claims",
@@ -56,10 +57,6 @@ _RAY_SUBMITTER = "submitterPodTemplate"
 _LWS_SIZE_ANNOTATION = "leaderworkerset.sigs.k8s.io/size"
 
 
-class BadManifestError(Exception):
-    """A file that holds no pod that could be created; the message is one line."""
-
-
 @dataclass(frozen=True, slots=True)
 class PodInFile:
     """One pod of a file, where it was found, and the namespace it would be created in."""
@@ -71,29 +68,6 @@ class PodInFile:
     """Claims that its controller makes for it, by name."""
     job: JsonObject | None = None
     """The Indexed Job that makes it."""
-
-
-def documents(text: str, name: str) -> list[dict[str, Any]]:
-    """The objects of a YAML (or JSON) text, Lists unfolded; `name` is the file's, for messages."""
-    try:
-        loaded = [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = "" if mark is None else f" line {mark.line + 1}, column {mark.column + 1}"
-        raise BadManifestError(f"{name}:{place}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise BadManifestError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
-    return [item for document in loaded for item in _unfolded(document, name)]
-
-
-def _unfolded(document: Any, name: str) -> Iterator[dict[str, Any]]:
-    if not isinstance(document, dict):
-        raise BadManifestError(f"{name}: a document is no Kubernetes object but {_kind_of_value(document)}")
-    if isinstance(document.get("items"), list):
-        for item in document["items"]:
-            yield from _unfolded(item, name)
-    else:
-        yield document
 
 
 def pods_in(
@@ -222,7 +196,7 @@ def _entries(container: JsonObject) -> list[Any]:
 def _text(value: Any, what: str) -> None:
     if not isinstance(value, str):
         shown = str(value).lower() if isinstance(value, bool) else value
-        raise BadManifestError(f'{what} is {_kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')
+        raise BadManifestError(f'{what} is {kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')
 
 
 def _mapping(holder: JsonObject, field: str, name: str) -> dict[str, Any]:
@@ -230,13 +204,8 @@ def _mapping(holder: JsonObject, field: str, name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadManifestError(f"{name}: {field} is {_kind_of_value(value)}, not an object")
+        raise BadManifestError(f"{name}: {field} is {kind_of_value(value)}, not an object")
     return value
-
-
-def _kind_of_value(value: Any) -> str:
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
