@@ -121,6 +121,16 @@ def test_a_pod_of_which_little_is_there_goes_nowhere(pod):
     assert destination(pod) == volumes.Destination()
 
 
+def test_who_mounts_the_emptydir_beside_the_trainer_while_it_runs_may_upload_it():
+    pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], args=["--save=/out"])
+    mount = {"volumeMounts": [{"name": "scratch", "mountPath": "/in"}]}
+    pod["spec"]["containers"] += [{"name": "copy", **mount}, {"name": "proxy"}]
+    pod["spec"]["initContainers"] = [{"name": "sync", "restartPolicy": "Always", **mount}, {"name": "prepare", **mount}]
+    assert destination(pod).shared_with == ("copy", "sync")
+    pod["metadata"]["annotations"] = {"gracekeeper.dev/checkpoint-volume": "scratch"}
+    assert destination(pod).shared_with == ("copy", "sync")
+
+
 def test_an_osmo_task_s_folder_is_uploaded_and_so_worth_no_warning():
     pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations={"checkpoint-size": "9.2GB"}, args=["--save=/out"])
     pod["metadata"]["labels"] = {"osmo.task_uuid": "t", "osmo.workflow_uuid": "w"}
