@@ -1,4 +1,4 @@
-"""The admin's configuration as the policy reads it: plain frozen data, parsed and checked in webhook/settings.py."""
+"""The admin's configuration as the policy reads it: plain frozen data, parsed and checked in webhook/config_fields.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
