@@ -93,6 +93,7 @@ class _Case:
     config: Config
     profile: Profile | None
     said: keys.Statements
+    task: tasks.Task | None
 
 
 def decide(pod: JsonObject, facts: Facts, config: Config, namespace_name: str) -> Decision:
@@ -115,28 +116,27 @@ def conclude(look: recognise.Look, pod: JsonObject, facts: Facts, config: Config
         return replace(base, ignored=())
     if found.verdict is recognise.Verdict.NOT_TRAINING:
         return _finished(pod, base) if base.ignored else base
-    return _of_training_pod(_Case(pod, facts, config, profile, said), base)
+    return _of_training_pod(_Case(pod, facts, config, profile, said, tasks.read(pod)), base)
 
 
 def _of_training_pod(case: _Case, base: Decision) -> Decision:
-    task = tasks.read(case.pod)
     base = replace(base, trainer=pods.trainer(case.pod).get("name"))
-    if task is None:
-        return _with_grace(case, base, None)
-    treated = treatment(task, case.facts, case.said, case.config)
+    if case.task is None:
+        return _with_grace(case, base)
+    treated = treatment(case.task, case.facts, case.said, case.config)
     base = replace(base, osmo=treated)
     if treated.mode is OsmoMode.OFF:
         return replace(base, outcome=Outcome.OPTED_OUT, because=f"{treated.why} osmo-mode=off", ignored=())
     if treated.impossible:
         note = f"not converted: {treated.impossible}"
         return _finished(case.pod, replace(base, outcome=Outcome.UNSUPPORTED, notes=(note,)))
-    return _with_grace(case, base, task)
+    return _with_grace(case, base)
 
 
-def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decision:
+def _with_grace(case: _Case, base: Decision) -> Decision:
     pod = case.pod
     ignored, missing = case.said.ignored, case.facts.missing
-    need, target = _need(case, task)
+    need, target = _need(case)
     if need is None:
         return replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing)
     grant = grace.granted(pod, need, _maximum(case))
@@ -146,10 +146,10 @@ def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decisio
     clocks = signals.clocks(
         pod, grant.seconds, split.limit_seconds if converts else grant.seconds - need.upload_share_seconds
     )
-    if task is None:
+    if case.task is None:
         changes = forwarding(pod, case.facts, case.said, case.config)
     else:
-        changes = Forwarding(_converted(case, base.osmo, task, split))
+        changes = Forwarding(_converted(case, base.osmo, case.task, split))
     decided = replace(
         base,
         grace_seconds=grant.seconds,
@@ -173,15 +173,15 @@ def _converted(case: _Case, treated: Treatment | None, task: tasks.Task, split: 
     return conversion(task, treated.mode, split, case.config, case.facts)
 
 
-def _need(case: _Case, task: tasks.Task | None) -> tuple[grace.Need | None, speed.Target]:
+def _need(case: _Case) -> tuple[grace.Need | None, speed.Target]:
     """The seconds that the pod needs and where its checkpoint goes; None where nothing tells them."""
     defaults = case.config.defaults
     target = speed.Target(Throughput(defaults.write_bytes_per_second, "default"))
     stated_grace = case.said.get(keys.GRACE_SECONDS)
     share = _share(case, may_estimate=stated_grace is None)
-    if share is not None and (stated_grace is None or task is not None):
+    if share is not None and (stated_grace is None or case.task is not None):
         target = speed.target(case.pod, case.facts, case.said, case.config, share)
-        need = grace.computed(case.pod, case.said, share, target.throughput, defaults)
+        need = grace.computed(case.pod, case.task, case.said, grace.Write(share, target.throughput), defaults)
         return (need if stated_grace is None else grace.stated(stated_grace, need)), target
     if stated_grace is not None:
         return grace.stated(stated_grace), target
