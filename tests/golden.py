@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from webhook import manifests, settings
+from webhook import config_fields, manifests
 from webhook.policy.config import Config
 from webhook.policy.decision import Decision, decide
 from webhook.policy.facts import Facts, Sidecars
@@ -54,7 +54,7 @@ def load(name: str) -> Case:
         found.namespace,
         found.pod,
         _facts(manifests.facts_for(found, text.get("objects")), text.get("sidecars")),
-        settings.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}}),
+        config_fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}}),
         text["expect"],
     )
 

@@ -152,13 +152,15 @@ def test_the_server_may_do_this_and_nothing_else(default):
     name = f"{chart.NAMESPACE}.gk-gracekeeper"
     assert chart.the(default, "ClusterRole")["rules"] == [
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]},
         {
             "apiGroups": ["storage.k8s.io"],
             "resources": ["storageclasses", "volumeattributesclasses"],
             "verbs": ["get", "list", "watch"],
         },
         {"apiGroups": [""], "resources": ["persistentvolumeclaims", "persistentvolumes"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["nodes", "limitranges", "resourcequotas"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["limitranges", "resourcequotas"], "verbs": ["list", "watch"]},
         {
             "apiGroups": ["admissionregistration.k8s.io"],
             "resources": ["mutatingwebhookconfigurations"],
@@ -198,19 +200,11 @@ def test_a_certificate_from_elsewhere_needs_no_rights_to_write(helm, source):
     assert not chart.of_kind(found, "Secret")
 
 
-@pytest.mark.parametrize(
-    "setting", ["config.unknownSize=estimate", "config.profiles[0].name=p,config.profiles[0].unknownSize=estimate"]
-)
-def test_where_checkpoints_are_estimated_nodes_may_be_watched_without_supervise_too(helm, setting):
-    found = chart.objects(helm, "--set", f"supervise.enabled=false,{setting}")
+def test_where_no_pod_is_converted_nothing_more_may_be_read_or_created(helm):
+    found = chart.objects(helm, "--set", "supervise.enabled=false")
     allowed = verbs_by_resource(found, "ClusterRole")
     assert allowed["nodes"] == {"list", "watch"}
     assert not {"limitranges", "resourcequotas"} & allowed.keys()
-
-
-def test_where_no_pod_is_converted_nothing_more_may_be_read_or_created(helm):
-    found = chart.objects(helm, "--set", "supervise.enabled=false")
-    assert not {"nodes", "limitranges", "resourcequotas"} & verbs_by_resource(found, "ClusterRole").keys()
     assert verbs_by_resource(found, "Role").keys() == {"secrets"}
     assert not chart.of_kind(chart.objects(helm, "--set", "supervise.enabled=false", *chart.ci("files")), "Role")
 

@@ -13,8 +13,10 @@ from pydantic.alias_generators import to_camel
 
 from scripts import chart_docs
 from tests import chart
+from webhook.config_fields import load_config
+from webhook.field_errors import ConfigError
 from webhook.policy.config import Config, Defaults, InterruptedCode, Match, Mode, Osmo, OsmoMode, Profile, Supervise
-from webhook.settings import ConfigError, ServerSettings, load_config
+from webhook.settings import ServerSettings
 
 SCHEMA = json.loads((chart.FOLDER / "values.schema.json").read_text())
 NOT_IN_VALUES = {"enabled": "a parent chart's condition: the chart itself does not read it"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook import settings
 from webhook.cli import main
+from webhook.config_fields import load_config
 from webhook.policy.config_doubts import doubts
 
 
@@ -146,7 +146,7 @@ profiles:
 
 
 def found_in(**document):
-    return [(".".join(map(str, doubt.place)), doubt.why) for doubt in doubts(settings.load_config(document))]
+    return [(".".join(map(str, doubt.place)), doubt.why) for doubt in doubts(load_config(document))]
 
 
 def hides(wide, narrow):

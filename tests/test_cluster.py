@@ -19,6 +19,7 @@ CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 ATTRIBUTES_CLASSES = "/apis/storage.k8s.io/v1/volumeattributesclasses"
 CLAIMS = f"{NAMESPACES}/team-a/persistentvolumeclaims"
 VOLUMES = "/api/v1/persistentvolumes"
+JOBS = "/apis/batch/v1/namespaces/team-a/jobs"
 QUICK = Patience(watch_seconds=(2.0, 3.0), retry_seconds=(0.05, 0.2), unserved_seconds=0.2)
 
 
@@ -84,6 +85,35 @@ async def test_a_claim_leads_to_its_volume_and_both_classes(server, cluster):
     assert found.persistent_volumes["pv-1"]["spec"]["capacity"] == {"storage": "1Ti"}
     assert found.storage_classes["gp3"]["parameters"] == {"type": "gp3"}
     assert found.volume_attributes_classes["fast"]["parameters"] == {"throughput": "500"}
+
+
+async def of_job(cluster: Cluster, job: str | None = "train"):
+    return await cluster.gather("team-a", a_pod(), 2.0, job)
+
+
+async def test_of_the_job_that_is_asked_for_the_numbers_alone_are_kept(server, cluster):
+    numbers = {"completions": 8, "parallelism": 4, "completionMode": "Indexed"}
+    server.put(f"{JOBS}/train", kind="Job", spec={**numbers, "template": {"spec": {}}}, status={"active": 4})
+    found = await of_job(started(cluster))
+    assert (found.job, found.missing) == ({"kind": "Job", "spec": numbers}, ())
+
+
+async def test_a_job_that_cannot_be_read_is_named_and_one_that_is_no_name_never_becomes_a_path(server, cluster):
+    server.refusals[JOBS] = 403
+    started(cluster)
+    assert (await of_job(cluster)).missing == (Missing("Job team-a/train", MissingReason.FORBIDDEN),)
+    assert (await of_job(cluster, "../../secrets/x")).missing[0].reason is MissingReason.NOT_FOUND
+    assert server.count(f"GET {JOBS}") == 1
+
+
+async def test_no_job_is_read_unless_it_is_asked_for_and_a_gang_causes_one_read(server, cluster):
+    server.put(f"{JOBS}/train", kind="Job", spec={})
+    server.delays[JOBS] = 0.1
+    await of_job(started(cluster), None)
+    assert server.count(f"GET {JOBS}") == 0
+    await asyncio.gather(*(of_job(cluster) for _ in range(64)))
+    await of_job(cluster)
+    assert server.count(f"GET {JOBS}") == 1
 
 
 async def test_with_warm_facts_nothing_is_asked(server, cluster):
@@ -255,6 +285,7 @@ async def test_a_claim_name_that_is_no_name_never_becomes_a_path(server, cluster
 
 def test_before_the_first_list_every_kind_is_lacking(cluster):
     assert cluster.lacks() == [
+        "no list of Node objects yet",
         "no list of Namespace objects yet",
         "no list of StorageClass objects yet",
         "no list of VolumeAttributesClass objects yet",
@@ -265,7 +296,7 @@ def test_the_age_of_what_is_known_is_told(server, cluster):
     started(cluster)
     server.hang_watches = True
     time.sleep(0.3)
-    assert set(cluster.ages_seconds()) == {"Namespace", "StorageClass", "VolumeAttributesClass"}
+    assert set(cluster.ages_seconds()) == {"Node", "Namespace", "StorageClass", "VolumeAttributesClass"}
     assert max(cluster.ages_seconds().values()) >= 0.2
 
 

@@ -1,4 +1,4 @@
-"""How much memory the nodes' accelerators have: watched where checkpoints are estimated or OSMO's pods converted, else not."""
+"""How much memory the nodes' accelerators have: always watched, as a changed configuration may estimate from now on."""
 
 import threading
 from contextlib import contextmanager
@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import pytest
 
 from tests import task_server
-from tests.task_server import LIMIT_RANGES, NODES, QUOTAS, join_with_gpus
+from tests.task_server import LIMIT_RANGES, QUOTAS, join_with_gpus
 from tests.test_cluster import QUICK, eventually
 from tests.test_sidecars import PROBE, RHYTHM
 from webhook import log
 from webhook.api import Api
-from webhook.cluster import Cluster, TaskFacts
+from webhook.cluster import Cluster
 
 H100 = ("NVIDIA-H100-80GB-HBM3", 81559)
 POD = {"metadata": {"name": "train"}, "spec": {}}
@@ -25,10 +25,9 @@ def server():
 
 
 @contextmanager
-def watching(server, *, estimates: bool, converts: bool = False):
+def watching(server, *, converts: bool = False):
     api = Api.from_address(server.address)
-    tasks = TaskFacts(api, PROBE, log.logger(), QUICK, RHYTHM) if converts else None
-    cluster = Cluster(api, log.logger(), QUICK, tasks, estimates=estimates)
+    cluster = Cluster(api, log.logger(), QUICK, PROBE if converts else None, RHYTHM)
     cluster.start()
     try:
         eventually(lambda: not cluster.lacks(), 30)
@@ -43,28 +42,22 @@ async def memory_mib(cluster: Cluster):
     return (await cluster.gather("team-a", POD, 2.0)).accelerator_memory_mib
 
 
-async def test_given_estimates_then_the_nodes_alone_are_watched_for_the_memory_of_each_product(server):
+async def test_given_no_conversion_then_the_nodes_alone_are_watched_for_the_memory_of_each_product(server):
     join_with_gpus(server, "gpu-2", "NVIDIA-A100-SXM4-40GB", 40960)
-    with watching(server, estimates=True) as cluster:
+    with watching(server) as cluster:
         assert await memory_mib(cluster) == {"NVIDIA-H100-80GB-HBM3": 81559, "NVIDIA-A100-SXM4-40GB": 40960}
         assert "Node" in cluster.ages_seconds()
     assert server.count(f"GET {LIMIT_RANGES}") == server.count(f"GET {QUOTAS}") == server.count("GET /version") == 0
 
 
 async def test_given_conversion_then_the_same_watch_serves_both(server):
-    with watching(server, estimates=True, converts=True) as cluster:
+    with watching(server, converts=True) as cluster:
         assert await memory_mib(cluster) == {"NVIDIA-H100-80GB-HBM3": 81559}
         assert list(cluster.ages_seconds()).count("Node") == 1
 
 
-async def test_given_neither_then_no_node_is_asked_for(server):
-    with watching(server, estimates=False) as cluster:
-        assert await memory_mib(cluster) == {}
-    assert server.count(f"GET {NODES}") == 0
-
-
 async def test_when_the_last_node_of_a_product_is_cordoned_then_it_counts_no_more(server):
-    with watching(server, estimates=True) as cluster:
+    with watching(server) as cluster:
         assert await memory_mib(cluster) == {"NVIDIA-H100-80GB-HBM3": 81559}
         join_with_gpus(server, "gpu-1", *H100, cordoned=True)
         eventually(lambda: not cluster._accelerators.now(), 30)  # noqa: SLF001  # the fact has no other clock

@@ -10,7 +10,8 @@ import yaml
 
 from scripts import config_schema
 from tests import golden
-from webhook import settings
+from webhook.config_fields import PROFILE_KEYS, load_config
+from webhook.field_errors import ConfigError
 from webhook.policy.keys import KEYS
 
 SCHEMA = json.loads(config_schema.SCHEMA.read_text(encoding="utf-8"))
@@ -19,8 +20,8 @@ CHECK = jsonschema.Draft7Validator(SCHEMA)
 
 def server_takes(document) -> bool:
     try:
-        settings.load_config(document)
-    except settings.ConfigError:
+        load_config(document)
+    except ConfigError:
         return False
     return True
 
@@ -71,7 +72,7 @@ def test_the_defaults_that_it_tells_are_the_built_in_ones():
         if name in {"defaults", "supervise", "osmo"}
     }
     assert told["defaults"]["writeThroughput"] == "100MiB/s"
-    assert settings.load_config(told) == settings.load_config({})
+    assert load_config(told) == load_config({})
 
 
 def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():
@@ -183,13 +184,13 @@ NUMBERS = (0, 1, 8, 12.5, 14, 65, 900, 2**20, 10**9, 112742891520, 86401, 259200
 WORDS = ("true", "false", "yes", "native", "container", "grace-only", "off", "checkpoints", "/checkpoints")
 
 
-@pytest.mark.parametrize("key", settings.PROFILE_KEYS)
+@pytest.mark.parametrize("key", PROFILE_KEYS)
 def test_schema_and_server_agree_on_what_a_profile_may_say(key):
     rates = [f"{size}/s" for size in (*GOOD, *BAD)]
     documents = [with_value(key, value) for value in (*GOOD, *BAD, *NUMBERS, *WORDS, *rates, "1GiBps")]
     assert [each for each in documents if schema_takes(each) != server_takes(each)] == []
 
 
-@pytest.mark.parametrize("key", settings.PROFILE_KEYS)
+@pytest.mark.parametrize("key", PROFILE_KEYS)
 def test_the_example_of_every_key_fits(key):
     assert schema_takes(with_value(key, KEYS[key].example))

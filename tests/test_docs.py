@@ -12,8 +12,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from scripts import pictures
-from webhook import cli, manifests, settings
+from webhook import cli, manifests
 from webhook.admission import Refusal
+from webhook.config_fields import load_config
 from webhook.metrics import Metrics
 from webhook.policy import throughput
 from webhook.policy.config import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, Supervise, UnknownSize
@@ -144,7 +145,7 @@ def test_the_documented_defaults_are_the_built_in_ones():
     assert [name for name, values in told.items() if not values] == ["image", "imagePullSecret"]
     top["supervise"] = {name: yaml.safe_load(values[0]) for name, values in told.items() if values}
     top["osmo"] = {quoted(row[0])[0]: yaml.safe_load(quoted(row[1])[0]) for row in rows(section(text, "`osmo`"))}
-    assert settings.load_config(top) == Config()
+    assert load_config(top) == Config()
 
 
 @pytest.mark.parametrize(("field", "values"), [("mode", Mode), ("unknownSize", UnknownSize)])
@@ -158,7 +159,7 @@ def test_every_value_of_a_closed_field_is_documented(field, values):
 def test_the_configuration_that_is_shown_is_the_example_and_loads():
     text = (DOCS / "examples" / "config.yaml").read_text()
     assert f"```yaml\n{text}```" in page("docs/configuration.md")
-    assert len(settings.load_config(yaml.safe_load(text)).profiles) == 3
+    assert len(load_config(yaml.safe_load(text)).profiles) == 3
 
 
 def test_the_server_s_settings_are_documented_with_their_defaults():

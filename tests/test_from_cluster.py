@@ -176,6 +176,14 @@ def test_the_facts_of_the_cluster_count(server, run):
     assert found(run("-o", "json")[1]) == {"Pod alone": (30, 178, 1)}  # (30 + 51.2) x 2 + 15
 
 
+def test_an_indexed_job_s_number_of_pods_counts(server, run):
+    numbers = {"completionMode": "Indexed", "completions": 4, "parallelism": 4}
+    server.put(f"{BATCH}/jobs/train", kind="Job", spec={**numbers, "template": {"spec": {}}})
+    index = {"batch.kubernetes.io/job-completion-index": "0", "gracekeeper.dev/checkpoint-writers": "all"}
+    put_pod(server, "train-0", annotations={**SIZE, **index}, metadata=owner("Job", "train", "batch/v1"))
+    assert found(run("-o", "json")[1]) == {"Job train": (30, 127, 1)}  # (30 + 25.6) x 2 + 15 = 126.2
+
+
 def test_pods_of_one_workload_that_differ_are_a_range(server, run):
     for name, annotations in (("a", SIZE), ("b", {})):
         put_pod(

@@ -9,7 +9,7 @@ from webhook.policy import keys
 from webhook.policy.config import Config, Defaults, Mode
 from webhook.policy.decision import decide
 from webhook.policy.facts import Facts
-from webhook.policy.grace import computed
+from webhook.policy.grace import Write, computed
 from webhook.policy.patch import DoubtfulPatchError, operations
 from webhook.policy.size import Amount
 from webhook.policy.throughput import Throughput
@@ -25,13 +25,9 @@ def a_pod(**spec):
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example["case"] for example in EXAMPLES])
 def test_the_write_term_agrees_with_the_table_of_examples(example):
     only_write = Defaults(step_seconds=0, safety=1, margin_seconds=0)
-    need = computed(
-        a_pod(),
-        keys.Statements(),
-        Share(Amount(float(example["bytes"]), "the table"), float(example["bytes"])),
-        Throughput(float(example["bytes_per_second"]), "the table"),
-        only_write,
-    )
+    share = Share(Amount(float(example["bytes"]), "the table"), float(example["bytes"]))
+    speed = Throughput(float(example["bytes_per_second"]), "the table")
+    need = computed(a_pod(), None, keys.Statements(), Write(share, speed), only_write)
     write = next(term for term in need.terms if term.name == "write")
     assert float(write.value.removesuffix(" s")) == pytest.approx(float(example["raw_seconds"]), rel=1e-3)
     assert need.seconds == int(example["ceil"])

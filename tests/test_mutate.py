@@ -195,6 +195,9 @@ def test_the_pod_template_inside_another_kind_is_decided_as_its_controller_would
     [
         ("a: [", "pod.yaml: line 2, column 1: not YAML: "),
         ("\x00", "pod.yaml: not YAML: "),
+        *((text * 100_000, "pod.yaml: line 1, column ") for text in ("[", "{a: ", "- ", "? ")),
+        ("[" * 101, "pod.yaml: line 1, column 101: nested more than 100 levels deep"),
+        ("kind: List\nitems: &all [*all]", "pod.yaml: line 2, column 14: nested more than 100 levels deep"),
         ("- 1", "pod.yaml: a document is no Kubernetes object but a list"),
         ("hello", "pod.yaml: a document is no Kubernetes object but a text"),
         ("", "pod.yaml: no pod and no pod template in it"),

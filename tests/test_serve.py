@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from tests import task_server
-from tests.task_server import LIMIT_RANGES, NODES, PODS, QUOTAS
+from tests.task_server import LIMIT_RANGES, PODS, QUOTAS
 from tests.test_cluster import eventually
 
 IMAGE = "gracekeeper/supervise:0.1.0"
@@ -94,7 +94,7 @@ def test_given_no_image_of_supervise_then_it_needs_none_of_it(server, certificat
     with serving(server, certificate, {}) as address:
         eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
         assert "\ngracekeeper_native_sidecars 0.0\n" in read(f"{address}/metrics")
-    for path in (f"POST {PODS}", f"GET {NODES}", f"GET {LIMIT_RANGES}", f"GET {QUOTAS}", "GET /version"):
+    for path in (f"POST {PODS}", f"GET {LIMIT_RANGES}", f"GET {QUOTAS}", "GET /version"):
         assert server.count(path) == 0
 
 

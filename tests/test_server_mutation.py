@@ -52,12 +52,12 @@ def test_the_deadline_is_a_share_of_what_the_caller_says_and_never_more_than_the
     assert deadline_seconds(timeout, 2) == pytest.approx(seconds)
 
 
-async def slow(_namespace, _pod, _seconds):
+async def slow(_namespace, _pod, _seconds, _job):
     await asyncio.sleep(60)
     return Facts()
 
 
-async def broken(_namespace, pod, _seconds):
+async def broken(_namespace, pod, _seconds, _job):
     raise ValueError(f"cannot read {pod or TRAINING_POD}")
 
 
@@ -87,7 +87,7 @@ def test_the_longest_deadline_holds_where_the_caller_waits_for_longer():
 def test_the_namespace_that_came_in_time_still_counts():
     asked = []
 
-    async def half(_namespace, pod, seconds):
+    async def half(_namespace, pod, seconds, _job):
         asked.append((bool(pod), seconds))
         if pod:
             await asyncio.sleep(60)
@@ -103,7 +103,7 @@ def test_the_namespace_that_came_in_time_still_counts():
 def test_of_a_pod_that_is_none_of_ours_only_the_namespace_is_asked_for():
     asked = []
 
-    async def gather(namespace, pod, _seconds):
+    async def gather(namespace, pod, _seconds, _job):
         asked.append((namespace, pod))
         return Facts()
 
@@ -111,6 +111,22 @@ def test_of_a_pod_that_is_none_of_ours_only_the_namespace_is_asked_for():
         server.post(review({"metadata": {}, "spec": {"containers": [{"name": "web"}]}}))
         server.post(review(operation="UPDATE"))
     assert asked == [("team-a", {})]
+
+
+def test_the_job_of_a_pod_is_asked_for_where_its_number_of_pods_counts():
+    asked = []
+
+    async def gather(_namespace, _pod, _seconds, job):
+        asked.append(job)
+        return Facts()
+
+    owners = [{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "controller": True}]
+    annotations = {"batch.kubernetes.io/job-completion-index": "0", "gracekeeper.dev/checkpoint-size": "9.2GB"}
+    sharded = {**annotations, "gracekeeper.dev/checkpoint-writers": "all"}
+    with webhook_server.running(gather=gather) as server:
+        for said in (annotations, sharded):
+            server.post(review({"metadata": {"annotations": said, "ownerReferences": owners}, "spec": {}}))
+    assert asked == [None, None, None, "train"]
 
 
 def test_what_gathering_could_not_have_is_counted_by_its_reason_and_told():

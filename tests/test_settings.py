@@ -1,4 +1,4 @@
-"""Settings and configuration: what is wrong is refused at start, in one line that names the variable or the field."""
+"""Settings of the process: what is wrong is refused at start, in one line that names the variable."""
 
 import os
 import subprocess
@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from webhook import settings
-from webhook.policy.config import Config, Mode, UnknownSize
-from webhook.settings import CertificateSource, ConfigError, FactsSource, LogFormat
+from webhook.field_errors import ConfigError
+from webhook.settings import CertificateSource, FactsSource, LogFormat
 
 FILES = {"CERTIFICATE_SOURCE": "files", "CERTIFICATE_DIRECTORY": "/tls"}
 
@@ -111,89 +111,3 @@ def test_the_process_says_it_in_one_line_and_ends_with_2():
     assert ended.stderr.decode().splitlines() == [
         "gracekeeper: GRACEKEEPER_SERVER_PROT: no such setting, did you mean GRACEKEEPER_SERVER_PORT?"
     ]
-
-
-def test_an_empty_configuration_is_the_built_in_one():
-    assert settings.load_config({}) == Config()
-
-
-def test_a_configuration_is_read_with_its_units():
-    found = settings.load_config(
-        {
-            "mode": "audit",
-            "unknownSize": "skip",
-            "nodeThroughput": {"m5.large": "81MiB/s"},
-            "defaults": {"writeThroughput": "1GiB/s", "maximumGraceSeconds": 7200},
-            "profiles": [
-                {
-                    "name": "big",
-                    "match": {"namespaces": ["team-a"], "labels": {"a": "b"}, "ownerKinds": ["RayJob"]},
-                    "values": {"checkpoint-writers": 8},
-                }
-            ],
-        }
-    )
-    assert (found.mode, found.unknown_size) == (Mode.AUDIT, UnknownSize.SKIP)
-    assert (found.defaults.write_bytes_per_second, found.defaults.maximum_grace_seconds) == (2**30, 7200)
-    assert found.profiles[0].values == {"checkpoint-writers": "8"}
-    assert found.node_throughput == {"m5.large": 81 * 2**20}
-
-
-@pytest.mark.parametrize(
-    ("document", "estimates"),
-    [
-        ({}, False),
-        ({"unknownSize": "estimate"}, True),
-        ({"profiles": [{"name": "a"}, {"name": "b", "unknownSize": "estimate"}]}, True),
-    ],
-)
-def test_whether_anything_is_estimated_is_known_from_the_whole_file(document, estimates):
-    assert settings.load_config(document).estimates is estimates
-
-
-@pytest.mark.parametrize(
-    ("document", "line"),
-    [
-        ({"mod": "audit"}, "mod: no such field, did you mean mode?"),
-        ({"mode": "dry"}, "mode: Input should be 'enforce' or 'audit' (it is 'dry')"),
-        ({"mode": None}, "mode: "),
-        ({"unknownSize": "guess"}, "unknownSize: Input should be 'evidence', 'default', 'estimate' or 'skip'"),
-        ({"nodeThroughput": {"m5.large": "81"}}, "nodeThroughput.m5.large: "),
-        ({"nodeThroughput": {"m5.large": 81}}, "nodeThroughput.m5.large: a rate is a text"),
-        ({"defaults": []}, "defaults: "),
-        ({"defaults": None}, "defaults: "),
-        ({"defaults": {"step_second": 1}}, "defaults.step_second: no such field"),
-        ({"defaults": {"stepSeconds": -1}}, "defaults.stepSeconds: "),
-        ({"defaults": {"stepSeconds": "30s"}}, "defaults.stepSeconds: "),
-        ({"defaults": {"safety": float("nan")}}, "defaults.safety: "),
-        ({"defaults": {"safety": float("inf")}}, "defaults.safety: "),
-        ({"defaults": {"safety": 0.5}}, "defaults.safety: "),
-        ({"defaults": {"maximumGraceSeconds": 0}}, "defaults.maximumGraceSeconds: "),
-        ({"defaults": {"maximumGraceSeconds": 1.5}}, "defaults.maximumGraceSeconds: "),
-        ({"defaults": {"writeThroughput": 100}}, "defaults.writeThroughput: a rate is a text such as 100MiB/s"),
-        ({"defaults": {"writeThroughput": "10Gbps"}}, "defaults.writeThroughput: "),
-        ({"profiles": {}}, "profiles: "),
-        ({"profiles": [{}]}, "profiles.0.name: is required"),
-        ({"profiles": [{"name": ""}]}, "profiles.0.name: "),
-        ({"profiles": [{"name": "a"}, {"name": "b", "modes": "audit"}]}, "profiles.1.modes: no such field"),
-        ({"profiles": [{"name": "a", "match": {"namespace": "b"}}]}, "profiles.0.match.namespace: no such field"),
-        ({"profiles": [{"name": "a", "match": {"labels": {"a": True}}}]}, "profiles.0.match.labels.a: "),
-        (
-            {"profiles": [{"name": "a", "values": {"size": "1GB"}}]},
-            "profiles.0.values.size: no key that a profile can set",
-        ),
-        (
-            {"profiles": [{"name": "a", "values": {"checkpoint-size": "1Gb"}}]},
-            "profiles.0.values.checkpoint-size: a lower-case b means bits",
-        ),
-        ({"profiles": [{"name": "a", "values": {"maximum-grace-seconds": 1}}]}, "profiles.0.values."),
-        ([], ""),
-        ("mode: audit", ""),
-    ],
-)
-def test_a_wrong_configuration_is_one_line_that_names_the_field(document, line):
-    with pytest.raises(ConfigError) as refused:
-        settings.load_config(document)
-    assert str(refused.value).startswith(line)
-    assert "\n" not in str(refused.value)
-    assert len(str(refused.value)) < 300

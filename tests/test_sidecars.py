@@ -15,7 +15,7 @@ from tests.task_server import LIMIT_RANGES, NODES, PODS, QUOTAS, RECORDED, join
 from tests.test_cluster import QUICK, eventually
 from webhook import log
 from webhook.api import Api
-from webhook.cluster import Cluster, Probe, TaskFacts
+from webhook.cluster import Cluster, Probe
 from webhook.cluster.nodes import is_new_enough
 from webhook.cluster.sidecars import Rhythm
 from webhook.policy.config import Config
@@ -43,7 +43,7 @@ def server():
 @contextmanager
 def watching(server, *, probe: Probe = PROBE, rhythm: Rhythm = RHYTHM):
     api = Api.from_address(server.address)
-    cluster = Cluster(api, log.logger(), QUICK, TaskFacts(api, probe, log.logger(), QUICK, rhythm))
+    cluster = Cluster(api, log.logger(), QUICK, probe, rhythm)
     cluster.start()
     yield cluster
     cluster.stop()
@@ -161,7 +161,7 @@ def test_when_a_node_of_another_architecture_joins_it_is_told(server, cluster):
 
 def test_when_a_node_s_heartbeat_changes_nothing_then_readers_need_not_look_again(server, cluster):
     settles(cluster, why_not="")
-    nodes = cluster.tasks.nodes
+    nodes = cluster.nodes
     before, heard = nodes.objects, server.version
     join(server, "worker-1")
     assert server.version > heard
@@ -244,7 +244,7 @@ def test_while_the_server_is_away_what_is_known_of_nodes_stays_in_use(server, cl
     settles(cluster, why_not="")
     server.refusals[NODES] = 503
     server.end_watches()
-    eventually(lambda: cluster.tasks.nodes.failure is not None)
+    eventually(lambda: cluster.nodes.failure is not None)
     assert sidecars(cluster) == NATIVE
 
 
@@ -273,7 +273,7 @@ def test_many_nodes_are_listed_in_small_pages_and_kept_in_few_bytes(server):
     with watching(server) as cluster:
         settles(cluster, why_not="")
         assert server.count(f"GET {NODES}") == 5
-        assert cluster.tasks.nodes.objects["n1"] == {
+        assert cluster.nodes.objects["n1"] == {
             "schedulable": True,
             "os": "linux",
             "architecture": "amd64",
@@ -349,13 +349,14 @@ async def facts(cluster: Cluster, pod=OSMO_TASK):
     return await cluster.gather("team-a", pod, 1.0)
 
 
-async def test_every_pod_is_decided_with_all_of_it_as_supervise_may_be_added_to_any(server, cluster):
+async def test_every_pod_is_decided_with_all_of_it_as_supervise_may_be_added_to_any(server):
     in_namespace(server, LIMIT_RANGES, "team-a", "bounds", {"limits": [{"type": "Container", "max": {"cpu": "4"}}]})
-    settles(cluster, why_not="")
-    found = await facts(cluster)
-    assert found.sidecars == NATIVE
-    assert [each["metadata"]["name"] for each in found.limit_ranges or ()] == ["bounds"]
-    assert await facts(cluster, {"metadata": {"name": "other"}}) == found
+    with watching(server) as cluster:
+        settles(cluster, why_not="")
+        found = await facts(cluster)
+        assert found.sidecars == NATIVE
+        assert [each["metadata"]["name"] for each in found.limit_ranges or ()] == ["bounds"]
+        assert await facts(cluster, {"metadata": {"name": "other"}}) == found
 
 
 @pytest.mark.parametrize("task", sorted(EXAMPLES))
@@ -390,7 +391,7 @@ async def test_what_may_no_longer_be_listed_is_no_longer_known(server, cluster):
     settles(cluster, why_not="")
     server.refusals[QUOTAS] = 403
     server.end_watches()
-    eventually(lambda: cluster.tasks.watched[2].failure is not None)
+    eventually(lambda: cluster.tasks.watched[1].failure is not None)
     assert (await facts(cluster)).resource_quotas is None
 
 

@@ -121,10 +121,20 @@ def test_a_pod_of_which_little_is_there_goes_nowhere(pod):
     assert destination(pod) == volumes.Destination()
 
 
+def test_who_mounts_the_emptydir_beside_the_trainer_while_it_runs_may_upload_it():
+    pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], args=["--save=/out"])
+    mount = {"volumeMounts": [{"name": "scratch", "mountPath": "/in"}]}
+    pod["spec"]["containers"] += [{"name": "copy", **mount}, {"name": "proxy"}]
+    pod["spec"]["initContainers"] = [{"name": "sync", "restartPolicy": "Always", **mount}, {"name": "prepare", **mount}]
+    assert destination(pod).shared_with == ("copy", "sync")
+    pod["metadata"]["annotations"] = {"gracekeeper.dev/checkpoint-volume": "scratch"}
+    assert destination(pod).shared_with == ("copy", "sync")
+
+
 def test_an_osmo_task_s_folder_is_uploaded_and_so_worth_no_warning():
     pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations={"checkpoint-size": "9.2GB"}, args=["--save=/out"])
     pod["metadata"]["labels"] = {"osmo.task_uuid": "t", "osmo.workflow_uuid": "w"}
-    share = writers.share_of_job(pod, said(pod), Amount(1e9, "test"))
+    share = writers.share_of_job(pod, said(pod), Amount(1e9, "test"), None)
     assert "ends with the pod" in speed.target(pod, Facts(), said(pod), Config(), share).notes[0]
     pod["spec"]["containers"][0]["command"] = ["/osmo/bin/osmo_exec"]
     pod["spec"]["containers"].append({"name": "osmo-ctrl", "command": ["/osmo/bin/osmo_ctrl"]})
@@ -137,7 +147,7 @@ def test_the_pod_s_own_throughput_is_bounded_by_nothing_but_its_folder_is_still_
     said_by_pod = {"checkpoint-size": "9.2GB", "write-throughput": "1GiB/s"}
     pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations=said_by_pod, args=["--save=/out"])
     pod["spec"]["nodeSelector"] = {"node.kubernetes.io/instance-type": "m5.large"}
-    share = writers.share_of_job(pod, said(pod), Amount(1e9, "test"))
+    share = writers.share_of_job(pod, said(pod), Amount(1e9, "test"), None)
     found = speed.target(pod, Facts(), said(pod), Config(node_throughput={"m5.large": 1e6}), share)
     assert found.throughput.bytes_per_second == 2**30
     assert found.notes == ("the checkpoint ends with the pod: it goes to volume scratch (emptyDir)",)

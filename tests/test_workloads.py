@@ -82,7 +82,9 @@ def test_a_train_job_is_its_runtime_with_its_own_words():
         "volumes": [{"name": "v", "emptyDir": {}}, {"name": "w", "persistentVolumeClaim": {"claimName": "c"}}],
         "terminationGracePeriodSeconds": 77,
     }
-    assert node.pod["metadata"]["annotations"] == {"gracekeeper.dev/checkpoint-size": "1Gi"}
+    assert node.pod["metadata"]["annotations"]["gracekeeper.dev/checkpoint-size"] == "1Gi"
+    assert node.job is not None
+    assert (node.job["spec"]["completions"], node.job["spec"]["parallelism"]) == (4, 4)
     assert node.pod["metadata"]["labels"]["own"] == "1"
     assert node.pod["metadata"]["ownerReferences"][0]["kind"] == "Job"
 
@@ -170,7 +172,7 @@ def test_what_of_a_workflow_is_elsewhere_is_said():
         pods_of(only)
 
 
-@pytest.mark.parametrize("patch", ["[", "[]", "5"])
+@pytest.mark.parametrize("patch", ["[", "[]", "5", "[" * 10_000])
 def test_a_patch_of_a_workflow_that_cannot_be_read_changes_nothing(patch):
     text = ARGO.replace("KIND", "Workflow").replace("{containers: [{name: main, image: patched}], priority: 5}", patch)
     assert pods_of(text)[0].pod["spec"]["containers"][0]["image"] == "i"
@@ -206,6 +208,79 @@ spec:
     assert head["ownerReferences"][0]["kind"] == "RayCluster"
     assert submitter["labels"] == {"batch.kubernetes.io/job-name": "r"}
     assert submitter["ownerReferences"][0]["kind"] == "Job"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "numbers", "labels"),
+    [
+        (
+            "{apiVersion: batch/v1, kind: Job, spec: {completionMode: Indexed, completions: 8, template: TEMPLATE}}",
+            (8, None),
+            {},
+        ),
+        (
+            (
+                "{apiVersion: batch/v1, kind: CronJob,"
+                " spec: {jobTemplate: {spec: {completionMode: Indexed, parallelism: 2, template: TEMPLATE}}}}"
+            ),
+            (None, 2),
+            {},
+        ),
+        (
+            (
+                "{apiVersion: jobset.x-k8s.io/v1alpha2, kind: JobSet, spec: {replicatedJobs:"
+                " [{replicas: 3, template: {spec: {completions: 4, parallelism: 4, template: TEMPLATE}}}]}}"
+            ),
+            (4, 4),
+            {"jobset.sigs.k8s.io/replicatedjob-replicas": "3"},
+        ),
+    ],
+)
+def test_an_indexed_job_s_pods_carry_their_index_and_the_job_is_known(manifest, numbers, labels):
+    (found,) = pods_of(manifest.replace("TEMPLATE", "{spec: {containers: [{name: c}]}}"))
+    assert found.pod["metadata"]["annotations"] == {"batch.kubernetes.io/job-completion-index": "0"}
+    assert found.pod["metadata"].get("labels", {}).items() >= labels.items()
+    job = manifests.facts_for(found, None).job
+    assert job is not None
+    assert job["spec"]["completionMode"] == "Indexed"
+    assert (job["spec"].get("completions"), job["spec"].get("parallelism")) == numbers
+    assert manifests.facts_for(found, []).job == job
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "{apiVersion: batch/v1, kind: Job, spec: {completions: 8, template: TEMPLATE}}",
+        (
+            "{apiVersion: batch.volcano.sh/v1alpha1, kind: Job,"
+            " spec: {completionMode: Indexed, tasks: [{template: TEMPLATE}]}}"
+        ),
+        (
+            "{apiVersion: jobset.x-k8s.io/v1alpha2, kind: JobSet, spec: {replicatedJobs:"
+            " [{template: {spec: {completionMode: NonIndexed, template: TEMPLATE}}}]}}"
+        ),
+    ],
+)
+def test_pods_that_no_indexed_job_makes_carry_no_index(manifest):
+    (found,) = pods_of(manifest.replace("TEMPLATE", "{spec: {containers: [{name: c}]}}"))
+    assert "annotations" not in found.pod["metadata"]
+    assert manifests.facts_for(found, None).job is None
+
+
+def test_the_job_of_a_pod_is_found_among_the_objects_of_its_namespace():
+    (found,) = pods_of("""
+kind: Pod
+metadata:
+  annotations: {batch.kubernetes.io/job-completion-index: "0"}
+  ownerReferences: [{apiVersion: batch/v1, kind: Job, name: train, controller: true}]
+spec: {containers: [{name: c}]}
+""")
+    jobs = [
+        {"kind": "Job", "metadata": {"name": name, "namespace": namespace}, "spec": {}}
+        for name, namespace in [("train", "team-a"), ("train", "team-b"), ("another", "team-a")]
+    ]
+    assert manifests.facts_for(found, jobs).job == jobs[0]
+    assert manifests.facts_for(found, jobs[1:]).job is None
 
 
 def test_a_leader_worker_set_tells_its_size_on_its_pods():

@@ -1,4 +1,4 @@
-"""Who writes: the framework's numbers, and the MLPerf rows of the table of checkpoint sizes as worked examples."""
+"""Who writes: the framework's numbers, an Indexed Job's, and the MLPerf rows of the table of checkpoint sizes as worked examples."""
 
 import csv
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from webhook.policy import keys, writers
-from webhook.policy.config import Config
+from webhook.policy.config import Config, UnknownSize
 from webhook.policy.decision import decide
 from webhook.policy.estimate import most_bytes
 from webhook.policy.facts import Facts
@@ -34,8 +34,20 @@ def a_pod(variables=None, *, gpus=0, labels=None, annotations=None, **spec):
     }
 
 
-def share(pod, checkpoint_bytes):
-    return writers.share_of_job(pod, keys.statements(pod, None, None), Amount(checkpoint_bytes, "the table"))
+def share(pod, checkpoint_bytes, job=None):
+    return writers.share_of_job(pod, keys.statements(pod, None, None), Amount(checkpoint_bytes, "the table"), job)
+
+
+def indexed(completions, parallelism, mode="Indexed"):
+    return {"spec": {"completions": completions, "parallelism": parallelism, "completionMode": mode}}
+
+
+def numbered(pod, owner="Job", version="batch/v1", *, controller=True):
+    """The pod as an Indexed Job makes it."""
+    metadata = pod["metadata"]
+    index = {"batch.kubernetes.io/job-completion-index": "3"}
+    owners = [{"apiVersion": version, "kind": owner, "name": "train", "controller": controller}]
+    return {**pod, "metadata": {**metadata, "annotations": metadata["annotations"] | index, "ownerReferences": owners}}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +80,7 @@ def share(pod, checkpoint_bytes):
     ],
 )
 def test_the_number_of_pods_is_read_where_the_framework_wrote_it(pod, pods, source):
-    found = writers.pods_of_job(pod)
+    found = writers.pods_of_job(pod, None)
     assert found is not None
     assert ((found.fewest, found.most), found.source) == (pods, source)
 
@@ -78,7 +90,63 @@ def test_the_number_of_pods_is_read_where_the_framework_wrote_it(pod, pods, sour
     [{}, {"PET_NNODES": "auto"}, {"PET_NNODES": "1:x"}, {"PET_NNODES": "0"}, {"WORLD_SIZE": "$(N)"}, {"RANK": "0"}],
 )
 def test_what_is_no_number_of_pods_tells_none(variables):
-    assert writers.pods_of_job(a_pod(variables)) is None
+    assert writers.pods_of_job(a_pod(variables), None) is None
+
+
+OF_TWO_JOBS = {"jobset.sigs.k8s.io/replicatedjob-replicas": "2"}
+
+
+@pytest.mark.parametrize(
+    ("pod", "job", "pods", "source"),
+    [
+        (a_pod(), indexed(8, 8), 8, "pods of the Indexed Job"),
+        (a_pod(), indexed(64, 4), 4, "pods of the Indexed Job"),
+        (a_pod(), indexed(4, 8), 4, "pods of the Indexed Job"),
+        (a_pod(labels=OF_TWO_JOBS), indexed(4, 4), 8, "2 Jobs of the JobSet's replicated job x 4 pods of each"),
+        (a_pod({"WORLD_SIZE": "4"}, gpus=8), indexed(4, 4), 4, "pods of the Indexed Job"),
+        (a_pod({"PET_NNODES": "2"}), indexed(4, 4), 2, "PET_NNODES"),
+        (a_pod({"WORLD_SIZE": "16"}, gpus=8), indexed(4, 4), 2, "WORLD_SIZE / 8 of each pod"),
+    ],
+)
+def test_an_indexed_job_tells_how_many_pods_write_at_once_where_no_framework_does(pod, job, pods, source):
+    assert writers.pods_of_job(numbered(pod), job) == writers.JobPods(pods, pods, source)
+
+
+@pytest.mark.parametrize("job", [None, {}, indexed(8, 8, "NonIndexed"), indexed(8, 0), indexed(None, 8)])
+def test_what_is_no_running_indexed_job_tells_no_number(job):
+    assert writers.pods_of_job(numbered(a_pod()), job) is None
+
+
+SHARDED = {"gracekeeper.dev/checkpoint-writers": "all"}
+EVIDENCE, ESTIMATE = UnknownSize.EVIDENCE, UnknownSize.ESTIMATE
+
+
+@pytest.mark.parametrize(
+    ("pod", "unknown_size", "job"),
+    [
+        (numbered(a_pod(annotations=SHARDED)), EVIDENCE, "train"),
+        (numbered(a_pod()), ESTIMATE, "train"),
+        (numbered(a_pod({"WORLD_SIZE": "4"}, gpus=8)), ESTIMATE, "train"),
+        (numbered(a_pod(labels=OF_TWO_JOBS)), ESTIMATE, "train"),
+        (numbered(a_pod()), EVIDENCE, None),
+        (numbered(a_pod(annotations={"gracekeeper.dev/checkpoint-writers": "4"})), ESTIMATE, None),
+        (numbered(a_pod({"PET_NNODES": "2"}, annotations=SHARDED)), EVIDENCE, None),
+        (numbered(a_pod(annotations=SHARDED), version="batch.volcano.sh/v1alpha1"), EVIDENCE, None),
+        (numbered(a_pod(annotations=SHARDED), owner="CronJob"), EVIDENCE, None),
+        (numbered(a_pod(annotations=SHARDED), controller=False), EVIDENCE, None),
+        (a_pod(annotations=SHARDED), EVIDENCE, None),
+    ],
+)
+def test_the_job_is_asked_for_only_where_its_number_can_count(pod, unknown_size, job):
+    assert writers.job_to_read(pod, keys.statements(pod, None, None), unknown_size) == job
+
+
+def test_a_share_and_an_estimate_are_divided_by_the_indexed_job_s_pods():
+    pod = numbered(a_pod(annotations=SHARDED))
+    said = keys.statements(pod, None, None)
+    assert share(pod, GIB, indexed(8, 8)).own_bytes == GIB / 8
+    together = writers.own_share(pod, said, Amount(GIB, "an estimate"), indexed(8, 8)).together
+    assert together == Amount(8, "pods of the Indexed Job")
 
 
 @pytest.mark.parametrize("name", WHOLE_JOBS)
@@ -147,7 +215,7 @@ def test_on_a_shared_volume_the_whole_at_full_speed_takes_as_long_as_a_share_at_
 )
 def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(said, pods):
     pod = a_pod({"PET_NNODES": "2:8"}, annotations=said)
-    found = writers.own_share(pod, keys.statements(pod, None, None), Amount(GIB, "an estimate"))
+    found = writers.own_share(pod, keys.statements(pod, None, None), Amount(GIB, "an estimate"), None)
     assert found.own_bytes == GIB
     assert found.divided_by is None
     assert found.together is not None

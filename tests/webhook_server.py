@@ -103,7 +103,7 @@ class Running:
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self._run)
 
-    async def _gather(self, _namespace: str, _pod: Any, _seconds: float) -> Facts:
+    async def _gather(self, _namespace: str, _pod: Any, _seconds: float, _job: str | None) -> Facts:
         return self.facts
 
     def _run(self) -> None:
@@ -255,7 +255,7 @@ def _main(directory: Path, drain_seconds: float) -> None:
     log.configure()
     certificate, metrics, logger = Certificate(), Metrics(Refusal), log.logger()
 
-    async def gather(_namespace: str, _pod: Any, _seconds: float) -> Facts:
+    async def gather(_namespace: str, _pod: Any, _seconds: float, _job: str | None) -> Facts:
         await asyncio.sleep(0.002)
         return Facts()
 

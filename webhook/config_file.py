@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from webhook import log
+from webhook.config_fields import load_config
+from webhook.field_errors import ConfigError
 from webhook.policy.config import Config
-from webhook.settings import ConfigError, load_config
 
 Place = Sequence[str | int]
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from webhook import __version__, settings
 from webhook.cli import check_config, mutate
 from webhook.cli.files import CommandError
+from webhook.field_errors import ConfigError
 from webhook.manifests import BadManifestError
 from webhook.policy.match_condition import match_condition
 
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result: int = options.run(options)
         sys.stdout.flush()
-    except (CommandError, BadManifestError, settings.ConfigError) as error:
+    except (CommandError, BadManifestError, ConfigError) as error:
         print(f"gracekeeper: {error}", file=sys.stderr)  # noqa: T201  # the one line that says what to do
         return _NOTHING_DONE
     except BrokenPipeError:

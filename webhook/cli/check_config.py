@@ -6,8 +6,10 @@ from typing import Any
 
 import yaml
 
-from webhook import config_file, settings
+from webhook import config_file
 from webhook.cli.files import CommandError, text_of
+from webhook.config_fields import load_config
+from webhook.field_errors import ConfigError
 from webhook.policy.config_doubts import doubts
 
 _DONE, _IN_DOUBT, _REFUSED = 0, 1, 2
@@ -38,8 +40,8 @@ def _check(options: argparse.Namespace) -> int:
         above: tuple[str, ...] = ("config",) if options.values else ()
         for part in above:
             node = _below(node, part)
-        found = settings.load_config(config_file.values_of(node))
-    except settings.ConfigError as error:
+        found = load_config(config_file.values_of(node))
+    except ConfigError as error:
         places = error.places if any(error.places) else ()
         for index, line in enumerate(error.lines):
             at = f"{name}:{config_file.line_of(node, places[index])}" if places else name

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from webhook import config_file, settings
+from webhook import config_file
+from webhook.field_errors import ConfigError
 from webhook.policy.config import Config
 
 
@@ -27,5 +28,5 @@ def config_of(path: str | None) -> Config:
         return Config()
     try:
         return config_file.parsed(text_of(path))
-    except settings.ConfigError as error:
+    except ConfigError as error:
         raise CommandError(f"{path}: {error}") from None

@@ -21,9 +21,10 @@ from webhook.cluster import Cluster
 from webhook.cluster.workloads import RunningPod, Workload, Workloads
 from webhook.policy import pod as pods
 from webhook.policy.config import Config
-from webhook.policy.decision import Decision, Outcome, decide
+from webhook.policy.decision import Decision, Outcome, conclude
 from webhook.policy.facts import MissingReason, Sidecars
 from webhook.policy.prefix import DECISION_ANNOTATION
+from webhook.policy.recognise import look_at
 
 _DONE, _IGNORED_SOMETHING = 0, 1
 _AT_ONCE = 32
@@ -98,8 +99,10 @@ async def _line(cluster: Cluster, running: RunningPod, config: Config) -> Line:
     today = pods.grace_seconds(running.pod)
     fresh = _as_it_came(running, today)
     namespace = running.workload.namespace
-    facts = replace(await cluster.gather(namespace, fresh, _FACTS_SECONDS), sidecars=_SIDECARS)
-    decision = decide(fresh, facts, config, namespace)
+    space = await cluster.gather(namespace, {}, _FACTS_SECONDS)
+    look = look_at(fresh, space.namespace, namespace, config)
+    facts = replace(await cluster.gather(namespace, fresh, _FACTS_SECONDS, look.job), sidecars=_SIDECARS)
+    decision = conclude(look, fresh, facts, config)
     tomorrow = pods.grace_seconds(fresh) if decision.grace_seconds is None else decision.grace_seconds
     return Line(running, decision, today, tomorrow)
 

@@ -11,7 +11,7 @@ from webhook import __version__, log
 from webhook.admission import Refusal
 from webhook.api import Api, ApiError
 from webhook.cli.files import CommandError, config_of
-from webhook.cluster import Cluster, Probe, TaskFacts
+from webhook.cluster import Cluster, Probe
 from webhook.config_file import ConfigFile
 from webhook.metrics import Metrics
 from webhook.policy.config import Config
@@ -47,16 +47,14 @@ def _built(
     metrics = Metrics(Refusal)
     certificate = Certificate()
     api = cache(Api.from_environment)
-    tasks = _task_facts(settings, config, api, logger)
     cluster = None
     if settings.facts is FactsSource.CLUSTER:
-        cluster = Cluster(api(), logger, tasks=tasks, estimates=config.estimates)
+        cluster = Cluster(api(), logger, probe=_probe(settings, config))
     source = _certificate_source(settings, api, certificate, metrics, logger)
     config_file = _followed(settings, config, metrics, logger, stop)
-    if tasks is not None:
-        metrics.sidecars(lambda: tasks.sidecars.now().native)
     if cluster is not None:
         metrics.watch(cluster.ages_seconds)
+        metrics.sidecars(cluster.has_native_sidecars)
         cluster.start()
     threading.Thread(target=source.run, args=(stop,), name="certificate", daemon=True).start()
 
@@ -88,13 +86,9 @@ def _followed(
     return found
 
 
-def _task_facts(
-    settings: ServerSettings, config: Config, api: Callable[[], Api], logger: log.Logger
-) -> TaskFacts | None:
-    """What the conversion of OSMO task pods needs; without an image of supervise there is none."""
-    if settings.facts is not FactsSource.CLUSTER or config.supervise.image is None:
-        return None
-    return TaskFacts(api(), Probe(settings.namespace, config.supervise.image), logger)
+def _probe(settings: ServerSettings, config: Config) -> Probe | None:
+    """The pod by which the API server is asked about sidecars; without an image of supervise nothing is converted."""
+    return None if config.supervise.image is None else Probe(settings.namespace, config.supervise.image)
 
 
 def _certificate_source(
@@ -115,5 +109,5 @@ def _certificate_source(
     )
 
 
-async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float) -> Facts:
+async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float, _job: str | None) -> Facts:
     return Facts()

@@ -2,6 +2,5 @@
 
 from webhook.cluster.facts import Cluster
 from webhook.cluster.sidecars import Probe
-from webhook.cluster.tasks import TaskFacts
 
-__all__ = ["Cluster", "Probe", "TaskFacts"]
+__all__ = ["Cluster", "Probe"]

@@ -1,6 +1,7 @@
-"""The objects around one pod: its Namespace, and claim -> volume, StorageClass, VolumeAttributesClass.
+"""The objects around one pod: its Namespace, its Job, and claim -> volume, StorageClass, VolumeAttributesClass.
 
-StorageClasses, VolumeAttributesClasses and Namespaces come from a watch; claims and volumes are too many to watch.
+Nodes, Namespaces, StorageClasses and VolumeAttributesClasses come from a watch; claims, volumes and Jobs are too many to
+watch.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 from webhook.api import Api
 from webhook.cluster.nodes import NODE, accelerator_memory
 from webhook.cluster.reads import Answer, Reads
+from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
 from webhook.cluster.tasks import OfNamespace, TaskFacts
 from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
@@ -22,6 +24,7 @@ _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """A pod is looked at before it is validated: what is no name must not become part of a path."""
 _CORE = "/api/v1"
+_NUMBERS_OF_JOB = ("completions", "parallelism", "completionMode")
 
 
 def _kept(found: JsonObject) -> dict[str, Any]:
@@ -44,8 +47,14 @@ def _kept_of_namespace(found: JsonObject) -> dict[str, Any]:
     return kept
 
 
+def _kept_of_job(found: JsonObject) -> dict[str, Any]:
+    spec = found.get("spec") or {}
+    return {"kind": "Job", "spec": {field: spec[field] for field in _NUMBERS_OF_JOB if field in spec}}
+
+
 def _kept_of_named(found: JsonObject) -> dict[str, Any]:
-    return _kept_of_namespace(found) if found.get("kind") == "Namespace" else _kept(found)
+    kept = {"Namespace": _kept_of_namespace, "Job": _kept_of_job}.get(found.get("kind", ""), _kept)
+    return kept(found)
 
 
 def _settled(found: JsonObject) -> bool:
@@ -70,26 +79,23 @@ class Cluster:
         api: Api,
         logger: Logger,
         patience: Patience | None = None,
-        tasks: TaskFacts | None = None,
-        *,
-        estimates: bool = False,
+        probe: Probe | None = None,
+        rhythm: Rhythm | None = None,
     ) -> None:
-        """Facts for the conversion of OSMO task pods only where `tasks` gathers them; nodes for these and for estimates."""
+        """Facts for the conversion of OSMO task pods only where there is a `probe` to ask the API server with."""
         patience = patience or Patience()
         self._reads = Reads(api, _kept_of_named, _settled)
         self.namespaces = Watched(api, NAMESPACE, logger, patience)
         self.storage_classes = Watched(api, STORAGE_CLASS, logger, patience)
         self.attributes_classes = Watched(api, ATTRIBUTES_CLASS, logger, patience)
-        self.tasks = tasks
-        ours = (self.namespaces, self.storage_classes, self.attributes_classes)
-        self._watched = ours if tasks is None else (*ours, *tasks.watched)
-        self._accelerators: Derived[Mapping[str, int]] | None = None
-        if tasks is not None:
-            self._accelerators = Derived(tasks.nodes, accelerator_memory)
-        elif estimates:
-            nodes = Watched(api, NODE, logger, patience)
-            self._accelerators = Derived(nodes, accelerator_memory)
-            self._watched = (*ours, nodes)
+        self.nodes = Watched(api, NODE, logger, patience)
+        self._accelerators = Derived(self.nodes, accelerator_memory)
+        self.tasks: TaskFacts | None = None
+        if probe is not None:
+            sidecars = SidecarSupport(api, self.nodes, probe, logger, rhythm or Rhythm())
+            self.tasks = TaskFacts(api, sidecars, logger, patience)
+        ours = (self.nodes, self.namespaces, self.storage_classes, self.attributes_classes)
+        self._watched = ours if self.tasks is None else (*ours, *self.tasks.watched)
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -118,8 +124,15 @@ class Cluster:
         """How long ago each watched kind was last heard of."""
         return {watched.kind.name: watched.age_seconds() for watched in self._watched}
 
-    async def gather(self, namespace: str, pod: JsonObject, seconds: float) -> Facts:
-        """The facts around a pod that can be had in so many seconds; an empty pod asks for the Namespace alone."""
+    def has_native_sidecars(self) -> bool:
+        """Whether OSMO task pods get native sidecars."""
+        return self.tasks is not None and self.tasks.sidecars.now().native
+
+    async def gather(self, namespace: str, pod: JsonObject, seconds: float, job: str | None = None) -> Facts:
+        """The facts around a pod that can be had in so many seconds; an empty pod asks for the Namespace alone.
+
+        `job` names a Job of the pod's that is worth a read, as `recognise.Look` tells.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
         missing: list[Missing] = []
         space = await self._watched_or_read(self.namespaces, namespace, deadline)
@@ -137,10 +150,15 @@ class Cluster:
             volume_attributes_classes=await self._classes(
                 self.attributes_classes, "volumeAttributesClassName", claims, deadline, missing
             ),
-            accelerator_memory_mib={} if self._accelerators is None else self._accelerators.now(),
+            job=None if job is None else await self._job(namespace, job, deadline, missing),
+            accelerator_memory_mib=self._accelerators.now(),
             missing=tuple(missing),
             **of_tasks,
         )
+
+    async def _job(self, namespace: str, name: str, deadline: float, missing: list[Missing]) -> JsonObject | None:
+        base = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+        return (await self._read_all(base, f"Job {namespace}/", [name], deadline, missing)).get(name)
 
     async def _claims(
         self, namespace: str, names: Sequence[str], deadline: float, missing: list[Missing]

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from webhook.api import Api
-from webhook.cluster.nodes import NODE
-from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
+from webhook.cluster.sidecars import SidecarSupport
 from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import JsonObject, Sidecars
@@ -38,17 +37,13 @@ class OfNamespace(TypedDict, total=False):
 
 
 class TaskFacts:
-    """Three watches and the question about sidecars."""
+    """Two watches and the question about sidecars."""
 
-    def __init__(
-        self, api: Api, probe: Probe, logger: Logger, patience: Patience | None = None, rhythm: Rhythm | None = None
-    ) -> None:
-        patience = patience or Patience()
-        self.nodes = Watched(api, NODE, logger, patience)
+    def __init__(self, api: Api, sidecars: SidecarSupport, logger: Logger, patience: Patience) -> None:
         self._limit_ranges = ByNamespace(Watched(api, LIMIT_RANGE, logger, patience))
         self._resource_quotas = ByNamespace(Watched(api, RESOURCE_QUOTA, logger, patience))
-        self.watched: tuple[Watched, ...] = (self.nodes, self._limit_ranges.watched, self._resource_quotas.watched)
-        self.sidecars = SidecarSupport(api, self.nodes, probe, logger, rhythm or Rhythm())
+        self.watched: tuple[Watched, ...] = (self._limit_ranges.watched, self._resource_quotas.watched)
+        self.sidecars = sidecars
 
     def start(self, stop: threading.Event) -> None:
         """Ask about sidecars from now on; the watches are started by whoever starts all watches."""

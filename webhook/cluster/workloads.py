@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.api import Api, ApiError
+from webhook.policy import pod as pods
 from webhook.policy.facts import JsonObject
 
 _PAGE_PODS = 500
@@ -70,15 +71,15 @@ class Workloads:
         metadata = pod["metadata"]
         namespace = metadata.get("namespace", "")
         found = Workload(namespace, "Pod", metadata["name"])
-        reference, template = _controller(metadata), None
+        reference, template = pods.controller(pod), None
         for step in range(_LONGEST_CHAIN):
-            if reference is None:
+            if not reference:
                 break
             found = Workload(namespace, reference["kind"], reference["name"])
             owner = self._owner(namespace, reference)
             if step == 0 and owner is not None:
                 template = (owner.get("spec") or {}).get("template")
-            reference = None if owner is None else _controller(owner["metadata"])
+            reference = pods.controller(owner or {})
         seconds = ((template or {}).get("spec") or {}).get("terminationGracePeriodSeconds")
         as_created = {"apiVersion": "v1", "kind": "Pod", **{k: v for k, v in pod.items() if k != "status"}}
         return RunningPod(as_created, found, seconds, template_known=template is not None)
@@ -97,8 +98,3 @@ class Workloads:
                     raise
                 self._owners[path] = None
         return self._owners[path]
-
-
-def _controller(metadata: JsonObject) -> Mapping[str, Any] | None:
-    owners = metadata.get("ownerReferences") or ()
-    return next((each for each in owners if each.get("controller")), None)

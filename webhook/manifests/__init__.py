@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from webhook.manifests import workloads
+from webhook.manifests import jobs, workloads
+from webhook.manifests.text import BadManifestError, documents, kind_of_value
 from webhook.policy.accelerators import memory_mib_by_product
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
 from webhook.policy.pod import labels
+
+__all__ = ["BadManifestError", "PodInFile", "documents", "facts_for", "pods_in", "unread"]
 
 _FACT_FIELDS = {
     "PersistentVolumeClaim": "claims",
@@ -56,10 +57,6 @@ _RAY_SUBMITTER = "submitterPodTemplate"
 _LWS_SIZE_ANNOTATION = "leaderworkerset.sigs.k8s.io/size"
 
 
-class BadManifestError(Exception):
-    """A file that holds no pod that could be created; the message is one line."""
-
-
 @dataclass(frozen=True, slots=True)
 class PodInFile:
     """One pod of a file, where it was found, and the namespace it would be created in."""
@@ -69,29 +66,8 @@ class PodInFile:
     pod: dict[str, Any]
     claims: Mapping[str, JsonObject] = field(default_factory=dict)
     """Claims that its controller makes for it, by name."""
-
-
-def documents(text: str, name: str) -> list[dict[str, Any]]:
-    """The objects of a YAML (or JSON) text, Lists unfolded; `name` is the file's, for messages."""
-    try:
-        loaded = [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = "" if mark is None else f" line {mark.line + 1}, column {mark.column + 1}"
-        raise BadManifestError(f"{name}:{place}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise BadManifestError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
-    return [item for document in loaded for item in _unfolded(document, name)]
-
-
-def _unfolded(document: Any, name: str) -> Iterator[dict[str, Any]]:
-    if not isinstance(document, dict):
-        raise BadManifestError(f"{name}: a document is no Kubernetes object but {_kind_of_value(document)}")
-    if isinstance(document.get("items"), list):
-        for item in document["items"]:
-            yield from _unfolded(item, name)
-    else:
-        yield document
+    job: JsonObject | None = None
+    """The Indexed Job that makes it."""
 
 
 def pods_in(
@@ -135,22 +111,28 @@ def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[Po
         yield PodInFile(label, namespace, {**document, "metadata": metadata})
         return
     claims = workloads.claims_of(document)
-    for path, template in _templates(document, ()):
+    for path, above, template in _templates(document, (), ()):
         owner = {**document, "apiVersion": "batch/v1", "kind": "Job"} if _RAY_SUBMITTER in path else document
-        yield PodInFile(f"{label} {'.'.join(path)}", namespace, _created_by(owner, template, namespace), claims)
+        pod = _created_by(owner, jobs.numbered(document, above, template), namespace)
+        yield PodInFile(f"{label} {'.'.join(path)}", namespace, pod, claims, jobs.indexed(document, above))
 
 
-def _templates(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Whatever looks like a pod template: an object whose spec has containers. No list of kinds can be complete."""
+def _templates(
+    value: Any, path: tuple[str, ...], above: tuple[JsonObject, ...]
+) -> Iterator[tuple[tuple[str, ...], tuple[JsonObject, ...], dict[str, Any]]]:
+    """Whatever looks like a pod template: an object whose spec has containers. No list of kinds can be complete.
+
+    Each with its path, and with the objects that it lies in, the innermost last.
+    """
     if isinstance(value, dict):
         if path and isinstance(value.get("spec"), dict) and isinstance(value["spec"].get("containers"), list):
-            yield path, value
+            yield path, above, value
             return
         for key, inner in value.items():
-            yield from _templates(inner, (*path, str(key)))
+            yield from _templates(inner, (*path, str(key)), (*above, value))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _templates(inner, (*path, str(index)))
+            yield from _templates(inner, (*path, str(index)), above)
 
 
 def _created_by(owner: JsonObject, template: JsonObject, namespace: str) -> dict[str, Any]:
@@ -214,7 +196,7 @@ def _entries(container: JsonObject) -> list[Any]:
 def _text(value: Any, what: str) -> None:
     if not isinstance(value, str):
         shown = str(value).lower() if isinstance(value, bool) else value
-        raise BadManifestError(f'{what} is {_kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')
+        raise BadManifestError(f'{what} is {kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')
 
 
 def _mapping(holder: JsonObject, field: str, name: str) -> dict[str, Any]:
@@ -222,19 +204,14 @@ def _mapping(holder: JsonObject, field: str, name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadManifestError(f"{name}: {field} is {_kind_of_value(value)}, not an object")
+        raise BadManifestError(f"{name}: {field} is {kind_of_value(value)}, not an object")
     return value
-
-
-def _kind_of_value(value: Any) -> str:
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
     """What a cluster that holds these objects would tell about the pod; nothing where no objects are given."""
     if objects is None:
-        return Facts(sidecars=_SIDECARS)
+        return Facts(sidecars=_SIDECARS, job=found.job)
     by_field: dict[str, dict[str, JsonObject]] = {field: {} for field in _FACT_FIELDS.values()}
     of_namespace: dict[str, tuple[JsonObject, ...]] = dict.fromkeys(_FACT_FIELDS_OF_NAMESPACE.values(), ())
     namespace: Mapping[str, Any] | None = None
@@ -259,4 +236,5 @@ def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
     schedulable = [node for node in nodes if not (node.get("spec") or {}).get("unschedulable")]
     memory_mib = memory_mib_by_product(labels(node) for node in schedulable)
     known: dict[str, Any] = {**by_field, **of_namespace, "accelerator_memory_mib": memory_mib}
-    return Facts(namespace=namespace, missing=missing, sidecars=_SIDECARS, **known)
+    job = found.job or jobs.of_pod(found.pod, found.namespace, objects)
+    return Facts(namespace=namespace, job=job, missing=missing, sidecars=_SIDECARS, **known)

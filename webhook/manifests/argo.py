@@ -95,7 +95,7 @@ def _patched(pod: dict[str, Any], text: Any) -> dict[str, Any]:
     """The pod after a podSpecPatch: fields replaced, containers merged by name; a patch full of {{...}} changes nothing."""
     try:
         patch = yaml.safe_load(text) if isinstance(text, str) else None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return pod
     if not isinstance(patch, dict):
         return pod

@@ -53,6 +53,8 @@ def _replicated(replicated: JsonObject, spec: JsonObject, of_runtime: JsonObject
     pod_template = job_spec.get("template") or {}
     pod = pod_template.get("spec") or {}
     if ((of_job.get("metadata") or {}).get("labels") or {}).get(_STEP_LABEL) == _TRAINER_STEP:
+        nodes = _nodes(spec, of_runtime)
+        job_spec = {**job_spec, "parallelism": nodes, "completions": nodes}
         pod = {**pod, "containers": [_trainer(each, spec, of_runtime) for each in pod.get("containers") or ()]}
     for override in spec.get("podTemplateOverrides") or ():
         if replicated.get("name") in {target.get("name") for target in override.get("targetJobs") or ()}:
@@ -61,7 +63,7 @@ def _replicated(replicated: JsonObject, spec: JsonObject, of_runtime: JsonObject
         field: {**((pod_template.get("metadata") or {}).get(field) or {}), **(spec.get(field) or {})}
         for field in ("labels", "annotations")
     }
-    return {**replicated, "template": {"spec": {"template": {"metadata": metadata, "spec": pod}}}}
+    return {**replicated, "template": {"spec": {**job_spec, "template": {"metadata": metadata, "spec": pod}}}}
 
 
 def _trainer(container: JsonObject, spec: JsonObject, of_runtime: JsonObject) -> dict[str, Any]:
@@ -74,9 +76,13 @@ def _trainer(container: JsonObject, spec: JsonObject, of_runtime: JsonObject) ->
         said["resources"] = trainer["resourcesPerNode"]
     environment = _merged(container.get("env"), trainer.get("env"))
     if "torch" in policy:
-        nodes = trainer.get("numNodes") or policy.get("numNodes") or 1
-        environment = _merged(environment, [{"name": "PET_NNODES", "value": str(nodes)}])
+        environment = _merged(environment, [{"name": "PET_NNODES", "value": str(_nodes(spec, of_runtime))}])
     return {**container, **said, **({"env": environment} if environment else {})}
+
+
+def _nodes(spec: JsonObject, of_runtime: JsonObject) -> Any:
+    """How many pods the training step has."""
+    return (spec.get("trainer") or {}).get("numNodes") or (of_runtime.get("mlPolicy") or {}).get("numNodes") or 1
 
 
 def _overridden(pod: JsonObject, override: Mapping[str, Any]) -> dict[str, Any]:

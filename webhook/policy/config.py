@@ -1,9 +1,12 @@
-"""The admin's configuration as the policy reads it: plain frozen data, parsed and checked in webhook/settings.py."""
+"""The admin's configuration as the policy reads it: plain frozen data, parsed and checked in webhook/config_fields.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from fnmatch import fnmatchcase
+
+from webhook.policy import placement
+from webhook.policy.facts import JsonObject
 
 MEBIBYTE = 2**20
 
@@ -84,7 +87,7 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class GraceCap:
-    """Something that cuts a longer grace, for pods whose nodeSelector has all these labels; empty: for every pod."""
+    """Something that cuts a longer grace, for pods that ask for nodes with all these labels; empty: for every pod."""
 
     seconds: int
     node_selector: Mapping[str, str] = field(default_factory=dict)
@@ -135,19 +138,18 @@ class Config:
     node_throughput: Mapping[str, float] = field(default_factory=dict)
     """Bytes per second that a node can write, by its instance type or by `label=value`."""
 
-    def cap_of(self, node_selector: Mapping[str, str]) -> tuple[str, int] | None:
-        """Name and seconds of the smallest cap that holds for a pod of this nodeSelector."""
+    def cap_of(self, spec: JsonObject) -> tuple[str, int] | None:
+        """Name and seconds of the smallest cap that holds for a pod of this spec, on some node that it asks for."""
         caps = [
             (name, cap.seconds)
             for name, cap in self.grace_caps.items()
-            if cap.node_selector.items() <= node_selector.items()
+            if all(value in (placement.asked(spec, label) or ()) for label, value in cap.node_selector.items())
         ]
         return min(caps, key=lambda cap: cap[1], default=None)
 
-    @property
-    def estimates(self) -> bool:
-        """Whether some pod's checkpoint may be estimated, for which the memory of the nodes' accelerators is worth knowing."""
-        return UnknownSize.ESTIMATE in {self.unknown_size, *(profile.unknown_size for profile in self.profiles)}
+    def unknown_size_for(self, profile: Profile | None) -> UnknownSize:
+        """The rule for pods that this profile covers, or none."""
+        return self.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
 
     def profile_for(self, namespace: str, labels: Mapping[str, str], owner_kinds: frozenset[str]) -> Profile | None:
         """The first profile that covers the pod."""

@@ -93,6 +93,7 @@ class _Case:
     config: Config
     profile: Profile | None
     said: keys.Statements
+    task: tasks.Task | None
 
 
 def decide(pod: JsonObject, facts: Facts, config: Config, namespace_name: str) -> Decision:
@@ -115,44 +116,40 @@ def conclude(look: recognise.Look, pod: JsonObject, facts: Facts, config: Config
         return replace(base, ignored=())
     if found.verdict is recognise.Verdict.NOT_TRAINING:
         return _finished(pod, base) if base.ignored else base
-    return _of_training_pod(_Case(pod, facts, config, profile, said), base)
+    return _of_training_pod(_Case(pod, facts, config, profile, said, tasks.read(pod)), base)
 
 
 def _of_training_pod(case: _Case, base: Decision) -> Decision:
-    containers, task = pods.containers(case.pod), tasks.read(case.pod)
-    trainer = containers[pods.trainer_index(case.pod)].get("name") if containers else None
-    base = replace(base, trainer=trainer)
-    if task is None:
-        return _with_grace(case, base, None)
-    treated = treatment(task, case.facts, case.said, case.config)
+    base = replace(base, trainer=pods.trainer(case.pod).get("name"))
+    if case.task is None:
+        return _with_grace(case, base)
+    treated = treatment(case.task, case.facts, case.said, case.config)
     base = replace(base, osmo=treated)
     if treated.mode is OsmoMode.OFF:
         return replace(base, outcome=Outcome.OPTED_OUT, because=f"{treated.why} osmo-mode=off", ignored=())
     if treated.impossible:
         note = f"not converted: {treated.impossible}"
         return _finished(case.pod, replace(base, outcome=Outcome.UNSUPPORTED, notes=(note,)))
-    return _with_grace(case, base, task)
+    return _with_grace(case, base)
 
 
-def _with_grace(case: _Case, base: Decision, task: tasks.Task | None) -> Decision:
+def _with_grace(case: _Case, base: Decision) -> Decision:
     pod = case.pod
     ignored, missing = case.said.ignored, case.facts.missing
-    need, target = _need(case, task)
+    need, target = _need(case)
     if need is None:
         return replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing)
     grant = grace.granted(pod, need, _maximum(case))
-    left_seconds, cut_notes = grace.cut(
-        grant.seconds, case.config.cap_of((pod.get("spec") or {}).get("nodeSelector") or {})
-    )
+    left_seconds, cut_notes = grace.cut(grant.seconds, case.config.cap_of(pod.get("spec") or {}))
     converts = base.osmo is not None and base.osmo.converts
     split = grace.split(left_seconds, need)
     clocks = signals.clocks(
         pod, grant.seconds, split.limit_seconds if converts else grant.seconds - need.upload_share_seconds
     )
-    if task is None:
+    if case.task is None:
         changes = forwarding(pod, case.facts, case.said, case.config)
     else:
-        changes = Forwarding(_converted(case, base.osmo, task, split))
+        changes = Forwarding(_converted(case, base.osmo, case.task, split))
     decided = replace(
         base,
         grace_seconds=grant.seconds,
@@ -176,15 +173,15 @@ def _converted(case: _Case, treated: Treatment | None, task: tasks.Task, split: 
     return conversion(task, treated.mode, split, case.config, case.facts)
 
 
-def _need(case: _Case, task: tasks.Task | None) -> tuple[grace.Need | None, speed.Target]:
+def _need(case: _Case) -> tuple[grace.Need | None, speed.Target]:
     """The seconds that the pod needs and where its checkpoint goes; None where nothing tells them."""
     defaults = case.config.defaults
     target = speed.Target(Throughput(defaults.write_bytes_per_second, "default"))
     stated_grace = case.said.get(keys.GRACE_SECONDS)
     share = _share(case, may_estimate=stated_grace is None)
-    if share is not None and (stated_grace is None or task is not None):
+    if share is not None and (stated_grace is None or case.task is not None):
         target = speed.target(case.pod, case.facts, case.said, case.config, share)
-        need = grace.computed(case.pod, case.said, share, target.throughput, defaults)
+        need = grace.computed(case.pod, case.task, case.said, grace.Write(share, target.throughput), defaults)
         return (need if stated_grace is None else grace.stated(stated_grace, need)), target
     if stated_grace is not None:
         return grace.stated(stated_grace), target
@@ -196,11 +193,11 @@ def _share(case: _Case, *, may_estimate: bool) -> writers.Share | None:
     """The bytes that the pod writes: its share of a stated size, or the most that it can have; None where neither is known."""
     checkpoint = size.checkpoint_bytes(case.said, case.config.defaults)
     if checkpoint is not None:
-        return writers.share_of_job(case.pod, case.said, checkpoint)
-    if not may_estimate or _unknown_size(case) is not UnknownSize.ESTIMATE:
+        return writers.share_of_job(case.pod, case.said, checkpoint, case.facts.job)
+    if not may_estimate or case.config.unknown_size_for(case.profile) is not UnknownSize.ESTIMATE:
         return None
     most = estimate.most_bytes(case.pod, case.facts)
-    return None if most is None else writers.own_share(case.pod, case.said, most)
+    return None if most is None else writers.own_share(case.pod, case.said, most, case.facts.job)
 
 
 def _finished(pod: JsonObject, decided: Decision) -> Decision:
@@ -245,14 +242,9 @@ def _of_this_pod(said: keys.Statements) -> tuple[keys.Ignored, ...]:
     return tuple(passed for passed in said.ignored if not passed.place.startswith(outside))
 
 
-def _unknown_size(case: _Case) -> UnknownSize:
-    profile = case.profile
-    return case.config.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
-
-
 def _worth_a_default(case: _Case) -> str | None:
     """Why an unknown size is worth a default grace; what cannot be estimated needs evidence, as without an estimate."""
-    rule = _unknown_size(case)
+    rule = case.config.unknown_size_for(case.profile)
     if rule is UnknownSize.SKIP:
         return None
     if rule is UnknownSize.DEFAULT:

@@ -57,6 +57,8 @@ class Facts:
     """LimitRanges of the pod's namespace; None: not known."""
     resource_quotas: tuple[JsonObject, ...] | None = ()
     """ResourceQuotas of the pod's namespace; None: not known."""
+    job: JsonObject | None = None
+    """The Job that made the pod, where it is an Indexed Job whose number of pods counts."""
     accelerator_memory_mib: Mapping[str, int] = field(default_factory=dict)
     """MiB of one GPU by the value of nvidia.com/gpu.product, from the schedulable nodes; empty: not known."""
     missing: tuple[Missing, ...] = ()

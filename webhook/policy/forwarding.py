@@ -31,8 +31,7 @@ class Forwarding:
 
 def forwarding(pod: JsonObject, facts: Facts, said: keys.Statements, config: Config) -> Forwarding:
     """For a training pod that is no OSMO task: their conversion forwards already."""
-    index = pods.trainer_index(pod)
-    trainer = pods.containers(pod)[index] if pods.containers(pod) else {}
+    index, trainer = pods.trainer_index(pod), pods.trainer(pod)
     if parts.BINARY in (trainer.get("command") or ()):
         return Forwarding()
     stated = said.get(keys.FORWARD_SIGTERM)

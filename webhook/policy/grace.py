@@ -32,6 +32,19 @@ _OSMO_CHECKPOINT_UPLOADS = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """The pod's share of the checkpoint, and how fast its volume takes it."""
+
+    share: Share
+    speed: Throughput
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return self.share.own_bytes / self.speed.bytes_per_second
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """Seconds that the pod needs to stop well, the share of its upload in them, and the terms that say why."""
 
@@ -62,22 +75,20 @@ class Grant:
     notes: tuple[str, ...] = ()
 
 
-def computed(pod: JsonObject, said: keys.Statements, share: Share, speed: Throughput, defaults: Defaults) -> Need:
+def computed(pod: JsonObject, task: tasks.Task | None, said: keys.Statements, write: Write, defaults: Defaults) -> Need:
     """The need of a pod whose share of the checkpoint is known or estimated; an OSMO task uploads it several times."""
-    task = tasks.read(pod)
     step, step_term = _step(said, defaults)
-    write_seconds = share.own_bytes / speed.bytes_per_second
-    one_upload_seconds, upload_terms = _upload(said, share, defaults, task)
+    one_upload_seconds, upload_terms = _upload(said, write.share, defaults, task)
     uploads, outputs, count_terms = _counted(task)
     upload_seconds = one_upload_seconds * uploads
     margin = defaults.margin_seconds if task is None else _OSMO_LOG_BACKLOG_SECONDS
     pre_stop = trainer_pre_stop_seconds(pod)
-    total = ceil((step + write_seconds + upload_seconds) * defaults.safety + margin) + pre_stop
+    total = ceil((step + write.seconds + upload_seconds) * defaults.safety + margin) + pre_stop
     terms = (
         step_term,
-        *_share_terms(share),
-        Term("write-throughput", f"{quantity.human_bytes(speed.bytes_per_second)}/s", speed.source),
-        Term("write", f"{write_seconds:.2f} s", "checkpoint / write-throughput"),
+        *_share_terms(write.share),
+        Term("write-throughput", f"{quantity.human_bytes(write.speed.bytes_per_second)}/s", write.speed.source),
+        Term("write", f"{write.seconds:.2f} s", "checkpoint / write-throughput"),
         *upload_terms,
         *count_terms,
         Term("safety", f"x {defaults.safety:g}", "default"),
@@ -86,7 +97,7 @@ def computed(pod: JsonObject, said: keys.Statements, share: Share, speed: Throug
     )
     after = ceil(one_upload_seconds * outputs * defaults.safety) + _OSMO_LOG_BACKLOG_SECONDS
     share_of_uploads = ceil(upload_seconds * defaults.safety)
-    return Need(total, terms, share_of_uploads, None if task is None else after, estimated=share.estimated)
+    return Need(total, terms, share_of_uploads, None if task is None else after, estimated=write.share.estimated)
 
 
 def of_unknown_size(pod: JsonObject, evidence: str, defaults: Defaults) -> Need:
@@ -143,8 +154,7 @@ def split(grace_seconds: int, need: Need) -> Split:
 
 def trainer_pre_stop_seconds(pod: JsonObject) -> int:
     """The preStop sleep of the trainer container."""
-    containers = pods.containers(pod)
-    return pods.pre_stop_seconds(containers[pods.trainer_index(pod)]) if containers else 0
+    return pods.pre_stop_seconds(pods.trainer(pod))
 
 
 def longest_pre_stop_seconds(pod: JsonObject) -> int:

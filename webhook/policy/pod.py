@@ -34,6 +34,12 @@ def owners(pod: JsonObject) -> tuple[tuple[str, str], ...]:
     return tuple((r.get("apiVersion", "").rpartition("/")[0], r.get("kind", "")) for r in references)
 
 
+def controller(holder: JsonObject) -> JsonObject:
+    """The reference to the owner that controls any object; empty where none does."""
+    references = (holder.get("metadata") or {}).get("ownerReferences") or ()
+    return next((each for each in references if each.get("controller")), {})
+
+
 def containers(pod: JsonObject) -> list[JsonObject]:
     """The regular containers."""
     return (pod.get("spec") or {}).get("containers") or []
@@ -78,6 +84,12 @@ def trainer_index(pod: JsonObject) -> int:
         if wanted in names:
             return names.index(wanted)
     return 0
+
+
+def trainer(pod: JsonObject) -> JsonObject:
+    """The container that trains; empty where the pod has none."""
+    found = containers(pod)
+    return found[trainer_index(pod)] if found else {}
 
 
 def variable_names(container: JsonObject) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from webhook.policy import keys, markers
+from webhook.policy import keys, markers, writers
 from webhook.policy import pod as pods
 from webhook.policy.config import Config, Profile
 from webhook.policy.facts import JsonObject
@@ -33,11 +33,13 @@ class Recognition:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is seen of a pod without its volumes: the profile that covers it, what was said about it, whether it trains."""
+    """What is seen of a pod without its surroundings: its profile, what was said about it, whether it trains."""
 
     profile: Profile | None
     said: keys.Statements
     found: Recognition
+    job: str | None
+    """The Indexed Job that is worth a read: its number of pods may count."""
 
     @property
     def trains(self) -> bool:
@@ -54,7 +56,8 @@ def look_at(pod: JsonObject, namespace: JsonObject | None, namespace_name: str, 
     """The first look at a pod, whose volumes may not be known yet."""
     profile = profile_for(pod, namespace_name, config)
     said = keys.statements(pod, namespace, profile)
-    return Look(profile, said, recognise(pod, namespace, said, profile))
+    job = writers.job_to_read(pod, said, config.unknown_size_for(profile))
+    return Look(profile, said, recognise(pod, namespace, said, profile), job)
 
 
 def recognise(

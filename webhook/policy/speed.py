@@ -93,10 +93,13 @@ def _within(throughput: Throughput, node: Throughput | None, *, of_volume: bool)
 
 
 def _lost_with_the_pod(pod: JsonObject, to: volumes.Destination, said: keys.Statements) -> tuple[str, ...]:
-    """A note where the checkpoint ends with the pod, unless something uploads it."""
+    """A note where the checkpoint ends with the pod, unless something is known to upload it."""
     uploaded = said.get(keys.UPLOAD_SIZE) is not None or pods.is_osmo_task(pod)
     if uploaded or not to.ends_with_the_pod:
         return ()
+    if to.shared_with:
+        uploads = f"container {' or '.join(to.shared_with)} uploads the checkpoint"
+        return (f"set upload-size if {uploads}: {to.ends_with_the_pod} ends with the pod",)
     return (f"the checkpoint ends with the pod: it goes to {to.ends_with_the_pod}",)
 
 

@@ -26,6 +26,8 @@ class Destination:
     """What chose it, where that was a path; in words for the decision."""
     ends_with_the_pod: str = ""
     """The emptyDir or root file system that it goes to; empty where it goes to what stays."""
+    shared_with: tuple[str, ...] = ()
+    """Containers beside the trainer that mount that emptyDir, and so may upload what is in it."""
     notes: tuple[str, ...] = ()
 
 
@@ -47,17 +49,14 @@ def _named(pod: JsonObject, wanted: str) -> Destination | None:
     """The volume of that name, else the one that any container mounts at or above that path."""
     volumes = _volumes(pod)
     if wanted in volumes:
-        return _at(volumes[wanted])
+        return _at(pod, volumes[wanted])
     mounts = [_mount_of(container, posixpath.normpath(wanted)) for container in pods.containers(pod)]
-    return next((_at(volumes[m["name"]]) for m in mounts if m is not None and m.get("name") in volumes), None)
+    return next((_at(pod, volumes[m["name"]]) for m in mounts if m is not None and m.get("name") in volumes), None)
 
 
 def _by_path(pod: JsonObject) -> Destination | None:
     """Where the trainer's own paths lead: of several the first that outlives the pod, else the first."""
-    containers = pods.containers(pod)
-    if not containers:
-        return None
-    trainer = containers[pods.trainer_index(pod)]
+    trainer = pods.trainer(pod)
     found = [place for path in save_paths(trainer) for place in _holding(pod, trainer, path)]
     return next((place for place in found if not place.ends_with_the_pod), next(iter(found), None))
 
@@ -74,7 +73,7 @@ def _holding(pod: JsonObject, container: JsonObject, path: SavePath) -> Iterator
     volume = _volumes(pod).get(mount.get("name", ""))
     if volume is not None and not mount.get("readOnly") and _can_be_written(volume):
         why = f"volume {mount['name']} by {path.named_by} {path.path}"
-        yield replace(_at(volume), why=why)
+        yield replace(_at(pod, volume), why=why)
 
 
 def _by_claims(pod: JsonObject) -> Destination:
@@ -89,12 +88,22 @@ def _by_claims(pod: JsonObject) -> Destination:
     return Destination(tuple(claims), notes=notes)
 
 
-def _at(volume: JsonObject) -> Destination:
+def _at(pod: JsonObject, volume: JsonObject) -> Destination:
     if _has_claim(volume):
         return Destination((volume["name"],))
     if volume.get("emptyDir") is not None:
-        return Destination(ends_with_the_pod=f"volume {volume['name']} (emptyDir)")
+        beside = tuple(_beside_the_trainer(pod, volume["name"]))
+        return Destination(ends_with_the_pod=f"volume {volume['name']} (emptyDir)", shared_with=beside)
     return Destination()
+
+
+def _beside_the_trainer(pod: JsonObject, volume_name: str) -> Iterator[str]:
+    """Containers that run while the trainer does, native sidecars among them, and mount the volume."""
+    sidecars = (each for each in pods.init_containers(pod) if each.get("restartPolicy") == "Always")
+    for container in (*pods.containers(pod), *sidecars):
+        mounted = [mount.get("name") for mount in container.get("volumeMounts") or ()]
+        if container is not pods.trainer(pod) and volume_name in mounted:
+            yield container.get("name", "")
 
 
 def _volumes(pod: JsonObject) -> dict[str, JsonObject]:

@@ -7,7 +7,7 @@ division shortens the grace and loses a checkpoint; none lengthens it, up to the
 
 A stated size is the whole job's, so a shared volume needs no division: all bytes at the whole speed take as long as one
 share at one share of the speed. Bytes that were estimated are this pod's own, and the others write as many at the same
-time: there the throughput of a shared volume is divided by the framework's number of pods.
+time: there the throughput of a shared volume is divided by the framework's number of pods, or an Indexed Job's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,16 @@ from dataclasses import dataclass
 
 from webhook.policy import accelerators, keys, quantity
 from webhook.policy import pod as pods
+from webhook.policy.config import UnknownSize
 from webhook.policy.facts import JsonObject
 from webhook.policy.size import Amount
 
 _MOST_PODS = 1_000_000
 _GROUP_SIZE_ANNOTATION = "leaderworkerset.sigs.k8s.io/size"
-_REPLICAS = "jobset.sigs.k8s.io/replicatedjob-replicas"
+INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
+"""On every pod of an Indexed Job."""
+INDEXED = "Indexed"
+REPLICAS_LABEL = "jobset.sigs.k8s.io/replicatedjob-replicas"
 _COUNTS_PODS = ("volcano.sh/job-name", "training.kubeflow.org/job-name")
 """Labels of controllers whose WORLD_SIZE is a number of pods: Volcano's pytorch plugin, Kubeflow's without PET_NNODES."""
 
@@ -49,7 +53,7 @@ class Share:
     notes: tuple[str, ...] = ()
 
 
-def share_of_job(pod: JsonObject, said: keys.Statements, checkpoint: Amount) -> Share:
+def share_of_job(pod: JsonObject, said: keys.Statements, checkpoint: Amount, job: JsonObject | None) -> Share:
     """The pod's share of a checkpoint whose size is known for the whole job."""
     writers = said.get(keys.CHECKPOINT_WRITERS)
     if writers is None:
@@ -57,72 +61,103 @@ def share_of_job(pod: JsonObject, said: keys.Statements, checkpoint: Amount) -> 
     if writers.value != keys.ALL_PODS:
         count = Amount(writers.value, writers.source)
         return Share(checkpoint, checkpoint.value / count.value, count, count)
-    found = pods_of_job(pod)
+    found = pods_of_job(pod, job)
     if found is None or found.fewest < min(2, found.most):
-        note = "checkpoint-writers=all, but nothing on the pod tells how many pods there are: not divided"
+        note = "checkpoint-writers=all, but nothing tells how many pods there are: not divided"
         return Share(checkpoint, checkpoint.value, notes=(note,))
     fewest = Amount(found.fewest, f"{writers.source}: {found.source}")
     return Share(checkpoint, checkpoint.value / fewest.value, fewest, fewest)
 
 
-def own_share(pod: JsonObject, said: keys.Statements, estimate: Amount) -> Share:
+def own_share(pod: JsonObject, said: keys.Statements, estimate: Amount, job: JsonObject | None) -> Share:
     """The share of a pod whose own bytes were estimated: all of them, beside the other pods of its job."""
     writers = said.get(keys.CHECKPOINT_WRITERS)
     if writers is not None and writers.value != keys.ALL_PODS:
         together: Amount | None = Amount(writers.value, writers.source)
     else:
-        found = pods_of_job(pod)
+        found = pods_of_job(pod, job)
         together = None if found is None else Amount(found.most, found.source)
     return Share(estimate, estimate.value, together=together, estimated=True)
 
 
-def pods_of_job(pod: JsonObject) -> JobPods | None:
-    """The number of pods that the framework or the controller wrote into the pod; None where there is none.
+def job_to_read(pod: JsonObject, said: keys.Statements, unknown_size: UnknownSize) -> str | None:
+    """Name of the Indexed Job whose number of pods may count; None where there is none, or the pod tells enough itself."""
+    writers = said.get(keys.CHECKPOINT_WRITERS)
+    counts = unknown_size is UnknownSize.ESTIMATE if writers is None else writers.value == keys.ALL_PODS
+    if not counts or next(_of_framework(pod), None) is not None:
+        return None
+    return indexed_job(pod)
 
-    An Indexed Job's completions are not on its pods.
-    """
-    return next(_numbers(pod), None)
+
+def indexed_job(pod: JsonObject) -> str | None:
+    """Name of the Indexed Job that controls the pod; None where none does."""
+    controller = pods.controller(pod)
+    is_job = controller.get("kind") == "Job" and str(controller.get("apiVersion")).startswith("batch/")
+    return controller.get("name") if is_job and INDEX_ANNOTATION in pods.annotations(pod) else None
 
 
-def _numbers(pod: JsonObject) -> Iterator[JobPods]:
-    containers = pods.containers(pod)
-    if containers:
-        trainer = containers[pods.trainer_index(pod)]
-        variables = {entry.get("name", ""): entry.get("value") or "" for entry in trainer.get("env") or ()}
-        yield from _of_torchrun(variables)
-        yield from _of_world_size(pod, trainer, variables)
+def pods_of_job(pod: JsonObject, job: JsonObject | None) -> JobPods | None:
+    """The number of pods by what the framework wrote into the pod, else by its controller; None where nothing tells."""
+    return next(_numbers(pod, job), None)
+
+
+def _numbers(pod: JsonObject, job: JsonObject | None) -> Iterator[JobPods]:
+    """The surest first: a WORLD_SIZE that may be of processes or of pods counts when nothing else does."""
+    yield from _of_framework(pod)
     annotations, labels = pods.annotations(pod), pods.labels(pod)
     size = _count(annotations.get(_GROUP_SIZE_ANNOTATION))
     if size:
         yield JobPods(size, size, "size of the LeaderWorkerSet's group")
-    replicas = _count(labels.get(_REPLICAS) or annotations.get(_REPLICAS))
-    if replicas:  # of Jobs, each of one pod or more
+    yield from _of_jobs(_count(labels.get(REPLICAS_LABEL) or annotations.get(REPLICAS_LABEL)), _at_once(job))
+    world = _count(_trainer_s_variables(pod).get("WORLD_SIZE"))
+    if world:
+        yield JobPods(1, world, "WORLD_SIZE")
+
+
+def _of_jobs(replicas: int, pods_of_each: int) -> Iterator[JobPods]:
+    """Of a JobSet so many Jobs, of which one is known, or of an Indexed Job alone; 0: not known."""
+    if replicas and pods_of_each:
+        total = replicas * pods_of_each
+        yield JobPods(total, total, f"{replicas} Jobs of the JobSet's replicated job x {pods_of_each} pods of each")
+    elif pods_of_each:
+        yield JobPods(pods_of_each, pods_of_each, "pods of the Indexed Job")
+    elif replicas:  # each of one pod or more
         yield JobPods(replicas, replicas, "replicas of the JobSet's replicated job")
 
 
-def _of_torchrun(variables: Mapping[str, str]) -> Iterator[JobPods]:
-    """PET_NNODES: a number, or MIN:MAX for an elastic job (torchrun --nnodes)."""
+def _at_once(job: JsonObject | None) -> int:
+    """How many pods of an Indexed Job run at the same time; 0 where that is not known, or where nothing numbers them."""
+    spec = (job or {}).get("spec") or {}
+    if spec.get("completionMode") != INDEXED:
+        return 0
+    return min(_count(spec.get("completions")), _count(spec.get("parallelism", 1)))
+
+
+def _of_framework(pod: JsonObject) -> Iterator[JobPods]:
+    """What torchrun's or a training operator's variables say beyond doubt.
+
+    PET_NNODES is a number, or MIN:MAX for an elastic job (torchrun --nnodes). WORLD_SIZE counts processes, one for each
+    accelerator where nothing else is said; some controllers count pods.
+    """
+    variables = _trainer_s_variables(pod)
     fewest, _, most = variables.get("PET_NNODES", "").partition(":")
     if _count(fewest) and _count(most or fewest):
         yield JobPods(_count(fewest), _count(most or fewest), "PET_NNODES")
-
-
-def _of_world_size(pod: JsonObject, trainer: JsonObject, variables: Mapping[str, str]) -> Iterator[JobPods]:
-    """WORLD_SIZE counts processes, one for each accelerator where nothing else is said; some controllers count pods.
-
-    Where neither fits it may be all of one pod's processes or as many pods.
-    """
-    world = _count(variables.get("WORLD_SIZE"))
-    if not world:
-        return
-    local = next(filter(None, (_count(variables.get(n)) for n in ("LOCAL_WORLD_SIZE", "PET_NPROC_PER_NODE"))), 0)
-    local = local or sum(accelerators.requested(trainer).values())
-    if any(label in pods.labels(pod) for label in _COUNTS_PODS):
+    world, local = _count(variables.get("WORLD_SIZE")), _processes_of_each(pod, variables)
+    if world and any(label in pods.labels(pod) for label in _COUNTS_PODS):
         yield JobPods(world, world, "WORLD_SIZE")
-    elif local and world % local == 0:
+    elif world and local and world % local == 0:
         yield JobPods(world // local, world // local, f"WORLD_SIZE / {local} of each pod")
-    else:
-        yield JobPods(1, world, "WORLD_SIZE")
+
+
+def _processes_of_each(pod: JsonObject, variables: Mapping[str, str]) -> int:
+    """The processes that one pod runs, by its variables, else one for each accelerator of its trainer; 0: not known."""
+    stated = (_count(variables.get(name)) for name in ("LOCAL_WORLD_SIZE", "PET_NPROC_PER_NODE"))
+    return next(filter(None, stated), 0) or sum(accelerators.requested(pods.trainer(pod)).values())
+
+
+def _trainer_s_variables(pod: JsonObject) -> dict[str, str]:
+    return {entry.get("name", ""): entry.get("value") or "" for entry in pods.trainer(pod).get("env") or ()}
 
 
 def _count(text: object) -> int:

@@ -117,13 +117,6 @@ imagePullSecrets:
 {{- end -}}
 
 {{/* Runs the image that OSMO task pods get: where it cannot be pulled or run, the pod does not become ready. */}}
-{{- /* Not empty where a checkpoint may be estimated. */ -}}
-{{- define "gracekeeper.estimates" -}}
-{{- range prepend (.Values.config.profiles | default list) .Values.config }}
-{{- if eq (.unknownSize | default "") "estimate" }}x{{ end }}
-{{- end }}
-{{- end -}}
-
 {{- define "gracekeeper.superviseContainer" -}}
 image: {{ include "gracekeeper.superviseImage" . | quote }}
 imagePullPolicy: {{ .Values.supervise.image.pullPolicy }}

@@ -1,0 +1,42 @@
+"""What is wrong with a field, of the process's settings or of the configuration file: one line each, that names the field."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+class ConfigError(Exception):
+    """Settings or a configuration that cannot be used; the message is one line that names the field.
+
+    `lines` has all that is wrong, the message is the first of them; `places` are the fields, as paths from the top.
+    """
+
+    def __init__(self, *lines: str, places: Sequence[Sequence[str | int]] = ()) -> None:
+        super().__init__(lines[0])
+        self.lines = lines
+        self.places = tuple(places) or ((),) * len(lines)
+
+
+def refusal(error: ValidationError, name_of: Callable[[str], str], known: Collection[str] = ()) -> ConfigError:
+    """All that pydantic found; `name_of` says a field as the reader wrote it, `known` are the fields that may be meant."""
+    found = error.errors()
+    return ConfigError(*(_line(each, name_of, known) for each in found), places=[each["loc"] for each in found])
+
+
+def _line(found: Mapping[str, Any], name_of: Callable[[str], str], known: Collection[str]) -> str:
+    place = ".".join(name_of(str(part)) for part in found["loc"])
+    reason = {
+        "extra_forbidden": f"no such field{_nearest(found, known)}",
+        "missing": "is required",
+        "model_type": "is to hold fields and their values",
+    }.get(found["type"], found["msg"].removeprefix("Value error, "))
+    given = "" if isinstance(found["input"], dict | BaseModel) else f" (it is {str(found['input'])[:40]!r})"
+    return f"{place}: {reason}{given}" if place else reason
+
+
+def _nearest(found: Mapping[str, Any], known: Collection[str]) -> str:
+    """A field that was probably meant; empty where none comes near."""
+    near = get_close_matches(str(found["loc"][-1]), sorted(known), n=1) if found["loc"] else []
+    return f", did you mean {near[0]}?" if near else ""

@@ -1,0 +1,42 @@
+"""Indexed Jobs, alone, in a CronJob or in a JobSet: the Job that makes a pod, and what is written on the pod of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from webhook.manifests.workloads import group_and_kind
+from webhook.policy import writers
+from webhook.policy.facts import JsonObject
+
+_JOB_SET = ("jobset.x-k8s.io", "JobSet")
+_MODE_UNLESS_SAID = {("batch", "Job"): None, ("batch", "CronJob"): None, _JOB_SET: writers.INDEXED}
+
+
+def indexed(document: JsonObject, above: Sequence[JsonObject]) -> JsonObject | None:
+    """The Indexed Job that makes the pods of a template which lies in these objects; None where none does."""
+    known = group_and_kind(document)
+    if known not in _MODE_UNLESS_SAID:
+        return None
+    spec = above[-1]
+    mode = spec.get("completionMode") or _MODE_UNLESS_SAID[known]
+    return {"kind": "Job", "spec": {**spec, "completionMode": mode}} if mode == writers.INDEXED else None
+
+
+def numbered(document: JsonObject, above: Sequence[JsonObject], template: JsonObject) -> dict[str, Any]:
+    """The template with what Job's and JobSet's controllers write on its first pod."""
+    metadata = dict(template.get("metadata") or {})
+    if indexed(document, above) is not None:
+        metadata["annotations"] = {writers.INDEX_ANNOTATION: "0", **(metadata.get("annotations") or {})}
+    if group_and_kind(document) == _JOB_SET:
+        replicas = next((each["replicas"] for each in above if "replicas" in each), 1)
+        metadata["labels"] = {writers.REPLICAS_LABEL: str(replicas), **(metadata.get("labels") or {})}
+    return {**template, "metadata": metadata}
+
+
+def of_pod(pod: JsonObject, namespace: str, objects: Sequence[JsonObject]) -> JsonObject | None:
+    """The Job of these objects that controls the pod, where that is an Indexed Job's."""
+    wanted = ("Job", writers.indexed_job(pod), namespace)
+    for document in objects if wanted[1] else ():
+        metadata = document.get("metadata") or {}
+        if (document.get("kind"), metadata.get("name"), metadata.get("namespace", namespace)) == wanted:
+            return document
+    return None
