@@ -12,9 +12,11 @@ from contextlib import contextmanager
 import pytest
 import trustme
 
+from bench import crowd
+from bench.process import peak_mib
 from tests import task_server
-from tests.task_server import LIMIT_RANGES, PODS, QUOTAS
-from tests.test_cluster import eventually
+from tests.task_server import LIMIT_RANGES, NODES, PODS, QUOTAS
+from tests.test_cluster import CLASSES, eventually
 
 IMAGE = "gracekeeper/supervise:0.1.0"
 
@@ -35,7 +37,7 @@ def certificate(tmp_path):
 
 @contextmanager
 def serving(server, folder, config):
-    """The address of its health port; it is ended by SIGTERM, and must end well."""
+    """The address of its health port, and its process; it is ended by SIGTERM, and must end well."""
     address, port, health_port = server.address, *free_ports(2)
     user = {"name": "u", "user": {}}
     cluster = {"name": "c", "cluster": {"server": address}}
@@ -57,7 +59,7 @@ def serving(server, folder, config):
     environment |= {f"GRACEKEEPER_SERVER_{name}": value for name, value in said.items()}
     process = subprocess.Popen([sys.executable, "-m", "webhook", "serve"], env=environment, stderr=subprocess.DEVNULL)
     try:
-        yield f"http://127.0.0.1:{health_port}"
+        yield f"http://127.0.0.1:{health_port}", process.pid
     finally:
         process.terminate()
         assert process.wait(20) == 0
@@ -80,7 +82,7 @@ def read(url: str) -> str:
 
 
 def test_given_an_image_of_supervise_then_it_watches_and_asks_what_conversion_needs(server, certificate):
-    with serving(server, certificate, {"supervise": {"image": IMAGE}}) as address:
+    with serving(server, certificate, {"supervise": {"image": IMAGE}}) as (address, _):
         eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
         assert "\ngracekeeper_native_sidecars 1.0\n" in read(f"{address}/metrics")
         for kind in ("Namespace", "Node", "LimitRange", "ResourceQuota"):
@@ -91,7 +93,7 @@ def test_given_an_image_of_supervise_then_it_watches_and_asks_what_conversion_ne
 
 
 def test_given_no_image_of_supervise_then_it_needs_none_of_it(server, certificate):
-    with serving(server, certificate, {}) as address:
+    with serving(server, certificate, {}) as (address, _):
         eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
         assert "\ngracekeeper_native_sidecars 0.0\n" in read(f"{address}/metrics")
     for path in (f"POST {PODS}", f"GET {LIMIT_RANGES}", f"GET {QUOTAS}", "GET /version"):
@@ -99,7 +101,7 @@ def test_given_no_image_of_supervise_then_it_needs_none_of_it(server, certificat
 
 
 def test_a_changed_configuration_is_used_and_a_broken_one_is_told_without_a_restart(server, certificate):
-    with serving(server, certificate, {}) as address:
+    with serving(server, certificate, {}) as (address, _):
         eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
         began = loaded_at(address)
         (certificate / "config.yaml").write_text("mode: none")
@@ -117,6 +119,18 @@ def test_a_changed_configuration_is_used_and_a_broken_one_is_told_without_a_rest
         eventually(lambda: read(f"{address}/readyz") == "ok\n", 20)
         assert "\ngracekeeper_config_valid 1.0\n" in read(f"{address}/metrics")
         assert loaded_at(address) > began
+
+
+def test_the_first_lists_of_a_large_cluster_fit_into_200_mib(server, certificate):
+    """The chart's limit is 256 MiB; `python -m bench --crowd` measures the same on a real API server."""
+    for number in range(crowd.NODES):
+        server.put(f"{NODES}/{number}", **crowd.node("large", number))
+    for number in range(crowd.CLASSES):
+        server.put(f"{CLASSES}/{number}", **crowd.storage_class("large", number))
+    with serving(server, certificate, {"supervise": {"image": IMAGE}}) as (address, pid):
+        eventually(lambda: read(f"{address}/readyz") == "ok\n", 30)
+        assert server.count(f"GET {NODES}") > crowd.NODES / 100  # all of it was read, in pages
+        assert peak_mib(pid) < 200, peak_mib(pid)
 
 
 def loaded_at(address: str) -> float:

@@ -104,30 +104,29 @@ def decide(pod: JsonObject, facts: Facts, config: Config, namespace_name: str) -
 def conclude(look: recognise.Look, pod: JsonObject, facts: Facts, config: Config) -> Decision:
     """The decision for a pod that was looked at before the facts about its volumes were gathered."""
     profile, said, found = look.profile, look.said, look.found
-    mode = config.mode if profile is None or profile.mode is None else profile.mode
+    trains = found.verdict is recognise.Verdict.TRAINING
+    task = tasks.read(pod) if trains else None
     base = Decision(
         _LEFT_ALONE.get(found.verdict, Outcome.UNCHANGED),
         found.because,
-        mode,
+        config.mode if profile is None or profile.mode is None else profile.mode,
         profile=None if profile is None else profile.name,
+        trainer=pods.trainer(pod).get("name") if trains else None,
         ignored=_of_this_pod(said),
+        osmo=None if task is None else treatment(task, facts, said, config),
     )
     if found.verdict in {recognise.Verdict.OPTED_OUT, recognise.Verdict.EXCLUDED}:
         return replace(base, ignored=())
-    if found.verdict is recognise.Verdict.NOT_TRAINING:
+    if not trains:
         return _finished(pod, base) if base.ignored else base
-    return _of_training_pod(_Case(pod, facts, config, profile, said, tasks.read(pod)), base)
+    return _of_training_pod(_Case(pod, facts, config, profile, said, task), base)
 
 
 def _of_training_pod(case: _Case, base: Decision) -> Decision:
-    base = replace(base, trainer=pods.trainer(case.pod).get("name"))
-    if case.task is None:
-        return _with_grace(case, base)
-    treated = treatment(case.task, case.facts, case.said, case.config)
-    base = replace(base, osmo=treated)
-    if treated.mode is OsmoMode.OFF:
+    treated = base.osmo
+    if treated is not None and treated.mode is OsmoMode.OFF:
         return replace(base, outcome=Outcome.OPTED_OUT, because=f"{treated.why} osmo-mode=off", ignored=())
-    if treated.impossible:
+    if treated is not None and treated.impossible:
         note = f"not converted: {treated.impossible}"
         return _finished(case.pod, replace(base, outcome=Outcome.UNSUPPORTED, notes=(note,)))
     return _with_grace(case, base)
