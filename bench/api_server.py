@@ -4,7 +4,6 @@ Matched and unmatched pods (opted out by label: the API server does not even cal
 of this run that goes with everything in it. No scheduler takes them, so that no kubelet disturbs.
 """
 
-import copy
 import statistics
 import subprocess
 import time
@@ -66,7 +65,7 @@ def _added(api: Api, namespace: str, how: str, query: dict[str, str]) -> Added:
 
 def _pod(namespace: str, name: str, *, matched: bool) -> dict[str, Any]:
     """The small pod of the bench, never scheduled; unmatched it says so itself."""
-    pod = copy.deepcopy(osmo_pod())
+    pod = osmo_pod()
     pod["metadata"] |= {"name": name, "namespace": namespace}
     pod["metadata"].pop("finalizers", None)  # nobody is there to take it away
     pod["spec"]["schedulerName"] = "nobody"

@@ -1,6 +1,8 @@
 """Who is compared: the floor, gracekeeper without a cluster, and gracekeeper with the facts of one; each a real process."""
 
+import base64
 import http.client
+import json
 import os
 import socket
 import ssl
@@ -15,8 +17,9 @@ from pathlib import Path
 import trustme
 import yaml
 
-from bench.reviews import CLAIM, NAMESPACE
-from tests import fake_api
+from bench.reviews import CLAIM, NAMESPACE, bodies
+from tests import task_server
+from webhook import __version__
 
 HOST = "127.0.0.1"
 FLOOR, BARE, WITH_FACTS = "floor", "gracekeeper", "gracekeeper, facts"
@@ -90,6 +93,8 @@ def gracekeeper(
 ) -> Iterator[Contestant]:
     """The server as this machine's process, with the facts of the kubeconfig's cluster, or with none."""
     port, health_port = _free_port(), _free_port()
+    config = folder / "config.json"
+    config.write_text(json.dumps({"supervise": {"image": f"gracekeeper/supervise:{__version__}"}}), encoding="utf-8")
     settings = {
         "HOST": HOST,
         "PORT": port,
@@ -98,6 +103,8 @@ def gracekeeper(
         "CERTIFICATE_SOURCE": "files",
         "CERTIFICATE_DIRECTORY": certificate.directory,
         "DRAIN_SECONDS": 0,
+        "CONFIG_FILE": config,
+        "NAMESPACE": "gracekeeper",
     }
     environment = {f"GRACEKEEPER_SERVER_{key}": str(value) for key, value in settings.items()}
     if kubeconfig is not None:
@@ -105,13 +112,15 @@ def gracekeeper(
     connection = http.client.HTTPConnection(HOST, health_port, timeout=1)
     with _process(name, [sys.executable, "-m", "webhook", "serve"], environment, folder, core) as (process, began):
         _wait_until_ready(name, process, connection, "/readyz", folder)
-        yield Contestant(name, process.pid, port, time.monotonic() - began)
+        ready_seconds = time.monotonic() - began
+        _must_convert(name, port, certificate)
+        yield Contestant(name, process.pid, port, ready_seconds)
 
 
 @contextmanager
 def _cluster(folder: Path) -> Iterator[Path]:
     """An API server in memory that holds the pod's claim -> volume -> StorageClass; the path of its kubeconfig."""
-    with fake_api.running() as api:
+    with task_server.running() as api:
         api.bookmark_seconds = 60.0  # as a real one
         api.put(f"/api/v1/namespaces/{NAMESPACE}", kind="Namespace")
         api.put(
@@ -127,7 +136,6 @@ def _cluster(folder: Path) -> Iterator[Path]:
             provisioner="ebs.csi.aws.com",
             parameters={"type": "gp3", "throughput": "125"},
         )
-        api.serve_collection("/apis/storage.k8s.io/v1/volumeattributesclasses")
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(
             yaml.safe_dump(
@@ -181,6 +189,18 @@ def _wait_until_ready(
             connection.close()
     said = _lines(name, folder).read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
     raise NotReadyError(f"{name} was not ready within {_READY_SECONDS:g} s; its last lines: {' | '.join(said)}")
+
+
+def _must_convert(name: str, port: int, certificate: Certificate) -> None:
+    """What is measured has to be the whole work: the grace and the conversion of a task pod."""
+    context = ssl.create_default_context(cafile=str(certificate.authority))
+    connection = http.client.HTTPSConnection("localhost", port, timeout=_READY_SECONDS, context=context)
+    connection.request("POST", "/mutate", bodies()["small"], {"Content-Type": "application/json"})
+    response = json.loads(connection.getresponse().read())["response"]
+    connection.close()
+    paths = [operation["path"] for operation in json.loads(base64.b64decode(response.get("patch", "W10=")))]
+    if not {"/spec/terminationGracePeriodSeconds", "/spec/initContainers/-"} <= set(paths):
+        raise NotReadyError(f"{name} does not convert the pod of the bench: {paths}")
 
 
 def _lines(name: str, folder: Path) -> Path:

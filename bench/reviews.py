@@ -1,6 +1,7 @@
 """The requests: AdmissionReviews of a pod of OSMO (8 KB) and of a large one (60 KB), as an API server sends them."""
 
 import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,13 @@ def bodies() -> dict[str, bytes]:
 
 
 def osmo_pod() -> dict[str, Any]:
-    """The pod that the small body carries."""
-    pod: dict[str, Any] = yaml.safe_load(_OSMO_POD.read_text(encoding="utf-8"))
+    """The pod that the small body carries, the caller's own."""
+    return copy.deepcopy(_read(_OSMO_POD))
+
+
+@cache
+def _read(path: Path) -> dict[str, Any]:
+    pod: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return pod
 
 

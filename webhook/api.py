@@ -22,8 +22,8 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 # Six watches, the threads of live reads, those of the certificate and of the sidecars, each with its own connection.
 KEPT_CONNECTIONS = 16
-CONNECT_SECONDS = 2.0
-"""A first packet that got lost while the API server was away would else use up the whole call when it is back."""
+CONNECT_SECONDS = 3.0
+"""TLS included. A first packet that got lost while the API server was away would else use up the whole call when it is back."""
 WATCH_BUFFER_BYTES = 65536
 # The part of the user agent before the slash is the field manager of what is written.
 HEADERS = {"Accept": "application/json", "User-Agent": f"gracekeeper/{__version__}"}
