@@ -64,15 +64,15 @@ def _by_path(pod: JsonObject) -> Destination | None:
 def _holding(pod: JsonObject, container: JsonObject, path: SavePath) -> Iterator[Destination]:
     """The place of a path in a container; nothing where it cannot be written to."""
     if path.is_elsewhere:
-        yield Destination(why=f"{path.named_by} {path.path}, no volume")
+        yield Destination(why=f"{path}, no volume")
         return
     mount = _mount_of(container, path.path)
     if mount is None:
-        yield Destination(ends_with_the_pod=f"the root file system ({path.named_by} {path.path})")
+        yield Destination(ends_with_the_pod=f"the root file system ({path})")
         return
     volume = _volumes(pod).get(mount.get("name", ""))
     if volume is not None and not mount.get("readOnly") and _can_be_written(volume):
-        why = f"volume {mount['name']} by {path.named_by} {path.path}"
+        why = f"volume {mount['name']} by {path}"
         yield replace(_at(pod, volume), why=why)
 
 
