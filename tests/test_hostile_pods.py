@@ -93,6 +93,54 @@ PATHS = {
 }
 
 
+VOLUMES = {
+    "thousands of containers that mount the emptyDir": a_pod(
+        annotations={**_SIZE, _KEY + "checkpoint-volume": "v"},
+        volumes=[{"name": "v", "emptyDir": {}}],
+        containers=[{"name": f"c{i}", "volumeMounts": [{"name": "v", "mountPath": "/c"}]} for i in range(12_000)],
+    ),
+    "a volume by a path of a megabyte, and containers": a_pod(
+        annotations={**_SIZE, _KEY + "checkpoint-volume": "/" + "a/" * 400_000},
+        containers=[{"name": f"c{i}", "volumeMounts": [{"name": "v", "mountPath": f"/a/{i}"}]} for i in range(6000)],
+    ),
+    "as many claims as mounts": a_pod(
+        {"volumeMounts": [{"name": f"v{i}", "mountPath": f"/m{i}"} for i in range(9999)]},
+        volumes=[{"name": f"v{i}", "persistentVolumeClaim": {"claimName": f"c{i}"}} for i in range(9999)],
+    ),
+    "as many claims of its own as there are classes": a_pod(
+        volumes=[{"name": f"v{i}", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}} for i in range(9999)],
+    ),
+}
+_CLASSES = {f"s{i}": {"metadata": {"name": f"s{i}"}} for i in range(500)}
+_NOT_FOUND = tuple(Missing(f"PersistentVolumeClaim n/c{i}", MissingReason.NOT_FOUND) for i in range(9999))
+
+
+@pytest.mark.parametrize("what", VOLUMES)
+def test_no_volume_takes_long(what):
+    check(VOLUMES[what], Facts(storage_classes=_CLASSES, missing=_NOT_FOUND), Config())
+
+
+def test_of_containers_that_may_upload_three_are_named():
+    decision = decide(VOLUMES["thousands of containers that mount the emptyDir"], Facts(), Config(), "n")
+    assert any("container c1 or c2 or c3 or and 11996 more" in note for note in decision.notes)
+
+
+SCRIPTS = {
+    "line feeds": "a" + "\n" * MEBIBYTE + "b",
+    "separators": "a;" + "; " * (MEBIBYTE // 2),
+    "exec of nothing": "a;" + "; exec" * (MEBIBYTE // 6),
+    "other spaces": "a;" + "\r\v\f" * (MEBIBYTE // 3),
+}
+
+
+@pytest.mark.parametrize("what", SCRIPTS)
+def test_no_script_takes_long(what):
+    assert any(
+        "drops SIGTERM" in note
+        for note in check(a_pod({"command": ["sh", "-c", SCRIPTS[what]]}), Facts(), Config()).notes
+    )
+
+
 @pytest.mark.parametrize("what", PATHS)
 def test_no_path_takes_long(what):
     assert check(PATHS[what], Facts(), Config()).grace_seconds == 280

@@ -5,13 +5,14 @@ The first that answers: the pod, then the volume's objects, then Namespace and p
 
 from dataclasses import dataclass
 
-from webhook.policy import keys, placement, quantity, volumes
+from webhook.policy import brevity, keys, placement, quantity, volumes
 from webhook.policy import pod as pods
 from webhook.policy.config import Config
 from webhook.policy.facts import Facts, JsonObject, claims_by_volume
 from webhook.policy.throughput import Throughput, Volume, instead, of_volume
 from webhook.policy.writers import Share
 
+_MOST_NAMES = 3
 _INSTANCE_TYPE_LABELS = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
 
 
@@ -59,10 +60,13 @@ def node_limit(pod: JsonObject, config: Config) -> Throughput | None:
     """
     spec = pod.get("spec") or {}
     found = []
+    asked: dict[tuple[str, ...], frozenset[str]] = {}
     for name, bytes_per_second in config.node_throughput.items():
         label, equals, value = name.partition("=")
-        asked = placement.asked(spec, label) if equals else placement.asked(spec, *_INSTANCE_TYPE_LABELS)
-        if (value if equals else name) in (asked or ()):
+        labels = (label,) if equals else _INSTANCE_TYPE_LABELS
+        if labels not in asked:
+            asked[labels] = placement.asked(spec, *labels) or frozenset()
+        if (value if equals else name) in asked[labels]:
             found.append(Throughput(bytes_per_second, f"nodeThroughput of {name}"))
     return min(found, key=lambda throughput: throughput.bytes_per_second, default=None)
 
@@ -98,7 +102,8 @@ def _lost_with_the_pod(pod: JsonObject, to: volumes.Destination, said: keys.Stat
     if uploaded or not to.ends_with_the_pod:
         return ()
     if to.shared_with:
-        uploads = f"container {' or '.join(to.shared_with)} uploads the checkpoint"
+        names = brevity.few(to.shared_with, _MOST_NAMES)
+        uploads = f"container {' or '.join(names)} uploads the checkpoint"
         return (f"set upload-size if {uploads}: {to.ends_with_the_pod} ends with the pod",)
     return (f"the checkpoint ends with the pod: it goes to {to.ends_with_the_pod}",)
 
@@ -111,14 +116,15 @@ def _known(pod: JsonObject, names: tuple[str, ...], facts: Facts) -> list[Volume
         v["name"]: (v["ephemeral"].get("volumeClaimTemplate") or {}) for v in volumes_of_pod if v.get("ephemeral")
     }
     found = (facts.claims.get(claims.get(name, "")) or templates.get(name) for name in names)
-    return [_volume(claim, facts) if claim else None for claim in found]
+    default_class = _default_class(facts)
+    return [_volume(claim, default_class, facts) if claim else None for claim in found]
 
 
-def _volume(claim: JsonObject, facts: Facts) -> Volume:
+def _volume(claim: JsonObject, default_class: JsonObject | None, facts: Facts) -> Volume:
     spec = claim.get("spec") or {}
     bound = facts.persistent_volumes.get(spec.get("volumeName") or "")
     class_name = spec.get("storageClassName")
-    storage_class = _default_class(facts) if class_name is None else facts.storage_classes.get(class_name)
+    storage_class = default_class if class_name is None else facts.storage_classes.get(class_name)
     return Volume(
         claim, bound, storage_class, facts.volume_attributes_classes.get(spec.get("volumeAttributesClassName") or "")
     )
