@@ -125,6 +125,64 @@ def test_of_containers_that_may_upload_three_are_named():
     assert any("container c1 or c2 or c3 or and 11996 more" in note for note in decision.notes)
 
 
+def affinity(label: str, values: list[str], terms: int = 1) -> dict[str, Any]:
+    term = {"matchExpressions": [{"key": label, "operator": "In", "values": values}]}
+    required = {"nodeSelectorTerms": [term] * terms}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+
+def askers(count: int, resource: str = "nvidia.com/gpu", amount: str = "1") -> list[dict[str, Any]]:
+    return [{"name": f"c{i}", "resources": {"limits": {resource.format(i): amount}}} for i in range(count)]
+
+
+_PRODUCT = "nvidia.com/gpu.product"
+ACCELERATORS = {
+    "containers and products of which none is known": a_pod(
+        annotations={},
+        containers=askers(6000),
+        affinity=affinity("amd.com/gpu.product-name", [f"v{i}" for i in range(40_000)]),
+    ),
+    "containers and known products": a_pod(
+        annotations={},
+        containers=askers(6000),
+        affinity=affinity(_PRODUCT, [f"NVIDIA-A100-{i}" for i in range(30_000)]),
+    ),
+    "resources and as many values as count": a_pod(
+        annotations={},
+        containers=askers(9999, "huawei.com/Ascend{}"),
+        affinity=affinity(_PRODUCT, [f"NVIDIA-A100-{i}" for i in range(32)]),
+    ),
+    "terms of an affinity": a_pod(
+        annotations={}, containers=askers(32, "huawei.com/Ascend{}"), affinity=affinity(_PRODUCT, ["A100"], 20_000)
+    ),
+    "huge numbers": a_pod(annotations={}, containers=askers(9999, "nvidia.com/gpu", "9" * 20 + "e99")),
+    "a number of a megabyte": a_pod(annotations={}, containers=askers(1, "nvidia.com/gpu", "9" * MEBIBYTE)),
+    "a resource of a megabyte": a_pod(annotations={}, containers=askers(1, "nvidia.com/mig-" + "9gb." * 250_000)),
+    "a product of a megabyte": a_pod(annotations={}, containers=askers(1), nodeSelector={_PRODUCT: "A100-" * 200_000}),
+    "values of labels that the configuration names": a_pod(
+        affinity=affinity("cloud.google.com/gke-spot", [*map(str, range(100_000)), "true"])
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ACCELERATORS)
+@pytest.mark.parametrize("config", [_ESTIMATE, _CAPS], ids=["estimate", "caps"])
+def test_no_accelerator_takes_long(what, config):
+    check(ACCELERATORS[what], Facts(accelerator_memory_mib=_NODES), config)
+
+
+def test_of_many_products_three_are_named_and_beyond_32_none_is_known():
+    few, many = ([f"NVIDIA-A100-{i:02}" for i in range(count)] for count in (32, 33))
+    pods = [
+        a_pod(annotations={}, containers=askers(2), affinity=affinity(_PRODUCT, products)) for products in (few, many)
+    ]
+    found = [check(pod, Facts(), _ESTIMATE) for pod in pods]
+    assert "2 nvidia.com/gpu x 80 GiB (NVIDIA-A100-00, NVIDIA-A100-01, NVIDIA-A100-02, and 29 more)" in str(
+        found[0].terms
+    )
+    assert found[1].outcome == "size-unknown"
+
+
 SCRIPTS = {
     "line feeds": "a" + "\n" * MEBIBYTE + "b",
     "separators": "a;" + "; " * (MEBIBYTE // 2),
