@@ -13,6 +13,8 @@ from webhook.policy.throughput import Throughput, Volume, instead, of_volume
 from webhook.policy.writers import Share
 
 _MOST_NAMES = 3
+_MOST_CLAIMS = 256
+"""Claims that are looked at: no node takes as many volumes."""
 _INSTANCE_TYPE_LABELS = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
 
 
@@ -109,15 +111,17 @@ def _lost_with_the_pod(pod: JsonObject, to: volumes.Destination, said: keys.Stat
 
 
 def _known(pod: JsonObject, names: tuple[str, ...], facts: Facts) -> list[Volume | None]:
-    """The claims behind these volumes of the pod; None for one that is not known."""
+    """The claims behind these volumes of the pod; None for one that is not known, and for all beyond the most."""
     claims = dict(claims_by_volume(pod))
     volumes_of_pod = (pod.get("spec") or {}).get("volumes") or ()
     templates = {
         v["name"]: (v["ephemeral"].get("volumeClaimTemplate") or {}) for v in volumes_of_pod if v.get("ephemeral")
     }
-    found = (facts.claims.get(claims.get(name, "")) or templates.get(name) for name in names)
+    looked_at = names[:_MOST_CLAIMS]
+    found = [facts.claims.get(claims.get(name, "")) or templates.get(name) for name in looked_at]
     default_class = _default_class(facts)
-    return [_volume(claim, default_class, facts) if claim else None for claim in found]
+    known = [_volume(claim, default_class, facts) if claim else None for claim in found]
+    return known if looked_at == names else [*known, None]
 
 
 def _volume(claim: JsonObject, default_class: JsonObject | None, facts: Facts) -> Volume:
