@@ -233,7 +233,7 @@ def _read(place: Place, origin: str, name: str, text: Any, *, look_for_meant: bo
     if key.namespace_only and place is not Place.NAMESPACE:
         return Ignored(origin, name, quoted, "only a Namespace annotation can say this")
     if not isinstance(text, str):
-        return Ignored(origin, name, quoted, "not a string, quote it", f'"{text}"')
+        return Ignored(origin, name, quoted, "not a string, quote it", f'"{quoted}"')
     try:
         return Stated(key.read(text), place, origin)
     except quantity.UnreadableError as why:

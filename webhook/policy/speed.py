@@ -5,7 +5,7 @@ The first that answers: the pod, then the volume's objects, then Namespace and p
 
 from dataclasses import dataclass
 
-from webhook.policy import brevity, keys, placement, quantity, volumes
+from webhook.policy import keys, placement, quantity, volumes
 from webhook.policy import pod as pods
 from webhook.policy.config import Config
 from webhook.policy.facts import Facts, JsonObject, claims_by_volume
@@ -104,10 +104,14 @@ def _lost_with_the_pod(pod: JsonObject, to: volumes.Destination, said: keys.Stat
     if uploaded or not to.ends_with_the_pod:
         return ()
     if to.shared_with:
-        names = brevity.few(to.shared_with, _MOST_NAMES)
-        uploads = f"container {' or '.join(names)} uploads the checkpoint"
+        uploads = f"container {_or(to.shared_with)} uploads the checkpoint"
         return (f"set upload-size if {uploads}: {to.ends_with_the_pod} ends with the pod",)
     return (f"the checkpoint ends with the pod: it goes to {to.ends_with_the_pod}",)
+
+
+def _or(names: tuple[str, ...]) -> str:
+    more = len(names) - _MOST_NAMES
+    return " or ".join((*names[:_MOST_NAMES], *([f"one of {more} more"] if more > 0 else [])))
 
 
 def _known(pod: JsonObject, names: tuple[str, ...], facts: Facts) -> list[Volume | None]:
