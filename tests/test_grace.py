@@ -41,11 +41,16 @@ def test_a_grace_that_was_lowered_by_somebody_else_is_never_sent():
         operations(a_pod(terminationGracePeriodSeconds=1000), decision)
 
 
-def test_annotations_that_would_not_fit_are_left_alone():
+@pytest.mark.parametrize(("left_bytes", "told"), [(400, True), (60, False), (-60, False)])
+def test_where_the_pods_annotations_leave_no_room_it_gets_its_grace_without_a_word(left_bytes, told):
     pod = a_pod()
-    pod["metadata"]["annotations"] = {"gracekeeper.dev/grace-seconds": "900", "big": "x" * (256 * 1024)}
-    with pytest.raises(DoubtfulPatchError, match="256 KiB"):
-        operations(pod, decide(pod, Facts(), Config(), "n"))
+    own = {"gracekeeper.dev/grace-seconds": "900", "gracekeeper.dev/decision": "copied"}
+    pod["metadata"]["annotations"] = {**own, "big": "x" * (256 * 1024 - 60 - left_bytes)}
+    patch = operations(pod, decide(pod, Facts(), Config(), "n"))
+    assert [operation["path"].rpartition("/")[2] for operation in patch] == [
+        "terminationGracePeriodSeconds",
+        *(["gracekeeper.dev~1decision"] if told else []),
+    ]
 
 
 def test_a_pod_without_a_spec_is_left_alone():

@@ -131,11 +131,15 @@ def test_an_ignored_value_is_told_on_standard_error_and_by_the_exit_code(run):
     assert "ignored checkpoint-size=10Gbps" in err
 
 
-def test_a_patch_that_would_not_fit_is_withheld_and_told(run):
-    code, out, err = run(POD.replace("9.2GB", f"9.2GB, big: {'x' * 262144}"))
+def test_a_patch_in_doubt_is_withheld_and_told(run):
+    code, out, err = run(
+        POD.replace(
+            "name: trainer, image", f"lifecycle: {{preStop: {{sleep: {{seconds: {2**40}}}}}}}, name: trainer, image"
+        )
+    )
     assert code == 1
     assert "terminationGracePeriodSeconds" not in out
-    assert "no patch: the annotations would exceed 256 KiB" in err
+    assert f"no patch: a grace of {2**40} s is out of range" in err
 
 
 def test_several_documents_and_lists_are_several_pods(run):

@@ -173,8 +173,18 @@ def test_a_log_that_cannot_be_written_costs_no_pod_its_patch():
         assert server.post(review()).patch == []
 
 
+def test_a_pod_whose_own_annotations_are_too_large_is_no_doubt_of_ours():
+    pod = {"metadata": {"annotations": {**ASKS_FOR_900["annotations"], "a": "b" * 300_000}}, **BARE}
+    with webhook_server.running() as server:
+        assert [operation["path"] for operation in server.post(review(pod)).patch] == [
+            "/spec/terminationGracePeriodSeconds"
+        ]
+        assert server.value("gracekeeper_doubtful_patches_total") == 0
+
+
 def test_a_patch_in_doubt_is_withheld_counted_and_logged():
-    pod = {"metadata": {"annotations": {"gracekeeper.dev/grace-seconds": "900", "a": "b" * 300_000}}, **BARE}
+    endless = {"preStop": {"sleep": {"seconds": 2**40}}}
+    pod = {"metadata": ASKS_FOR_900, "spec": {"containers": [{"name": "a", "lifecycle": endless}]}}
     with webhook_server.running() as server:
         assert server.post(review(pod)).patch == []
         assert server.value("gracekeeper_doubtful_patches_total") == 1
@@ -209,4 +219,5 @@ def test_a_training_pod_is_one_line_at_info_with_no_value_of_its_environment():
     assert SECRET not in str(server.logger.lines)
 
 
+ASKS_FOR_900 = {"annotations": {"gracekeeper.dev/grace-seconds": "900"}}
 BARE = {"spec": {"containers": [{"name": "a"}]}}

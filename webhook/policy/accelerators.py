@@ -89,25 +89,29 @@ _MOST_GIB_OF_FAMILY = {
 _GIGABYTES = re.compile(r"(?<![a-z0-9])(?:[0-9]g\.)?([0-9]{1,3})gb?(?![a-z0-9])")
 _BETWEEN_WORDS = re.compile(r"[^a-z0-9]+")
 _DIGITS = re.compile(r"[0-9]{1,9}")
+_LONGEST_NAME = 253
+"""Of a resource, whose domain and name are 253 and 63 at most; a longer text would be kept in memory."""
 
 
 def requested(container: JsonObject) -> dict[str, int]:
     """How many accelerators of each resource name a container asks for."""
     resources = container.get("resources") or {}
     asked = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-    return {
-        name: ceil(count)
-        for name, count in ((name, quantity.kubernetes_quantity(text)) for name, text in asked.items())
-        if count and markers.first_match((name,), markers.ACCELERATORS)
-    }
+    known = {name: text for name, text in asked.items() if markers.first_match((name,), markers.ACCELERATORS)}
+    counts = {name: quantity.kubernetes_quantity(text) for name, text in known.items()}
+    return {name: ceil(count) for name, count in counts.items() if count}
 
 
-@lru_cache(maxsize=256)
 def memory_mib_of_name(name: str) -> int | None:
     """MiB of one accelerator by the value of a product label, or by a MIG resource such as nvidia.com/mig-1g.10gb.
 
     None for a product that is not known. The last size in a name counts: NVIDIA-A100-SXM4-40GB-MIG-1g.5gb has 5 GB.
     """
+    return _memory_mib_of_name(name) if len(name) <= _LONGEST_NAME else None
+
+
+@lru_cache(maxsize=256)
+def _memory_mib_of_name(name: str) -> int | None:
     lower = name.lower()
     gib = _GIB_BY_NAME.get(lower)
     if gib is None:

@@ -1,11 +1,13 @@
 """Runs every rule over a pod and collects what was decided, with every term and its source."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from webhook import __version__
-from webhook.policy import estimate, evidence, grace, keys, recognise, signals, size, speed, writers
+from webhook.policy import brevity, estimate, evidence, grace, keys, recognise, signals, size, speed, writers
 from webhook.policy import pod as pods
 from webhook.policy.config import Config, Mode, OsmoMode, Profile, UnknownSize
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason
@@ -18,6 +20,12 @@ from webhook.policy.supervise.change import Conversion
 from webhook.policy.throughput import Throughput
 
 _LONGEST_WARNING = 120
+_LONGEST_NAME = 80
+_MOST_WARNINGS = 10
+"""Of each kind: API servers show the first 4 KiB of all warnings."""
+_LARGEST_ANNOTATION_BYTES = 16 * 1024
+_LARGEST_ANNOTATIONS_BYTES = 256 * 1024
+"""Of a whole object, by Kubernetes' own rule."""
 
 
 class Outcome(StrEnum):
@@ -79,9 +87,10 @@ class Decision:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Admission warnings: what its owner should mend, each at most 120 characters."""
-        lost = (f"gracekeeper: decided without {missing}" for missing in self.missing if _is_a_fault(missing))
-        texts = (*(passed.warning for passed in self.ignored), *(f"gracekeeper: {note}" for note in self.notes), *lost)
-        return tuple(dict.fromkeys(text[:_LONGEST_WARNING] for text in texts))
+        passed = [passed.warning for passed in self.ignored]
+        lost = [f"decided without {missing}" for missing in self.missing if _is_a_fault(missing)]
+        texts = (text for kind in (passed, self.notes, lost) for text in brevity.few(kind, _MOST_WARNINGS))
+        return tuple(dict.fromkeys(f"gracekeeper: {text}"[:_LONGEST_WARNING] for text in texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +117,10 @@ def conclude(look: recognise.Look, pod: JsonObject, facts: Facts, config: Config
     task = tasks.read(pod) if trains else None
     base = Decision(
         _LEFT_ALONE.get(found.verdict, Outcome.UNCHANGED),
-        found.because,
+        brevity.short(found.because),
         config.mode if profile is None or profile.mode is None else profile.mode,
         profile=None if profile is None else profile.name,
-        trainer=pods.trainer(pod).get("name") if trains else None,
+        trainer=_trainer_name(pod) if trains else None,
         ignored=_of_this_pod(said),
         osmo=None if task is None else treatment(task, facts, said, config),
     )
@@ -137,7 +146,7 @@ def _with_grace(case: _Case, base: Decision) -> Decision:
     ignored, missing = case.said.ignored, case.facts.missing
     need, target = _need(case)
     if need is None:
-        return replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing)
+        return _brief(replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing))
     grant = grace.granted(pod, need, _maximum(case))
     left_seconds, cut_notes = grace.cut(grant.seconds, case.config.cap_of(pod.get("spec") or {}))
     converts = base.osmo is not None and base.osmo.converts
@@ -201,6 +210,7 @@ def _share(case: _Case, *, may_estimate: bool) -> writers.Share | None:
 
 def _finished(pod: JsonObject, decided: Decision) -> Decision:
     """The decision with its outcome and, where one is due, its annotation."""
+    decided = _brief(decided)
     new_grace = decided.grace_seconds not in {None, pods.grace_seconds(pod)} or (
         decided.grace_seconds is not None and "terminationGracePeriodSeconds" not in (pod.get("spec") or {})
     )
@@ -208,31 +218,72 @@ def _finished(pod: JsonObject, decided: Decision) -> Decision:
     changes = new_grace or decided.environment or decided.conversion
     worth_a_word = decided.ignored or decided.missing or decided.outcome is Outcome.UNSUPPORTED
     due = changes or worth_a_word or written is not None
-    text = _annotation(decided) if due else None
+    text = _annotation(decided, _room_bytes(pod)) if due else None
     if decided.outcome is not Outcome.UNCHANGED:
         return replace(decided, annotation=text)
     if decided.mode is Mode.AUDIT:
         return replace(decided, outcome=Outcome.AUDITED, annotation=text)
-    changed = changes or text != written
+    changed = changes or text not in {None, written}
     return replace(decided, outcome=Outcome.PATCHED if changed else Outcome.UNCHANGED, annotation=text)
 
 
-def _annotation(decided: Decision) -> str:
-    """One line of JSON that explains the pod; nothing in it depends on what the pod had before, so a second pass agrees."""
+def _brief(decided: Decision) -> Decision:
+    """The decision with as many ignored values, missing objects and notes as anybody reads, each of them short."""
+    notes = brevity.few([brevity.short(note) for note in decided.notes])
+    passed, missing = decided.ignored, decided.missing
+    if len(passed) > brevity.MOST:
+        passed, notes = passed[: brevity.MOST], (*notes, f"{len(passed) - brevity.MOST} more values were ignored")
+    if len(missing) > brevity.MOST:
+        beyond = missing[brevity.MOST :]
+        worst = next(filter(_is_a_fault, beyond), beyond[0])
+        missing = (*missing[: brevity.MOST], Missing(f"{len(beyond)} more objects", worst.reason))
+    told = tuple(Missing(brevity.short(each.what), each.reason) for each in missing)
+    return replace(decided, ignored=passed, missing=told, notes=notes)
+
+
+def _annotation(decided: Decision, room_bytes: int) -> str | None:
+    """One line of JSON that explains the pod; nothing in it depends on what the pod had before, so a second pass agrees.
+
+    In few words where it would be too long in all of them, and none where the pod's own annotations leave no room: its
+    grace does not depend on what is told about it.
+    """
+    stories = (json.dumps(_story(decided, most, longest)) for most, longest in ((brevity.MOST, 400), (3, 60)))
+    return next((text for text in stories if len(text) <= min(_LARGEST_ANNOTATION_BYTES, room_bytes)), None)
+
+
+def _story(decided: Decision, most: int, longest: int) -> dict[str, Any]:
+    def short(text: str) -> str:
+        return brevity.short(text, longest)
+
+    def few(texts: Iterable[object]) -> tuple[str, ...]:
+        return brevity.few([short(str(text)) for text in texts], most)
+
     story = {
         "version": __version__,
         "mode": decided.mode,
-        "because": decided.because,
+        "because": short(decided.because),
         "profile": decided.profile,
         "grace": decided.grace_seconds,
         "trainer": decided.trainer,
-        "osmo": None if decided.osmo is None else f"{decided.osmo.mode} ({decided.osmo.why})",
-        "terms": {term.name: f"{term.value} ({term.source})" for term in decided.terms},
-        "ignored": [str(passed) for passed in decided.ignored],
-        "missing": [str(missing) for missing in decided.missing],
-        "notes": list(decided.notes),
+        "osmo": None if decided.osmo is None else short(f"{decided.osmo.mode} ({decided.osmo.why})"),
+        "terms": {term.name: short(f"{term.value} ({term.source})") for term in decided.terms},
+        "ignored": few(decided.ignored),
+        "missing": few(decided.missing),
+        "notes": few(decided.notes),
     }
-    return json.dumps({key: value for key, value in story.items() if value not in (None, [], {})})
+    return {key: value for key, value in story.items() if value not in (None, (), {})}
+
+
+def _room_bytes(pod: JsonObject) -> int:
+    """What is left for the decision's text beside the pod's other annotations."""
+    others = ((key, text) for key, text in pods.annotations(pod).items() if key != DECISION_ANNOTATION)
+    taken = sum(len(key.encode()) + len(str(text).encode()) for key, text in others)
+    return _LARGEST_ANNOTATIONS_BYTES - taken - len(DECISION_ANNOTATION)
+
+
+def _trainer_name(pod: JsonObject) -> str | None:
+    name = pods.trainer(pod).get("name")
+    return None if name is None else brevity.short(name, _LONGEST_NAME)
 
 
 def _of_this_pod(said: keys.Statements) -> tuple[keys.Ignored, ...]:

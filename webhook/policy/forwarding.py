@@ -18,7 +18,9 @@ from webhook.policy.supervise.resources import added
 
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 _SEVERAL_COMMANDS = re.compile(r"[;&|\n]")
-_EXEC = re.compile(r"(?:^|[;&|\n({])\s*exec\s+\S")
+_EXEC = re.compile(r"(?:^|[;&|\n({])[^\S\n]*exec\s+\S")
+_LONGEST_SCRIPT = 64 * 1024
+"""Characters that are looked at: this is a hint, not a shell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def _dropped(trainer: JsonObject) -> Iterator[str]:
     words = pods.words(trainer)
     if len(words) < 3 or words[0].rpartition("/")[2] not in _SHELLS or not _is_command_option(words[1]):  # noqa: PLR2004
         return
-    script = words[2].strip()
+    script = words[2].strip()[:_LONGEST_SCRIPT]
     if _SEVERAL_COMMANDS.search(script) and not _EXEC.search(script):
         yield f"PID 1 of container {trainer.get('name')} is a shell, which drops SIGTERM: use exec, or set forward-sigterm"
 

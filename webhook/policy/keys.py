@@ -11,8 +11,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from webhook.policy import brevity, quantity
 from webhook.policy import pod as pods
-from webhook.policy import quantity
 from webhook.policy.config import OsmoMode, Profile
 from webhook.policy.facts import JsonObject
 from webhook.policy.prefix import DECISION_ANNOTATION, ENVIRONMENT_PREFIX, PREFIX, SERVER_ENVIRONMENT_PREFIX
@@ -98,6 +98,10 @@ KEYS = {
 }
 _KEY_OF_VARIABLE = {key.variable: name for name, key in KEYS.items()}
 _LONGEST_QUOTE = 40
+_LONGEST_NAME = 80
+"""Of a key or a container that is quoted: what Kubernetes takes has 63 characters, a variable of ours 35."""
+_MOST_MEANT = 16
+"""Unknown keys for each of which a key is looked for that may be meant."""
 
 
 class Place(StrEnum):
@@ -132,7 +136,7 @@ class Ignored:
     def warning(self) -> str:
         """The admission warning: the key and a right spelling come first, as warnings are cut at 120 characters."""
         hint = f", e.g. {self.example}" if self.example else ""
-        return f"gracekeeper: ignored {self.key}={self.value[:24]}: {self.why}{hint}"
+        return f"ignored {self.key}={self.value[:24]}: {self.why}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ def statements(pod: JsonObject, namespace: JsonObject | None, profile: Profile |
     for place, origin, name, text in _spoken(pod, namespace, profile):
         key = KEYS.get(name)
         by_owner |= place in _OF_THE_POD and key is not ENABLED
-        result = _read(place, origin, name, text)
+        result = _read(place, origin, name, text, look_for_meant=len(ignored) < _MOST_MEANT)
         if isinstance(result, Ignored):
             ignored.append(result)
         else:
@@ -217,20 +221,26 @@ def _variables(pod: JsonObject) -> Iterator[tuple[str, str, str]]:
                 text = entry.get("value")
                 if text and name not in heard:
                     heard.add(name)
-                    yield name, text, container.get("name", "")
+                    yield name, text, brevity.short(container.get("name", ""), _LONGEST_NAME)
 
 
-def _read(place: Place, origin: str, name: str, text: Any) -> Stated | Ignored:
+def _read(place: Place, origin: str, name: str, text: Any, *, look_for_meant: bool = True) -> Stated | Ignored:
     key = KEYS.get(name)
     quoted = str(text)[:_LONGEST_QUOTE]
     if key is None:
-        close = get_close_matches(name.lower().removeprefix("gracekeeper_").replace("_", "-"), KEYS, n=1)
-        return Ignored(origin, name, quoted, f"no such key{f', meant {close[0]}?' if close else ''}")
+        meant = _meant(name) if look_for_meant and len(name) <= _LONGEST_NAME else ""
+        return Ignored(origin, brevity.short(name, _LONGEST_NAME), quoted, f"no such key{meant}")
     if key.namespace_only and place is not Place.NAMESPACE:
         return Ignored(origin, name, quoted, "only a Namespace annotation can say this")
     if not isinstance(text, str):
-        return Ignored(origin, name, quoted, "not a string, quote it", f'"{text}"')
+        return Ignored(origin, name, quoted, "not a string, quote it", f'"{quoted}"')
     try:
         return Stated(key.read(text), place, origin)
     except quantity.UnreadableError as why:
         return Ignored(origin, name, quoted, str(why), key.example)
+
+
+def _meant(name: str) -> str:
+    """The key that is spelled most like an unknown one, as a question; empty where none is."""
+    close = get_close_matches(name.lower().removeprefix("gracekeeper_").replace("_", "-"), KEYS, n=1)
+    return f", meant {close[0]}?" if close else ""

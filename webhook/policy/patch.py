@@ -14,7 +14,6 @@ from webhook.policy.prefix import DECISION_ANNOTATION
 from webhook.policy.signals import VariableEdit
 from webhook.policy.supervise.change import Place
 
-_LARGEST_ANNOTATIONS_BYTES = 256 * 1024
 _LARGEST_GRACE_SECONDS = 2**31 - 1
 
 Operation = dict[str, Any]
@@ -93,11 +92,6 @@ def _check(pod: JsonObject, decision: Decision) -> None:
     """Refuse what an API server could refuse: rules over the decision, no copy of the pod."""
     if not isinstance(pod.get("metadata"), dict) or not isinstance(pod.get("spec"), dict):
         raise DoubtfulPatchError("the pod has no metadata or no spec")
-    if (
-        decision.grace_seconds is not None
-        and not pods.grace_seconds(pod) <= decision.grace_seconds <= _LARGEST_GRACE_SECONDS
-    ):
+    has = pods.grace_seconds(pod)
+    if decision.grace_seconds not in {None, has} and not has <= decision.grace_seconds <= _LARGEST_GRACE_SECONDS:
         raise DoubtfulPatchError(f"a grace of {decision.grace_seconds} s is out of range")
-    texts = {**pods.annotations(pod), DECISION_ANNOTATION: decision.annotation or ""}
-    if sum(len(key.encode()) + len(str(text).encode()) for key, text in texts.items()) > _LARGEST_ANNOTATIONS_BYTES:
-        raise DoubtfulPatchError("the annotations would exceed 256 KiB")

@@ -14,8 +14,13 @@ def asked(spec: JsonObject, *label_names: str) -> frozenset[str] | None:
             return frozenset({selector[name]})
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or ()
-    found = [_values_in(term, label_names) for term in terms]
-    return frozenset().union(*found) if found and all(found) else None
+    found: set[str] = set()
+    for term in terms:
+        values = _values_in(term, label_names)
+        if not values:
+            return None
+        found |= values
+    return frozenset(found) or None
 
 
 def _values_in(term: JsonObject, label_names: tuple[str, ...]) -> frozenset[str]:

@@ -27,6 +27,7 @@ _QUANTITY_FACTORS = {
     **{s: Fraction(1000) ** n for n, s in enumerate("kMGTPE", 1)},
     **{s + "i": Fraction(1024) ** n for n, s in enumerate("KMGTPE", 1)},
 }
+_LONGEST_QUANTITY = 64
 _SMALLEST_BARE_NUMBER = 2**20
 _LARGEST_BYTES = 10**18
 _LARGEST_PARAMETERS = 10**16
@@ -58,10 +59,14 @@ def rate_bytes_per_second(text: str) -> float:
     return size_bytes(match["size"])
 
 
-@lru_cache(maxsize=256)
 def kubernetes_quantity(text: object) -> Fraction | None:
     """The number that a resource quantity of an object means, such as `500m`, `1.5Gi`, `2e3`; None for anything else."""
-    match = _QUANTITY.fullmatch(str(text))
+    return _quantity(str(text)) if not isinstance(text, str) or len(text) <= _LONGEST_QUANTITY else None
+
+
+@lru_cache(maxsize=256)  # of short texts only: they stay in memory
+def _quantity(text: str) -> Fraction | None:
+    match = _QUANTITY.fullmatch(text)
     if match is None:
         return None
     factor = _QUANTITY_FACTORS[match["suffix"] or ""] * Fraction(10) ** int(match["exponent"] or 0)

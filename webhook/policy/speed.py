@@ -12,6 +12,9 @@ from webhook.policy.facts import Facts, JsonObject, claims_by_volume
 from webhook.policy.throughput import Throughput, Volume, instead, of_volume
 from webhook.policy.writers import Share
 
+_MOST_NAMES = 3
+_MOST_CLAIMS = 256
+"""Claims that are looked at: no node takes as many volumes."""
 _INSTANCE_TYPE_LABELS = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
 
 
@@ -59,10 +62,13 @@ def node_limit(pod: JsonObject, config: Config) -> Throughput | None:
     """
     spec = pod.get("spec") or {}
     found = []
+    asked: dict[tuple[str, ...], frozenset[str]] = {}
     for name, bytes_per_second in config.node_throughput.items():
         label, equals, value = name.partition("=")
-        asked = placement.asked(spec, label) if equals else placement.asked(spec, *_INSTANCE_TYPE_LABELS)
-        if (value if equals else name) in (asked or ()):
+        labels = (label,) if equals else _INSTANCE_TYPE_LABELS
+        if labels not in asked:
+            asked[labels] = placement.asked(spec, *labels) or frozenset()
+        if (value if equals else name) in asked[labels]:
             found.append(Throughput(bytes_per_second, f"nodeThroughput of {name}"))
     return min(found, key=lambda throughput: throughput.bytes_per_second, default=None)
 
@@ -98,27 +104,35 @@ def _lost_with_the_pod(pod: JsonObject, to: volumes.Destination, said: keys.Stat
     if uploaded or not to.ends_with_the_pod:
         return ()
     if to.shared_with:
-        uploads = f"container {' or '.join(to.shared_with)} uploads the checkpoint"
+        uploads = f"container {_or(to.shared_with)} uploads the checkpoint"
         return (f"set upload-size if {uploads}: {to.ends_with_the_pod} ends with the pod",)
     return (f"the checkpoint ends with the pod: it goes to {to.ends_with_the_pod}",)
 
 
+def _or(names: tuple[str, ...]) -> str:
+    more = len(names) - _MOST_NAMES
+    return " or ".join((*names[:_MOST_NAMES], *([f"one of {more} more"] if more > 0 else [])))
+
+
 def _known(pod: JsonObject, names: tuple[str, ...], facts: Facts) -> list[Volume | None]:
-    """The claims behind these volumes of the pod; None for one that is not known."""
+    """The claims behind these volumes of the pod; None for one that is not known, and for all beyond the most."""
     claims = dict(claims_by_volume(pod))
     volumes_of_pod = (pod.get("spec") or {}).get("volumes") or ()
     templates = {
         v["name"]: (v["ephemeral"].get("volumeClaimTemplate") or {}) for v in volumes_of_pod if v.get("ephemeral")
     }
-    found = (facts.claims.get(claims.get(name, "")) or templates.get(name) for name in names)
-    return [_volume(claim, facts) if claim else None for claim in found]
+    looked_at = names[:_MOST_CLAIMS]
+    found = [facts.claims.get(claims.get(name, "")) or templates.get(name) for name in looked_at]
+    default_class = _default_class(facts)
+    known = [_volume(claim, default_class, facts) if claim else None for claim in found]
+    return known if looked_at == names else [*known, None]
 
 
-def _volume(claim: JsonObject, facts: Facts) -> Volume:
+def _volume(claim: JsonObject, default_class: JsonObject | None, facts: Facts) -> Volume:
     spec = claim.get("spec") or {}
     bound = facts.persistent_volumes.get(spec.get("volumeName") or "")
     class_name = spec.get("storageClassName")
-    storage_class = _default_class(facts) if class_name is None else facts.storage_classes.get(class_name)
+    storage_class = default_class if class_name is None else facts.storage_classes.get(class_name)
     return Volume(
         claim, bound, storage_class, facts.volume_attributes_classes.get(spec.get("volumeAttributesClassName") or "")
     )

@@ -6,15 +6,17 @@ to counts: a dataset that is mounted read-only takes no checkpoint.
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from webhook.policy import keys
+from webhook.policy import brevity, keys
 from webhook.policy import pod as pods
 from webhook.policy.facts import JsonObject
 from webhook.policy.paths import SavePath, save_paths
 
 _READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI", "image")
+
+_Mount = tuple[str, JsonObject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ def destination(pod: JsonObject, said: keys.Statements) -> Destination:
     if wanted is None:
         return found
     return replace(
-        found, notes=(f"checkpoint-volume {wanted.value} is no volume or mount path of the pod", *found.notes)
+        found,
+        notes=(f"checkpoint-volume {brevity.short(wanted.value)} is no volume or mount path of the pod", *found.notes),
     )
 
 
@@ -50,39 +53,43 @@ def _named(pod: JsonObject, wanted: str) -> Destination | None:
     volumes = _volumes(pod)
     if wanted in volumes:
         return _at(pod, volumes[wanted])
-    mounts = [_mount_of(container, posixpath.normpath(wanted)) for container in pods.containers(pod)]
+    path = posixpath.normpath(wanted)
+    mounts = [_mount_of(_mounts(container), path) for container in pods.containers(pod)]
     return next((_at(pod, volumes[m["name"]]) for m in mounts if m is not None and m.get("name") in volumes), None)
 
 
 def _by_path(pod: JsonObject) -> Destination | None:
     """Where the trainer's own paths lead: of several the first that outlives the pod, else the first."""
     trainer = pods.trainer(pod)
-    found = [place for path in save_paths(trainer) for place in _holding(pod, trainer, path)]
+    volumes, mounts = _volumes(pod), _mounts(trainer)
+    found = [place for path in save_paths(trainer) for place in _holding(pod, volumes, mounts, path)]
     return next((place for place in found if not place.ends_with_the_pod), next(iter(found), None))
 
 
-def _holding(pod: JsonObject, container: JsonObject, path: SavePath) -> Iterator[Destination]:
-    """The place of a path in a container; nothing where it cannot be written to."""
+def _holding(
+    pod: JsonObject, volumes: Mapping[str, JsonObject], mounts: list[_Mount], path: SavePath
+) -> Iterator[Destination]:
+    """The place of a path in a container with these mounts; nothing where it cannot be written to."""
     if path.is_elsewhere:
-        yield Destination(why=f"{path.named_by} {path.path}, no volume")
+        yield Destination(why=f"{path}, no volume")
         return
-    mount = _mount_of(container, path.path)
+    mount = _mount_of(mounts, path.path)
     if mount is None:
-        yield Destination(ends_with_the_pod=f"the root file system ({path.named_by} {path.path})")
+        yield Destination(ends_with_the_pod=f"the root file system ({path})")
         return
-    volume = _volumes(pod).get(mount.get("name", ""))
+    volume = volumes.get(mount.get("name", ""))
     if volume is not None and not mount.get("readOnly") and _can_be_written(volume):
-        why = f"volume {mount['name']} by {path.named_by} {path.path}"
+        why = f"volume {mount['name']} by {path}"
         yield replace(_at(pod, volume), why=why)
 
 
 def _by_claims(pod: JsonObject) -> Destination:
     """Every claim that the pod can write to."""
-    mounts = [mount for container in pods.containers(pod) for mount in container.get("volumeMounts") or ()]
+    only_read = _only_read(pod)
     claims = [
         name
         for name, volume in _volumes(pod).items()
-        if _has_claim(volume) and _can_be_written(volume) and not _only_read(name, mounts)
+        if _has_claim(volume) and _can_be_written(volume) and name not in only_read
     ]
     notes = (f"{len(claims)} volumes, the slowest counts: set checkpoint-volume",) if len(claims) > 1 else ()
     return Destination(tuple(claims), notes=notes)
@@ -99,10 +106,11 @@ def _at(pod: JsonObject, volume: JsonObject) -> Destination:
 
 def _beside_the_trainer(pod: JsonObject, volume_name: str) -> Iterator[str]:
     """Containers that run while the trainer does, native sidecars among them, and mount the volume."""
+    trainer = pods.trainer(pod)
     sidecars = (each for each in pods.init_containers(pod) if each.get("restartPolicy") == "Always")
     for container in (*pods.containers(pod), *sidecars):
         mounted = [mount.get("name") for mount in container.get("volumeMounts") or ()]
-        if container is not pods.trainer(pod) and volume_name in mounted:
+        if container is not trainer and volume_name in mounted:
             yield container.get("name", "")
 
 
@@ -110,18 +118,17 @@ def _volumes(pod: JsonObject) -> dict[str, JsonObject]:
     return {volume.get("name", ""): volume for volume in (pod.get("spec") or {}).get("volumes") or ()}
 
 
-def _mount_of(container: JsonObject, path: str) -> JsonObject | None:
+def _mounts(container: JsonObject) -> list[_Mount]:
+    """The container's mounts, each with its mount path and a slash at the end of that."""
+    mounts = container.get("volumeMounts") or ()
+    return [(f"{mount['mountPath'].rstrip('/')}/", mount) for mount in mounts if mount.get("mountPath")]
+
+
+def _mount_of(mounts: list[_Mount], path: str) -> JsonObject | None:
     """The mount that a path lies in, the deepest of several; None: the root file system."""
-    mounts = [m for m in container.get("volumeMounts") or () if m.get("mountPath") and _holds(m, path)]
-    return max(mounts, key=lambda mount: len(_folder(mount)), default=None)
-
-
-def _holds(mount: JsonObject, path: str) -> bool:
-    return f"{path}/".startswith(_folder(mount))
-
-
-def _folder(mount: JsonObject) -> str:
-    return f"{mount['mountPath'].rstrip('/')}/"
+    below = f"{path}/"
+    holding = [mount for mount in mounts if below.startswith(mount[0])]
+    return max(holding, key=lambda mount: len(mount[0]), default=("", None))[1]
 
 
 def _has_claim(volume: JsonObject) -> bool:
@@ -133,7 +140,8 @@ def _can_be_written(volume: JsonObject) -> bool:
     return not read_only and not any(volume.get(kind) for kind in _READ_ONLY_KINDS)
 
 
-def _only_read(name: str, mounts: list[JsonObject]) -> bool:
-    """Whether containers mount it, and every one of them read-only."""
-    writable = [not mount.get("readOnly") for mount in mounts if mount.get("name") == name]
-    return bool(writable) and not any(writable)
+def _only_read(pod: JsonObject) -> set[str]:
+    """The volumes that containers mount, every one of them read-only."""
+    mounts = [mount for container in pods.containers(pod) for mount in container.get("volumeMounts") or ()]
+    writable = {mount.get("name") for mount in mounts if not mount.get("readOnly")}
+    return {mount.get("name") for mount in mounts} - writable
