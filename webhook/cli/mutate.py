@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import jsonpatch
-import yaml
 from rich.console import Console
 
-from webhook import __version__, explain, manifests
+from webhook import __version__, explain, manifests, yaml_text
 from webhook.cli.files import CommandError, config_of, text_of
 from webhook.policy.config import Config
 from webhook.policy.decision import Decision, decide
@@ -132,9 +131,7 @@ def _print(
     else:
         pod = jsonpatch.apply_patch(found.pod, patch)
         separator = "" if first else "---\n"
-        _say(
-            json.dumps(pod, indent=2) if output == "json" else separator + yaml.safe_dump(pod, sort_keys=False).rstrip()
-        )
+        _say(json.dumps(pod, indent=2) if output == "json" else separator + yaml_text.dumped(pod).rstrip())
 
 
 def _say(text: str) -> None:
