@@ -88,7 +88,7 @@ def _mutate(options: argparse.Namespace) -> int:
 
 def _of_file(options: argparse.Namespace) -> int:
     config = _with_an_image(config_of(options.config))
-    objects = None if options.objects is None else manifests.documents(text_of(options.objects), options.objects)
+    objects = None if options.objects is None else manifests.surroundings(text_of(options.objects), options.objects)
     name = "standard input" if options.filename == "-" else options.filename
     documents = manifests.documents(text_of(options.filename), name)
     found = manifests.pods_in(documents, name, options.namespace, objects or ())

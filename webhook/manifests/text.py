@@ -31,5 +31,7 @@ def _unfolded(document: Any, name: str) -> Iterator[dict[str, Any]]:
 
 def kind_of_value(value: Any) -> str:
     """What a value is, in words."""
+    if value is None:
+        return "null"
     kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
     return kinds.get(type(value), f"a {type(value).__name__}")
