@@ -89,6 +89,10 @@ def run(capsys, tmp_path, monkeypatch):
             "Pod: spec.volumes[0] is null, not an object",
         ),
         (
+            "{kind: Pod, spec: {nodeSelector: {a: null}, containers: [{name: a}]}}",
+            "Pod: spec.nodeSelector.a is null, not a text",
+        ),
+        (
             "{kind: Pod, spec: {containers: [{name: a, command: run}]}}",
             "Pod: spec.containers[0].command is a text, not a list",
         ),

@@ -12,7 +12,7 @@ from webhook.policy.facts import JsonObject
 _EACH = "*"
 """In a shape: every field of a map."""
 _NEEDED = "!"
-"""In a shape, after a field's name: it has to be there."""
+"""In a shape, after a field's name: it has to be there, and is not null."""
 _AMOUNT = (str, int, float)
 _MAP: Mapping[str, Any] = {}
 _LABELS = {_EACH: str}
@@ -59,7 +59,7 @@ _POD = {
         "containers": [_CONTAINER],
         "initContainers": [_CONTAINER],
         "volumes": [_VOLUME],
-        "nodeSelector": _LABELS,
+        "nodeSelector": {"*!": str},
         "affinity": {"nodeAffinity": _REQUIRED_NODES},
         "securityContext": _MAP,
         "imagePullSecrets": [{"name": str}],
@@ -122,7 +122,7 @@ def _refuse_fields(value: Mapping[str, Any], name: str, shape: Any, where: str, 
     needed, name = name.endswith(_NEEDED), name.removesuffix(_NEEDED)
     for key in value if name == _EACH else (name,):
         inner = f"{path}.{key}" if path else str(key)
-        if value.get(key) is not None:
+        if value.get(key) is not None or (needed and key in value):
             _refuse(value[key], shape, where, inner)
         elif needed:
             raise BadManifestError(f"{where}: {inner} is missing")
