@@ -48,14 +48,19 @@ for _tag in ("timestamp", "binary", "omap", "pairs", "set"):
 
 def documents(text: str) -> list[Any]:
     """What each document of the text holds; NotYamlError where it cannot be read."""
-    return [value_of(node) for node in nodes(text)]
+    return [value_of(node) for node in _composed(text)]
 
 
 def nodes(text: str) -> list[Node]:
     """The documents of a text, with the lines of their fields; NotYamlError where it cannot be read."""
+    return list(_composed(text))
+
+
+def _composed(text: str) -> Iterator[Node]:
+    """One after the other: the nodes of a document take several times the room of its values."""
     try:
         _refuse_what_grows(text)
-        return list(yaml.compose_all(text, _Loader))
+        yield from yaml.compose_all(text, _Loader)
     except yaml.YAMLError as error:
         raise _in_one_line(error) from None
 
