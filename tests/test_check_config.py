@@ -69,11 +69,11 @@ profiles:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a: [", "c.yaml: line 1, column 5: not YAML: "),
+        ("a: [", "c.yaml: line 2, column 1: not YAML: "),
         ("a: b: c", "c.yaml: line 1, column 5: not YAML: "),
         ("\0", "c.yaml: not YAML: "),
-        ("? [a]\n: b", "c.yaml: not YAML: "),
-        ("[" * 5000, "c.yaml: not a configuration: nested too deeply"),
+        ("? [a]\n: b", "c.yaml: line 1, column 3: not YAML: "),
+        ("[" * 5000, "c.yaml: line 1, column 101: nested more than 100 levels deep"),
         ("[]", "c.yaml: is to hold fields and their values"),
         ("mode: audit\n---\nmode: audit", "c.yaml: a configuration is one document, this file has 2"),
     ],

@@ -78,7 +78,7 @@ def test_a_comment_is_no_other_configuration(path, file, lines, told):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("mode: [", "line 1, column 8: not YAML: "),
+        ("mode: [", "line 2, column 1: not YAML: "),
         ("mode: none", "mode: Input should be 'enforce' or 'audit' (it is 'none')"),
         ("{mode: none, a: b}", " (and 1 more)"),
         ("{}\n---\n{}", "a configuration is one document, this file has 2"),

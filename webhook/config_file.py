@@ -4,19 +4,15 @@ Law: a file that cannot be used never replaces one that can.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from webhook import log
+from webhook import log, yaml_text
 from webhook.config_fields import load_config
 from webhook.field_errors import ConfigError
 from webhook.policy.config import Config
-
-Place = Sequence[str | int]
 
 
 def parsed(text: str) -> Config:
@@ -24,66 +20,24 @@ def parsed(text: str) -> Config:
     return load_config(values_of(document(text)))
 
 
-def document(text: str) -> yaml.Node | None:
+def document(text: str) -> yaml_text.Node | None:
     """The text's only document, with the lines of its fields; ConfigError where there is none or more than one."""
     try:
-        found = list(yaml.compose_all(text, yaml.SafeLoader))  # libyaml's overflows the stack of the whole process
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-        raise ConfigError(f"{where}not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise ConfigError("not a configuration: nested too deeply") from None
+        found = yaml_text.nodes(text)
+    except yaml_text.NotYamlError as error:
+        raise ConfigError(str(error)) from None
     if len(found) > 1:
         raise ConfigError(f"a configuration is one document, this file has {len(found)}")
     return found[0] if found else None
 
 
-def values_of(node: yaml.Node | None) -> Any:
+def values_of(node: yaml_text.Node | None) -> Any:
     """What the document holds; an empty one holds no field."""
-    if node is None:
-        return {}
-    loader = yaml.SafeLoader("")
     try:
-        found = loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from None
+        found = None if node is None else yaml_text.value_of(node)
+    except yaml_text.NotYamlError as error:
+        raise ConfigError(str(error)) from None
     return {} if found is None else found
-
-
-def line_of(node: yaml.Node | None, place: Place) -> int:
-    """The line of a field, or of the nearest one above it that is there; 1 for the file."""
-    line = 1
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == str(part)), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = (node.value[part], node.value[part])
-        else:
-            found = None
-        if found is None:
-            break
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
-
-
-def stand_twice(
-    node: yaml.Node | None, above: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    """Fields that a map has twice, of which YAML takes the last, each with the line of the second."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            here = (*above, str(key.value))
-            if key.value in seen:
-                yield here, key.start_mark.line + 1
-            seen.add(str(key.value))
-            yield from stand_twice(value, here)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from stand_twice(value, (*above, index))
 
 
 @dataclass(slots=True)

@@ -4,7 +4,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+
+_SHOWN = str | int | float | None
+"""Inputs that a line shows: a list of lists may be endless, and whole sections say nothing."""
 
 
 class ConfigError(Exception):
@@ -32,7 +35,7 @@ def _line(found: Mapping[str, Any], name_of: Callable[[str], str], known: Collec
         "missing": "is required",
         "model_type": "is to hold fields and their values",
     }.get(found["type"], found["msg"].removeprefix("Value error, "))
-    given = "" if isinstance(found["input"], dict | BaseModel) else f" (it is {str(found['input'])[:40]!r})"
+    given = f" (it is {str(found['input'])[:40]!r})" if isinstance(found["input"], _SHOWN) else ""
     return f"{place}: {reason}{given}" if place else reason
 
 

@@ -4,9 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-import yaml
-
-from webhook import config_file
+from webhook import config_file, yaml_text
 from webhook.cli.files import CommandError, text_of
 from webhook.config_fields import load_config
 from webhook.field_errors import ConfigError
@@ -44,11 +42,11 @@ def _check(options: argparse.Namespace) -> int:
     except ConfigError as error:
         places = error.places if any(error.places) else ()
         for index, line in enumerate(error.lines):
-            at = f"{name}:{config_file.line_of(node, places[index])}" if places else name
+            at = f"{name}:{yaml_text.line_of(node, places[index])}" if places else name
             sys.stdout.write(f"{at}: {line}\n")
         return _REFUSED
-    warnings = [(line, place, "stands twice, the last counts") for place, line in config_file.stand_twice(node)] + [
-        (config_file.line_of(node, doubt.place), doubt.place, doubt.why) for doubt in doubts(found)
+    warnings = [(line, place, "stands twice, the last counts") for place, line in yaml_text.stand_twice(node)] + [
+        (yaml_text.line_of(node, doubt.place), doubt.place, doubt.why) for doubt in doubts(found)
     ]
     for line_number, place, why in warnings:
         sys.stdout.write(f"{name}:{line_number}: warning: {'.'.join(map(str, place))}: {why}\n")
@@ -57,10 +55,11 @@ def _check(options: argparse.Namespace) -> int:
     return _IN_DOUBT if warnings else _DONE
 
 
-def _below(node: yaml.Node | None, field: str) -> yaml.Node | None:
+def _below(node: yaml_text.Node | None, field: str) -> yaml_text.Node | None:
     """What stands under a field at the top."""
     if node is None:
         return None
-    if not isinstance(node, yaml.MappingNode):
+    if not yaml_text.holds_fields(node):
         raise CommandError("a values file is to hold fields and their values")
-    return next((value for key, value in node.value if key.value == field), None)
+    found = yaml_text.below(node, field)
+    return None if found is None else found[1]

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import jsonpatch
-import yaml
 from rich.console import Console
 
-from webhook import __version__, explain, manifests
+from webhook import __version__, explain, manifests, yaml_text
 from webhook.cli.files import CommandError, config_of, text_of
 from webhook.policy.config import Config
 from webhook.policy.decision import Decision, decide
@@ -89,7 +88,7 @@ def _mutate(options: argparse.Namespace) -> int:
 
 def _of_file(options: argparse.Namespace) -> int:
     config = _with_an_image(config_of(options.config))
-    objects = None if options.objects is None else manifests.documents(text_of(options.objects), options.objects)
+    objects = None if options.objects is None else manifests.surroundings(text_of(options.objects), options.objects)
     name = "standard input" if options.filename == "-" else options.filename
     documents = manifests.documents(text_of(options.filename), name)
     found = manifests.pods_in(documents, name, options.namespace, objects or ())
@@ -132,9 +131,7 @@ def _print(
     else:
         pod = jsonpatch.apply_patch(found.pod, patch)
         separator = "" if first else "---\n"
-        _say(
-            json.dumps(pod, indent=2) if output == "json" else separator + yaml.safe_dump(pod, sort_keys=False).rstrip()
-        )
+        _say(json.dumps(pod, indent=2) if output == "json" else separator + yaml_text.dumped(pod).rstrip())
 
 
 def _say(text: str) -> None:

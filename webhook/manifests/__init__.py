@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.manifests import jobs, workloads
+from webhook.manifests import jobs, shapes, workloads
 from webhook.manifests.text import BadManifestError, documents, kind_of_value
 from webhook.policy.accelerators import memory_mib_by_product
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
 from webhook.policy.pod import labels
 
-__all__ = ["BadManifestError", "PodInFile", "documents", "facts_for", "pods_in", "unread"]
+__all__ = ["BadManifestError", "PodInFile", "documents", "facts_for", "pods_in", "surroundings", "unread"]
 
 _FACT_FIELDS = {
     "PersistentVolumeClaim": "claims",
@@ -23,6 +23,8 @@ _FACT_FIELDS = {
 }
 _FACT_FIELDS_OF_NAMESPACE = {"LimitRange": "limit_ranges", "ResourceQuota": "resource_quotas"}
 _IN_NAMESPACES = {"PersistentVolumeClaim", *_FACT_FIELDS_OF_NAMESPACE}
+_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading another kind's fields comes to where they are not what that kind says."""
 _SIDECARS = Sidecars(native=True, why_not="")
 """Files tell nothing about the nodes; the clusters of today run native sidecars."""
 _CONTROLLER_BETWEEN = {
@@ -80,9 +82,9 @@ def pods_in(
     """
     try:
         created = list(workloads.created(objects, others))
-    except (AttributeError, KeyError, TypeError):
+        found = [pod for document in created for pod in _pods_of(document, name, namespace)]
+    except _MISSHAPEN:
         raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
-    found = [pod for document in created for pod in _pods_of(document, name, namespace)]
     if not found:
         why = next(iter(unread(objects, name, others)), None)
         raise BadManifestError(why or f"{name}: no pod and no pod template in it{_what_there_is(objects)}")
@@ -91,9 +93,21 @@ def pods_in(
     return found
 
 
+def surroundings(text: str, name: str) -> list[dict[str, Any]]:
+    """The objects of a text that stands for what a cluster would tell."""
+    found = documents(text, name)
+    for each in found:
+        called = shapes.mapping(each, "metadata", name).get("name")
+        shapes.refuse_misshapen_object(each, f"{name}: {each.get('kind') or 'object'} {called or ''}".strip())
+    return found
+
+
 def unread(objects: list[dict[str, Any]], name: str, others: Sequence[JsonObject] = ()) -> list[str]:
     """One line for each object whose pods `pods_in` cannot show, or not wholly."""
-    return [f"{name}: {line}" for line in workloads.unread(objects, others)]
+    try:
+        return [f"{name}: {line}" for line in workloads.unread(objects, others)]
+    except _MISSHAPEN:
+        raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
 
 
 def _what_there_is(objects: Sequence[JsonObject]) -> str:
@@ -102,7 +116,7 @@ def _what_there_is(objects: Sequence[JsonObject]) -> str:
 
 
 def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[PodInFile]:
-    metadata = _mapping(document, "metadata", name)
+    metadata = shapes.mapping(document, "metadata", name)
     namespace = metadata.get("namespace") or namespace
     label = (
         f"{name}: {document.get('kind', 'object')} {metadata.get('name') or metadata.get('generateName', '')}".strip()
@@ -113,8 +127,11 @@ def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[Po
     claims = workloads.claims_of(document)
     for path, above, template in _templates(document, (), ()):
         owner = {**document, "apiVersion": "batch/v1", "kind": "Job"} if _RAY_SUBMITTER in path else document
+        where = f"{label} {'.'.join(path)}"
+        for what in ("labels", "annotations"):
+            shapes.mapping(shapes.mapping(template, "metadata", where), what, where, "metadata.")
         pod = _created_by(owner, jobs.numbered(document, above, template), namespace)
-        yield PodInFile(f"{label} {'.'.join(path)}", namespace, pod, claims, jobs.indexed(document, above))
+        yield PodInFile(where, namespace, pod, claims, jobs.indexed(document, above))
 
 
 def _templates(
@@ -163,15 +180,17 @@ def _created_by(owner: JsonObject, template: JsonObject, namespace: str) -> dict
 
 
 def _refuse_what_the_server_would(found: PodInFile) -> None:
-    spec = _mapping(found.pod, "spec", found.where)
+    spec = shapes.mapping(found.pod, "spec", found.where)
     containers = spec.get("containers")
     if not isinstance(containers, list) or not containers or not all(isinstance(c, dict) for c in containers):
         raise BadManifestError(f"{found.where}: spec.containers is to be a list of containers")
-    inits = spec.get("initContainers") or []
+    shapes.refuse_misshapen_pod(found.pod, found.where)
+    for each in (*found.claims.values(), *([] if found.job is None else [found.job])):
+        shapes.refuse_misshapen_object(each, found.where)
     for what in ("labels", "annotations"):
-        for key, value in _mapping(found.pod["metadata"], what, found.where).items():
+        for key, value in shapes.mapping(found.pod["metadata"], what, found.where, "metadata.").items():
             _text(value, f"{found.where}: {what[:-1]} {key}")
-    for container in (*containers, *(inits if isinstance(inits, list) else ())):
+    for container in (*containers, *(spec.get("initContainers") or ())):
         for entry in _entries(container):
             if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
                 raise BadManifestError(
@@ -195,17 +214,8 @@ def _entries(container: JsonObject) -> list[Any]:
 
 def _text(value: Any, what: str) -> None:
     if not isinstance(value, str):
-        shown = str(value).lower() if isinstance(value, bool) else value
+        shown = str(value).lower() if isinstance(value, bool) else "" if value is None else value
         raise BadManifestError(f'{what} is {kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')
-
-
-def _mapping(holder: JsonObject, field: str, name: str) -> dict[str, Any]:
-    value = holder.get(field)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise BadManifestError(f"{name}: {field} is {kind_of_value(value)}, not an object")
-    return value
 
 
 def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:

@@ -6,8 +6,7 @@ Argo's own containers (init, wait) are left out: they hold no checkpoint, and th
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
+from webhook import yaml_text
 from webhook.policy.facts import JsonObject
 from webhook.policy.pod import DEFAULT_CONTAINER_ANNOTATION
 from webhook.policy.signals import ARGO_VARIABLE
@@ -94,8 +93,8 @@ def _claimed(document: JsonObject, spec: JsonObject) -> Iterator[dict[str, Any]]
 def _patched(pod: dict[str, Any], text: Any) -> dict[str, Any]:
     """The pod after a podSpecPatch: fields replaced, containers merged by name; a patch full of {{...}} changes nothing."""
     try:
-        patch = yaml.safe_load(text) if isinstance(text, str) else None
-    except (yaml.YAMLError, RecursionError):
+        patch = next(iter(yaml_text.documents(text)), None) if isinstance(text, str) else None
+    except yaml_text.NotYamlError:
         return pod
     if not isinstance(patch, dict):
         return pod
