@@ -42,11 +42,11 @@ def indexed(completions, parallelism, mode="Indexed"):
     return {"spec": {"completions": completions, "parallelism": parallelism, "completionMode": mode}}
 
 
-def numbered(pod, owner="Job", version="batch/v1", *, controller=True):
+def numbered(pod, owner="Job", version="batch/v1", *, controller=True, name: object = "train"):
     """The pod as an Indexed Job makes it."""
     metadata = pod["metadata"]
     index = {"batch.kubernetes.io/job-completion-index": "3"}
-    owners = [{"apiVersion": version, "kind": owner, "name": "train", "controller": controller}]
+    owners = [{"apiVersion": version, "kind": owner, "name": name, "controller": controller}]
     return {**pod, "metadata": {**metadata, "annotations": metadata["annotations"] | index, "ownerReferences": owners}}
 
 
@@ -135,6 +135,7 @@ EVIDENCE, ESTIMATE = UnknownSize.EVIDENCE, UnknownSize.ESTIMATE
         (numbered(a_pod(annotations=SHARDED), owner="CronJob"), EVIDENCE, None),
         (numbered(a_pod(annotations=SHARDED), controller=False), EVIDENCE, None),
         (a_pod(annotations=SHARDED), EVIDENCE, None),
+        (numbered(a_pod(annotations=SHARDED), name=5), EVIDENCE, None),
     ],
 )
 def test_the_job_is_asked_for_only_where_its_number_can_count(pod, unknown_size, job):

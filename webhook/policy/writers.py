@@ -93,7 +93,10 @@ def indexed_job(pod: JsonObject) -> str | None:
     """Name of the Indexed Job that controls the pod; None where none does."""
     controller = pods.controller(pod)
     is_job = controller.get("kind") == "Job" and str(controller.get("apiVersion")).startswith("batch/")
-    return controller.get("name") if is_job and INDEX_ANNOTATION in pods.annotations(pod) else None
+    if not is_job or INDEX_ANNOTATION not in pods.annotations(pod):
+        return None
+    name = controller.get("name")
+    return name if isinstance(name, str) else None  # it is not validated yet
 
 
 def pods_of_job(pod: JsonObject, job: JsonObject | None) -> JobPods | None:
