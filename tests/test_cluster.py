@@ -14,6 +14,7 @@ from webhook.api import Api
 from webhook.cluster import Cluster
 from webhook.cluster.watched import Patience
 from webhook.policy.facts import Facts, Missing, MissingReason
+from webhook.policy.lookups import Lookups
 
 NAMESPACES = "/api/v1/namespaces"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -89,7 +90,7 @@ async def test_a_claim_leads_to_its_volume_and_both_classes(server, cluster):
 
 
 async def of_job(cluster: Cluster, job="train"):
-    return await cluster.gather("team-a", a_pod(), 2.0, job)
+    return await cluster.gather("team-a", a_pod(), 2.0, Lookups(job))
 
 
 async def test_of_the_job_that_is_asked_for_the_numbers_alone_are_kept(server, cluster):
@@ -296,7 +297,7 @@ async def test_a_namespace_that_is_no_name_never_becomes_a_path(server, cluster,
     asked = server.count("GET") + server.count("WATCH")
     pods: tuple[dict[str, Any], ...] = (a_pod("data"), {})
     for pod in pods:
-        found = await cluster.gather(namespace, pod, 2.0, "train")
+        found = await cluster.gather(namespace, pod, 2.0, Lookups("train"))
         assert found == Facts(missing=(Missing("Namespace (no name)", MissingReason.NOT_FOUND),))
     assert server.count("GET") + server.count("WATCH") == asked
 
@@ -322,7 +323,7 @@ async def test_the_job_is_read_beside_the_claims_and_their_volumes(server, clust
     server.put(f"{JOBS}/train", kind="Job", spec={})
     for path in (CLAIMS, VOLUMES, JOBS):
         server.delays[path] = 0.7
-    found = await started(cluster).gather("team-a", a_pod("data"), 1.8, "train")
+    found = await started(cluster).gather("team-a", a_pod("data"), 1.8, Lookups("train"))
     assert (found.missing, found.job) == ((), {"kind": "Job", "spec": {}})
 
 

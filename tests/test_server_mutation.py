@@ -116,8 +116,8 @@ def test_of_a_pod_that_is_none_of_ours_only_the_namespace_is_asked_for():
 def test_the_job_of_a_pod_is_asked_for_where_its_number_of_pods_counts():
     asked = []
 
-    async def gather(_namespace, _pod, _seconds, job):
-        asked.append(job)
+    async def gather(_namespace, _pod, _seconds, beside):
+        asked.append(beside.job)
         return Facts()
 
     owners = [{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "controller": True}]

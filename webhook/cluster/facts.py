@@ -17,6 +17,7 @@ from webhook.cluster.tasks import OfNamespace, TaskFacts
 from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, claim_names
+from webhook.policy.lookups import Lookups
 from webhook.policy.names import NO_NAME, is_name
 from webhook.policy.prefix import PREFIX
 
@@ -24,6 +25,7 @@ _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _MOST_CLAIMS = 64
 """Of one pod: more volumes than any node attaches, and few enough that other pods' reads are not in want of a thread."""
 _CORE = "/api/v1"
+_NO_LOOKUPS = Lookups()
 _NUMBERS_OF_JOB = ("completions", "parallelism", "completionMode")
 
 
@@ -128,10 +130,10 @@ class Cluster:
         """Whether OSMO task pods get native sidecars."""
         return self.tasks is not None and self.tasks.sidecars.now().native
 
-    async def gather(self, namespace: str, pod: JsonObject, seconds: float, job: str | None = None) -> Facts:
+    async def gather(self, namespace: str, pod: JsonObject, seconds: float, beside: Lookups = _NO_LOOKUPS) -> Facts:
         """The facts around a pod that can be had in so many seconds; an empty pod asks for the Namespace alone.
 
-        `job` names a Job of the pod's that is worth a read, as `recognise.Look` tells.
+        `beside` is what counts beside its volumes, as `recognise.Look` tells.
         """
         if not is_name(namespace):
             return Facts(missing=(Missing(f"Namespace {NO_NAME}", MissingReason.NOT_FOUND),))
@@ -142,7 +144,9 @@ class Cluster:
         if not pod:
             return Facts(namespace=space.found, missing=tuple(missing))
         of_tasks = self.tasks.of(namespace) if self.tasks is not None else OfNamespace()
-        jobs = [] if job is None else [job]
+        if beside.nodes and (self.nodes.forbidden or not self.nodes.synced):
+            missing.append(Missing("Nodes", _reason_of(self.nodes)))
+        jobs = [] if beside.job is None else [beside.job]
         self._begin(_jobs_of(namespace), jobs)  # beside the claims, whose volumes are a second way
         claims = await self._claims(namespace, claim_names(pod), deadline, missing)
         volumes = await self._volumes(claims, deadline, missing)

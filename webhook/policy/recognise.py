@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from webhook.policy import keys, markers, writers
+from webhook.policy import keys, markers
 from webhook.policy import pod as pods
 from webhook.policy.config import Config, Profile
 from webhook.policy.facts import JsonObject
+from webhook.policy.lookups import Lookups, lookups
 from webhook.policy.prefix import ENABLED_LABEL
 
 
@@ -38,8 +39,8 @@ class Look:
     profile: Profile | None
     said: keys.Statements
     found: Recognition
-    job: str | None
-    """The Indexed Job that is worth a read: its number of pods may count."""
+    lookups: Lookups
+    """What is worth a lookup beside the pod's volumes."""
 
     @property
     def trains(self) -> bool:
@@ -56,8 +57,8 @@ def look_at(pod: JsonObject, namespace: JsonObject | None, namespace_name: str, 
     """The first look at a pod, whose volumes may not be known yet."""
     profile = profile_for(pod, namespace_name, config)
     said = keys.statements(pod, namespace, profile)
-    job = writers.job_to_read(pod, said, config.unknown_size_for(profile))
-    return Look(profile, said, recognise(pod, namespace, said, profile), job)
+    beside = lookups(pod, said, config.unknown_size_for(profile))
+    return Look(profile, said, recognise(pod, namespace, said, profile), beside)
 
 
 def recognise(

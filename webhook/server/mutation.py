@@ -15,11 +15,12 @@ from webhook.metrics import Metrics
 from webhook.policy.config import Config
 from webhook.policy.decision import Decision, Outcome, conclude
 from webhook.policy.facts import Facts, Missing, MissingReason
+from webhook.policy.lookups import Lookups
 from webhook.policy.patch import DoubtfulPatchError, Operation, operations
 from webhook.policy.recognise import Look, look_at
 
-Gather = Callable[[str, Mapping[str, Any], float, str | None], Awaitable[Facts]]
-"""Namespace, pod, seconds and the Job that is worth a read to the facts around the pod; an empty pod asks for the Namespace
+Gather = Callable[[str, Mapping[str, Any], float, Lookups], Awaitable[Facts]]
+"""Namespace, pod, seconds and what to look up beside volumes to the facts around the pod; an empty pod asks for the Namespace
 alone."""
 
 LONGEST_DEADLINE_SECONDS = 2.0
@@ -92,11 +93,11 @@ class Mutation:
         left_seconds = deadline - time.monotonic()
         try:
             async with asyncio.timeout(left_seconds + _GATHER_OVERRUN_SECONDS):
-                facts = await self.gather(review.namespace, {}, max(0.0, left_seconds), None)
+                facts = await self.gather(review.namespace, {}, max(0.0, left_seconds), Lookups())
                 seen = look(facts)
                 if seen.trains:
                     left_seconds = max(0.0, deadline - time.monotonic())
-                    facts = await self.gather(review.namespace, review.object, left_seconds, seen.job)
+                    facts = await self.gather(review.namespace, review.object, left_seconds, seen.lookups)
                 return seen, facts
         except TimeoutError:
             late = Missing("facts about the cluster", MissingReason.DEADLINE)
