@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,8 @@ from webhook import log
 from webhook.api import Api
 from webhook.cluster import Cluster
 from webhook.cluster.watched import Patience
-from webhook.policy.facts import Missing, MissingReason
+from webhook.policy.facts import Facts, Missing, MissingReason
+from webhook.policy.lookups import Lookups
 
 NAMESPACES = "/api/v1/namespaces"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -23,7 +25,7 @@ JOBS = "/apis/batch/v1/namespaces/team-a/jobs"
 QUICK = Patience(watch_seconds=(2.0, 3.0), retry_seconds=(0.05, 0.2), unserved_seconds=0.2)
 
 
-def a_pod(*claims: str):
+def a_pod(*claims):
     volumes = [{"name": f"v{i}", "persistentVolumeClaim": {"claimName": c}} for i, c in enumerate(claims)]
     return {"metadata": {"name": "train"}, "spec": {"volumes": volumes}}
 
@@ -66,7 +68,7 @@ def started(cluster: Cluster) -> Cluster:
     return cluster
 
 
-async def facts(cluster: Cluster, *claims: str, seconds: float = 2.0):
+async def facts(cluster: Cluster, *claims, seconds: float = 2.0):
     return await cluster.gather("team-a", a_pod(*claims), seconds)
 
 
@@ -87,8 +89,8 @@ async def test_a_claim_leads_to_its_volume_and_both_classes(server, cluster):
     assert found.volume_attributes_classes["fast"]["parameters"] == {"throughput": "500"}
 
 
-async def of_job(cluster: Cluster, job: str | None = "train"):
-    return await cluster.gather("team-a", a_pod(), 2.0, job)
+async def of_job(cluster: Cluster, job="train"):
+    return await cluster.gather("team-a", a_pod(), 2.0, Lookups(job))
 
 
 async def test_of_the_job_that_is_asked_for_the_numbers_alone_are_kept(server, cluster):
@@ -98,12 +100,9 @@ async def test_of_the_job_that_is_asked_for_the_numbers_alone_are_kept(server, c
     assert (found.job, found.missing) == ({"kind": "Job", "spec": numbers}, ())
 
 
-async def test_a_job_that_cannot_be_read_is_named_and_one_that_is_no_name_never_becomes_a_path(server, cluster):
+async def test_a_job_that_cannot_be_read_is_named(server, cluster):
     server.refusals[JOBS] = 403
-    started(cluster)
-    assert (await of_job(cluster)).missing == (Missing("Job team-a/train", MissingReason.FORBIDDEN),)
-    assert (await of_job(cluster, "../../secrets/x")).missing[0].reason is MissingReason.NOT_FOUND
-    assert server.count(f"GET {JOBS}") == 1
+    assert (await of_job(started(cluster))).missing == (Missing("Job team-a/train", MissingReason.FORBIDDEN),)
 
 
 async def test_no_job_is_read_unless_it_is_asked_for_and_a_gang_causes_one_read(server, cluster):
@@ -276,11 +275,56 @@ async def test_a_long_collection_is_read_in_pages(server, cluster):
     assert server.count(f"GET {NAMESPACES}") == 3
 
 
-@pytest.mark.parametrize("name", ["../../secrets/x", "a/b", "..", "A", "", "a?x=y", "a%2fb"])
+NO_NAMES = ["../../secrets/x", "a/b", "..", "A", "", "a?x=y", "a%2fb", "a\n", 5, {"a": 1}, ["a"]]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
 async def test_a_claim_name_that_is_no_name_never_becomes_a_path(server, cluster, name):
     started(cluster)
     await facts(cluster, name)
     assert all("persistentvolumeclaims" not in call for call in server.calls)
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+async def test_a_job_name_that_is_no_name_never_becomes_a_path(server, cluster, name):
+    found = await of_job(started(cluster), name)
+    assert found.missing == (Missing("Job team-a/(no name)", MissingReason.NOT_FOUND),)
+    assert server.count(f"GET {JOBS}") == 0
+
+
+@pytest.mark.parametrize("namespace", ["gracekeeper/secrets/gracekeeper-tls?x=", "../../apis/apps/v1#", *NO_NAMES])
+async def test_a_namespace_that_is_no_name_never_becomes_a_path(server, cluster, namespace):
+    asked = server.count("GET") + server.count("WATCH")
+    pods: tuple[dict[str, Any], ...] = (a_pod("data"), {})
+    for pod in pods:
+        found = await cluster.gather(namespace, pod, 2.0, Lookups("train"))
+        assert found == Facts(missing=(Missing("Namespace (no name)", MissingReason.NOT_FOUND),))
+    assert server.count("GET") + server.count("WATCH") == asked
+
+
+async def test_what_is_no_name_is_said_once_and_not_repeated(cluster):
+    found = await facts(started(cluster), "s3cret/", "S3cret", "data")
+    assert [str(missing) for missing in found.missing] == [
+        "PersistentVolumeClaim team-a/(no name): not-found",
+        "PersistentVolumeClaim team-a/data: not-found",
+    ]
+
+
+async def test_of_a_pod_with_claims_without_end_so_many_are_read_and_the_others_are_counted(server, cluster):
+    found = await facts(started(cluster), *(f"c{number}" for number in range(2000)))
+    assert server.count(f"GET {CLAIMS}") == 64
+    assert len(found.missing) == 65
+    assert found.missing[-1] == Missing("1936 more PersistentVolumeClaims of the pod", MissingReason.TOO_MANY)
+
+
+async def test_the_job_is_read_beside_the_claims_and_their_volumes(server, cluster):
+    server.put(f"{CLAIMS}/data", kind="PersistentVolumeClaim", spec={"volumeName": "pv-1"})
+    server.put(f"{VOLUMES}/pv-1", kind="PersistentVolume", spec={})
+    server.put(f"{JOBS}/train", kind="Job", spec={})
+    for path in (CLAIMS, VOLUMES, JOBS):
+        server.delays[path] = 0.7
+    found = await started(cluster).gather("team-a", a_pod("data"), 1.8, Lookups("train"))
+    assert (found.missing, found.job) == ((), {"kind": "Job", "spec": {}})
 
 
 def test_before_the_first_list_every_kind_is_lacking(cluster):

@@ -12,6 +12,8 @@ from tests.test_sidecars import PROBE, RHYTHM
 from webhook import log
 from webhook.api import Api
 from webhook.cluster import Cluster
+from webhook.policy.facts import Missing, MissingReason
+from webhook.policy.lookups import Lookups
 
 H100 = ("NVIDIA-H100-80GB-HBM3", 81559)
 POD = {"metadata": {"name": "train"}, "spec": {}}
@@ -62,3 +64,17 @@ async def test_when_the_last_node_of_a_product_is_cordoned_then_it_counts_no_mor
         join_with_gpus(server, "gpu-1", *H100, cordoned=True)
         eventually(lambda: not cluster._accelerators.now(), 30)  # noqa: SLF001  # the fact has no other clock
         assert await memory_mib(cluster) == {}
+
+
+async def test_when_nodes_may_not_be_read_then_they_are_missing_for_a_pod_whose_estimate_needs_them(server):
+    server.refusals["/api/v1/nodes"] = 403
+    with watching(server) as cluster:
+        for asked, missing in ((True, (Missing("Nodes", MissingReason.FORBIDDEN),)), (False, ())):
+            found = await cluster.gather("team-a", POD, 2.0, Lookups(nodes=asked))
+            assert [each for each in found.missing if each.what == "Nodes"] == list(missing)
+
+
+async def test_when_nodes_are_known_then_none_are_missing(server):
+    with watching(server) as cluster:
+        found = await cluster.gather("team-a", POD, 2.0, Lookups(nodes=True))
+        assert not any(missing.what == "Nodes" for missing in found.missing)

@@ -116,8 +116,8 @@ def test_of_a_pod_that_is_none_of_ours_only_the_namespace_is_asked_for():
 def test_the_job_of_a_pod_is_asked_for_where_its_number_of_pods_counts():
     asked = []
 
-    async def gather(_namespace, _pod, _seconds, job):
-        asked.append(job)
+    async def gather(_namespace, _pod, _seconds, beside):
+        asked.append(beside.job)
         return Facts()
 
     owners = [{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "controller": True}]
@@ -221,3 +221,52 @@ def test_a_training_pod_is_one_line_at_info_with_no_value_of_its_environment():
 
 ASKS_FOR_900 = {"annotations": {"gracekeeper.dev/grace-seconds": "900"}}
 BARE = {"spec": {"containers": [{"name": "a"}]}}
+
+
+ODD = f"{SECRET} of an owner"
+GPU = {"limits": {"nvidia.com/gpu": "1"}}
+BY_A_JOB = [{"apiVersion": "batch/v1", "kind": "Job", "name": ODD, "controller": True}]
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        {"metadata": {"name": ODD, "ownerReferences": BY_A_JOB}, "spec": {"containers": [{"resources": GPU}]}},
+        {"metadata": {"generateName": ODD}, "spec": {"containers": [{"name": ODD, "env": [{"name": "RANK"}]}]}},
+        {"metadata": {}, "spec": {"containers": [{"name": "a", "env": [{"name": f"PET_{ODD}"}]}]}},
+        {"metadata": {"labels": {f"ray.io/{ODD}": ""}}, "spec": {"containers": [{"name": "a"}]}},
+        {"metadata": {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": ODD}}, "spec": {}},
+        {"metadata": {"ownerReferences": [{"kind": f"{ODD} Notebook"}]}, "spec": {}},
+        {
+            "metadata": {},
+            "spec": {"containers": [{"name": ODD, "env": [{"name": "GRACEKEEPER_STEP_SECONDS", "value": "x"}]}]},
+        },
+        {"metadata": {"annotations": {f"gracekeeper.dev/{ODD}": "1"}}, "spec": {"containers": [{"name": "a"}]}},
+        {"metadata": {"ownerReferences": [{"apiVersion": "kubeflow.org/v1", "kind": ODD}]}, "spec": {}},
+        {
+            "metadata": {"ownerReferences": BY_A_JOB},
+            "spec": {"containers": [{"resources": {"limits": {f"gpu.intel.com/{ODD}": "1"}}}]},
+        },
+    ],
+)
+def test_what_a_pod_s_owner_wrote_in_place_of_a_name_is_neither_logged_nor_told(pod):
+    with webhook_server.running() as server:
+        answer = server.post(review(pod))
+    assert any(event == "decision" for _, event, _ in server.logger.lines)
+    assert SECRET not in str(server.logger.lines)
+    assert SECRET not in str(answer.response.get("auditAnnotations"))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "shown"),
+    [
+        ({"name": "train-0"}, "train-0"),
+        ({"generateName": "train-"}, "train-*"),
+        ({"name": "a b"}, "(no name)"),
+        ({}, "*"),
+    ],
+)
+def test_the_log_names_the_pod_where_it_has_a_name(metadata, shown):
+    with webhook_server.running() as server:
+        server.post(review({"metadata": metadata, "spec": {"containers": [{"name": "a", "env": [{"name": "RANK"}]}]}}))
+    assert [values["pod"] for _, event, values in server.logger.lines if event == "decision"] == [shown]

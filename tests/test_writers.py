@@ -12,6 +12,7 @@ from webhook.policy.config import Config, UnknownSize
 from webhook.policy.decision import decide
 from webhook.policy.estimate import most_bytes
 from webhook.policy.facts import Facts
+from webhook.policy.lookups import lookups
 from webhook.policy.size import Amount
 
 GIB = 2**30
@@ -21,6 +22,7 @@ ROWS = {
 }
 WHOLE_JOBS = ["mlperf-llama3-8b", "mlperf-llama3-70b", "mlperf-llama3-405b", "mlperf-llama3-1t"]
 GPUS_PER_POD = 8
+IN_DOUBT = "WORLD_SIZE / 8 accelerators of each pod, if it counts processes"
 
 
 def a_pod(variables=None, *, gpus=0, labels=None, annotations=None, **spec):
@@ -34,6 +36,15 @@ def a_pod(variables=None, *, gpus=0, labels=None, annotations=None, **spec):
     }
 
 
+def an_osmo_task(**said):
+    """Its grace is split by what it writes, also where the grace is stated."""
+    labels = {"osmo.task_uuid": "t", "osmo.workflow_uuid": "w"}
+    uploader = {"name": "osmo-ctrl", "command": ["/osmo/bin/osmo_ctrl"]}
+    pod = a_pod(labels=labels, **said)
+    pod["spec"]["containers"].append(uploader)
+    return pod
+
+
 def share(pod, checkpoint_bytes, job=None):
     return writers.share_of_job(pod, keys.statements(pod, None, None), Amount(checkpoint_bytes, "the table"), job)
 
@@ -42,11 +53,11 @@ def indexed(completions, parallelism, mode="Indexed"):
     return {"spec": {"completions": completions, "parallelism": parallelism, "completionMode": mode}}
 
 
-def numbered(pod, owner="Job", version="batch/v1", *, controller=True):
+def numbered(pod, owner="Job", version="batch/v1", *, controller=True, name: object = "train"):
     """The pod as an Indexed Job makes it."""
     metadata = pod["metadata"]
     index = {"batch.kubernetes.io/job-completion-index": "3"}
-    owners = [{"apiVersion": version, "kind": owner, "name": "train", "controller": controller}]
+    owners = [{"apiVersion": version, "kind": owner, "name": name, "controller": controller}]
     return {**pod, "metadata": {**metadata, "annotations": metadata["annotations"] | index, "ownerReferences": owners}}
 
 
@@ -57,7 +68,17 @@ def numbered(pod, owner="Job", version="batch/v1", *, controller=True):
         (a_pod({"PET_NNODES": "2:8"}), (2, 8), "PET_NNODES"),
         (a_pod({"WORLD_SIZE": "64", "LOCAL_WORLD_SIZE": "4"}, gpus=8), (16, 16), "WORLD_SIZE / 4 of each pod"),
         (a_pod({"WORLD_SIZE": "64", "PET_NPROC_PER_NODE": "8"}), (8, 8), "WORLD_SIZE / 8 of each pod"),
-        (a_pod({"WORLD_SIZE": "64", "PET_NPROC_PER_NODE": "auto"}, gpus=8), (8, 8), "WORLD_SIZE / 8 of each pod"),
+        (a_pod({"WORLD_SIZE": "64", "PET_NPROC_PER_NODE": "auto"}, gpus=8), (8, 64), IN_DOUBT),
+        (
+            a_pod({"WORLD_SIZE": "64"}, gpus=8, labels={"jobset.sigs.k8s.io/replicatedjob-replicas": "2"}),
+            (8, 64),
+            IN_DOUBT,
+        ),
+        (
+            a_pod({"WORLD_SIZE": "64"}, gpus=8, annotations={"leaderworkerset.sigs.k8s.io/size": "8"}),
+            (8, 8),
+            "size of the LeaderWorkerSet's group",
+        ),
         (a_pod({"WORLD_SIZE": "4"}), (1, 4), "WORLD_SIZE"),
         (a_pod({"WORLD_SIZE": "3"}, gpus=8), (1, 3), "WORLD_SIZE"),
         (a_pod({"WORLD_SIZE": "16"}, gpus=8, labels={"volcano.sh/job-name": "j"}), (16, 16), "WORLD_SIZE"),
@@ -105,7 +126,9 @@ OF_TWO_JOBS = {"jobset.sigs.k8s.io/replicatedjob-replicas": "2"}
         (a_pod(labels=OF_TWO_JOBS), indexed(4, 4), 8, "2 Jobs of the JobSet's replicated job x 4 pods of each"),
         (a_pod({"WORLD_SIZE": "4"}, gpus=8), indexed(4, 4), 4, "pods of the Indexed Job"),
         (a_pod({"PET_NNODES": "2"}), indexed(4, 4), 2, "PET_NNODES"),
-        (a_pod({"WORLD_SIZE": "16"}, gpus=8), indexed(4, 4), 2, "WORLD_SIZE / 8 of each pod"),
+        (a_pod({"WORLD_SIZE": "16"}, gpus=8), indexed(16, 16), 16, "pods of the Indexed Job"),
+        (a_pod({"WORLD_SIZE": "128"}, gpus=8), indexed(16, 16), 16, "pods of the Indexed Job"),
+        (a_pod({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}), indexed(4, 4), 2, "WORLD_SIZE / 4 of each pod"),
     ],
 )
 def test_an_indexed_job_tells_how_many_pods_write_at_once_where_no_framework_does(pod, job, pods, source):
@@ -118,27 +141,64 @@ def test_what_is_no_running_indexed_job_tells_no_number(job):
 
 
 SHARDED = {"gracekeeper.dev/checkpoint-writers": "all"}
+SIZED = {"gracekeeper.dev/checkpoint-size": "1Ti"}
+OF_PARAMETERS = {"gracekeeper.dev/model-parameters": "70B"}
+STATED = {"gracekeeper.dev/grace-seconds": "900"}
 EVIDENCE, ESTIMATE = UnknownSize.EVIDENCE, UnknownSize.ESTIMATE
 
 
 @pytest.mark.parametrize(
     ("pod", "unknown_size", "job"),
     [
-        (numbered(a_pod(annotations=SHARDED)), EVIDENCE, "train"),
-        (numbered(a_pod()), ESTIMATE, "train"),
+        (numbered(a_pod(annotations=SHARDED | SIZED)), EVIDENCE, "train"),
+        (numbered(a_pod(annotations=SHARDED | OF_PARAMETERS)), ESTIMATE, "train"),
+        (numbered(a_pod(gpus=8)), ESTIMATE, "train"),
+        (numbered(a_pod(gpus=8, annotations=SHARDED)), ESTIMATE, "train"),
         (numbered(a_pod({"WORLD_SIZE": "4"}, gpus=8)), ESTIMATE, "train"),
-        (numbered(a_pod(labels=OF_TWO_JOBS)), ESTIMATE, "train"),
-        (numbered(a_pod()), EVIDENCE, None),
-        (numbered(a_pod(annotations={"gracekeeper.dev/checkpoint-writers": "4"})), ESTIMATE, None),
-        (numbered(a_pod({"PET_NNODES": "2"}, annotations=SHARDED)), EVIDENCE, None),
-        (numbered(a_pod(annotations=SHARDED), version="batch.volcano.sh/v1alpha1"), EVIDENCE, None),
-        (numbered(a_pod(annotations=SHARDED), owner="CronJob"), EVIDENCE, None),
-        (numbered(a_pod(annotations=SHARDED), controller=False), EVIDENCE, None),
-        (a_pod(annotations=SHARDED), EVIDENCE, None),
+        (numbered(a_pod({"WORLD_SIZE": "64"}, gpus=8)), ESTIMATE, "train"),
+        (numbered(a_pod(gpus=8, labels=OF_TWO_JOBS)), ESTIMATE, "train"),
+        (numbered(a_pod(gpus=8)), EVIDENCE, None),
+        (numbered(a_pod()), ESTIMATE, None),
+        (numbered(a_pod(gpus=8, annotations=SHARDED)), EVIDENCE, None),
+        (numbered(a_pod(gpus=8, annotations=SIZED)), ESTIMATE, None),
+        (numbered(a_pod(gpus=8, annotations=STATED)), ESTIMATE, None),
+        (numbered(a_pod(gpus=8, annotations=SHARDED | SIZED | STATED)), EVIDENCE, None),
+        (numbered(an_osmo_task(annotations=SHARDED | SIZED | STATED)), EVIDENCE, "train"),
+        (numbered(a_pod(gpus=8, annotations={"gracekeeper.dev/checkpoint-writers": "4"})), ESTIMATE, None),
+        (numbered(a_pod({"PET_NNODES": "2"}, annotations=SHARDED | SIZED)), EVIDENCE, None),
+        (numbered(a_pod({"WORLD_SIZE": "64", "LOCAL_WORLD_SIZE": "8"}, gpus=8)), ESTIMATE, None),
+        (numbered(a_pod(annotations=SHARDED | SIZED), version="batch.volcano.sh/v1alpha1"), EVIDENCE, None),
+        (numbered(a_pod(annotations=SHARDED | SIZED), owner="CronJob"), EVIDENCE, None),
+        (numbered(a_pod(annotations=SHARDED | SIZED), controller=False), EVIDENCE, None),
+        (a_pod(annotations=SHARDED | SIZED), EVIDENCE, None),
+        (numbered(a_pod(annotations=SHARDED | SIZED), name=5), EVIDENCE, None),
     ],
 )
 def test_the_job_is_asked_for_only_where_its_number_can_count(pod, unknown_size, job):
-    assert writers.job_to_read(pod, keys.statements(pod, None, None), unknown_size) == job
+    assert lookups(pod, keys.statements(pod, None, None), unknown_size).job == job
+
+
+@pytest.mark.parametrize(
+    ("pod", "unknown_size", "asked"),
+    [
+        (a_pod(gpus=8), ESTIMATE, True),
+        (a_pod(gpus=8, nodeSelector={"nvidia.com/gpu.product": "A-New-One"}), ESTIMATE, True),
+        (a_pod(gpus=8, nodeSelector={"nvidia.com/gpu.product": "NVIDIA-H200"}), ESTIMATE, False),
+        (a_pod(gpus=8, nodeSelector={"nvidia.com/gpu.memory": "81559"}), ESTIMATE, False),
+        (a_pod(gpus=8), EVIDENCE, False),
+        (a_pod(gpus=8, annotations=SIZED), ESTIMATE, False),
+        (a_pod(gpus=8, annotations=STATED), ESTIMATE, False),
+        (a_pod(), ESTIMATE, False),
+        ({"spec": {"containers": [{"resources": {"limits": {"amd.com/gpu": "8"}}}]}}, ESTIMATE, False),
+    ],
+)
+def test_the_nodes_are_asked_where_nothing_else_tells_the_memory_of_an_estimate(pod, unknown_size, asked):
+    assert lookups(pod, keys.statements(pod, None, None), unknown_size).nodes is asked
+
+
+def test_a_job_smaller_than_the_world_is_a_part_of_it_as_a_jobset_s_leader_is():
+    pod = numbered(a_pod({"WORLD_SIZE": "128"}, gpus=8))
+    assert writers.pods_of_job(pod, indexed(1, 1)) == writers.JobPods(16, 128, IN_DOUBT)
 
 
 def test_a_share_and_an_estimate_are_divided_by_the_indexed_job_s_pods():
@@ -223,12 +283,30 @@ def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(said, pod
 
 
 @pytest.mark.parametrize(
+    ("job", "divided_by", "together"), [(None, 2, 16), (indexed(16, 16), 16, 16), (indexed(2, 2), 2, 2)]
+)
+def test_a_world_of_processes_or_of_pods_never_shortens_a_grace_and_the_job_says_which(job, divided_by, together):
+    pod = numbered(a_pod({"WORLD_SIZE": "16"}, gpus=8, annotations=SHARDED))
+    assert share(pod, GIB, job).own_bytes == GIB / divided_by
+    found = writers.own_share(pod, keys.statements(pod, None, None), Amount(GIB, "an estimate"), job)
+    assert found.together is not None
+    assert found.together.value == together
+
+
+def test_a_world_as_large_as_one_pod_s_accelerators_may_be_one_pod_and_is_not_divided():
+    found = share(a_pod({"WORLD_SIZE": "8"}, gpus=8, annotations=SHARDED), GIB)
+    assert (found.divided_by, found.own_bytes) == (None, GIB)
+    assert found.notes
+
+
+@pytest.mark.parametrize(
     ("variables", "divided_by"),
     [
         ({"PET_NNODES": "2:8"}, 2),
         ({"PET_NNODES": "1"}, 1),
         ({"PET_NNODES": "1:8"}, None),
         ({"WORLD_SIZE": "8"}, None),
+        ({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "8"}, 1),
         ({}, None),
     ],
 )

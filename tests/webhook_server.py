@@ -23,6 +23,7 @@ from webhook.admission import Refusal
 from webhook.metrics import Metrics
 from webhook.policy.config import Config
 from webhook.policy.facts import Facts
+from webhook.policy.lookups import Lookups
 from webhook.server import Addresses, Certificate, Mutation, Server, run
 from webhook.server.connection import Limits
 
@@ -103,7 +104,7 @@ class Running:
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self._run)
 
-    async def _gather(self, _namespace: str, _pod: Any, _seconds: float, _job: str | None) -> Facts:
+    async def _gather(self, _namespace: str, _pod: Any, _seconds: float, _beside: Lookups) -> Facts:
         return self.facts
 
     def _run(self) -> None:
@@ -255,7 +256,7 @@ def _main(directory: Path, drain_seconds: float) -> None:
     log.configure()
     certificate, metrics, logger = Certificate(), Metrics(Refusal), log.logger()
 
-    async def gather(_namespace: str, _pod: Any, _seconds: float, _job: str | None) -> Facts:
+    async def gather(_namespace: str, _pod: Any, _seconds: float, _beside: Lookups) -> Facts:
         await asyncio.sleep(0.002)
         return Facts()
 

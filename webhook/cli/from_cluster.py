@@ -101,7 +101,7 @@ async def _line(cluster: Cluster, running: RunningPod, config: Config) -> Line:
     namespace = running.workload.namespace
     space = await cluster.gather(namespace, {}, _FACTS_SECONDS)
     look = look_at(fresh, space.namespace, namespace, config)
-    facts = replace(await cluster.gather(namespace, fresh, _FACTS_SECONDS, look.job), sidecars=_SIDECARS)
+    facts = replace(await cluster.gather(namespace, fresh, _FACTS_SECONDS, look.lookups), sidecars=_SIDECARS)
     decision = conclude(look, fresh, facts, config)
     tomorrow = pods.grace_seconds(fresh) if decision.grace_seconds is None else decision.grace_seconds
     return Line(running, decision, today, tomorrow)

@@ -16,6 +16,7 @@ from webhook.config_file import ConfigFile
 from webhook.metrics import Metrics
 from webhook.policy.config import Config
 from webhook.policy.facts import Facts
+from webhook.policy.lookups import Lookups
 from webhook.server import Addresses, Certificate, Mutation, Server, run
 from webhook.settings import CertificateSource, FactsSource, ServerSettings
 from webhook.tls.files import FilesSource
@@ -109,5 +110,5 @@ def _certificate_source(
     )
 
 
-async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float, _job: str | None) -> Facts:
+async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float, _beside: Lookups) -> Facts:
     return Facts()

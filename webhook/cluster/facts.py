@@ -5,7 +5,6 @@ watch.
 """
 
 import asyncio
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,12 +17,15 @@ from webhook.cluster.tasks import OfNamespace, TaskFacts
 from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, claim_names
+from webhook.policy.lookups import Lookups
+from webhook.policy.names import NO_NAME, is_name
 from webhook.policy.prefix import PREFIX
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-"""A pod is looked at before it is validated: what is no name must not become part of a path."""
+_MOST_CLAIMS = 64
+"""Of one pod: more volumes than any node attaches, and few enough that other pods' reads are not in want of a thread."""
 _CORE = "/api/v1"
+_NO_LOOKUPS = Lookups()
 _NUMBERS_OF_JOB = ("completions", "parallelism", "completionMode")
 
 
@@ -128,11 +130,13 @@ class Cluster:
         """Whether OSMO task pods get native sidecars."""
         return self.tasks is not None and self.tasks.sidecars.now().native
 
-    async def gather(self, namespace: str, pod: JsonObject, seconds: float, job: str | None = None) -> Facts:
+    async def gather(self, namespace: str, pod: JsonObject, seconds: float, beside: Lookups = _NO_LOOKUPS) -> Facts:
         """The facts around a pod that can be had in so many seconds; an empty pod asks for the Namespace alone.
 
-        `job` names a Job of the pod's that is worth a read, as `recognise.Look` tells.
+        `beside` is what counts beside its volumes, as `recognise.Look` tells.
         """
+        if not is_name(namespace):
+            return Facts(missing=(Missing(f"Namespace {NO_NAME}", MissingReason.NOT_FOUND),))
         deadline = asyncio.get_running_loop().time() + seconds
         missing: list[Missing] = []
         space = await self._watched_or_read(self.namespaces, namespace, deadline)
@@ -140,6 +144,10 @@ class Cluster:
         if not pod:
             return Facts(namespace=space.found, missing=tuple(missing))
         of_tasks = self.tasks.of(namespace) if self.tasks is not None else OfNamespace()
+        if beside.nodes and (self.nodes.forbidden or not self.nodes.synced):
+            missing.append(Missing("Nodes", _reason_of(self.nodes)))
+        jobs = [] if beside.job is None else [beside.job]
+        self._begin(_jobs_of(namespace), jobs)  # beside the claims, whose volumes are a second way
         claims = await self._claims(namespace, claim_names(pod), deadline, missing)
         volumes = await self._volumes(claims, deadline, missing)
         return Facts(
@@ -150,21 +158,27 @@ class Cluster:
             volume_attributes_classes=await self._classes(
                 self.attributes_classes, "volumeAttributesClassName", claims, deadline, missing
             ),
-            job=None if job is None else await self._job(namespace, job, deadline, missing),
+            job=await self._job(namespace, jobs, deadline, missing),
             accelerator_memory_mib=self._accelerators.now(),
             missing=tuple(missing),
             **of_tasks,
         )
 
-    async def _job(self, namespace: str, name: str, deadline: float, missing: list[Missing]) -> JsonObject | None:
-        base = f"/apis/batch/v1/namespaces/{namespace}/jobs"
-        return (await self._read_all(base, f"Job {namespace}/", [name], deadline, missing)).get(name)
+    async def _job(
+        self, namespace: str, names: Sequence[str], deadline: float, missing: list[Missing]
+    ) -> JsonObject | None:
+        found = await self._read_all(_jobs_of(namespace), f"Job {namespace}/", names, deadline, missing)
+        return next(iter(found.values()), None)
 
     async def _claims(
         self, namespace: str, names: Sequence[str], deadline: float, missing: list[Missing]
     ) -> dict[str, JsonObject]:
-        base = f"{_CORE}/namespaces/{namespace}/persistentvolumeclaims"
-        return await self._read_all(base, f"PersistentVolumeClaim {namespace}/", names, deadline, missing)
+        base, kind = f"{_CORE}/namespaces/{namespace}/persistentvolumeclaims", "PersistentVolumeClaim"
+        found = await self._read_all(base, f"{kind} {namespace}/", names[:_MOST_CLAIMS], deadline, missing)
+        if len(names) > _MOST_CLAIMS:
+            more = f"{len(names) - _MOST_CLAIMS} more {kind}s of the pod"
+            missing.append(Missing(more, MissingReason.TOO_MANY))
+        return found
 
     async def _volumes(
         self, claims: Mapping[str, JsonObject], deadline: float, missing: list[Missing]
@@ -175,15 +189,22 @@ class Cluster:
     async def _read_all(
         self, base: str, what: str, names: Sequence[str], deadline: float, missing: list[Missing]
     ) -> dict[str, JsonObject]:
-        for name in filter(_NAME.fullmatch, names):
-            self._reads.begin(f"{base}/{name}")
+        """What is no name is not read, and said once."""
+        readable = [name for name in names if is_name(name)]
+        if len(readable) < len(names):
+            missing.append(Missing(what + NO_NAME, MissingReason.NOT_FOUND))
+        self._begin(base, readable)
         found = {}
-        for name in names:
+        for name in readable:
             answer = await self._read(base, name, deadline)
             _note(missing, what + name, answer)
             if answer.found is not None:
                 found[name] = answer.found
         return found
+
+    def _begin(self, base: str, names: Sequence[str]) -> None:
+        for name in filter(is_name, names):
+            self._reads.begin(f"{base}/{name}")
 
     async def _classes(
         self,
@@ -214,9 +235,13 @@ class Cluster:
         return await self._read(watched.path, name, deadline)
 
     async def _read(self, base: str, name: str, deadline: float) -> Answer:
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             return Answer(reason=MissingReason.NOT_FOUND)
         return await self._reads.answer(f"{base}/{name}", deadline)
+
+
+def _jobs_of(namespace: str) -> str:
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs"
 
 
 def _named_by(claims: Mapping[str, JsonObject], field: str) -> Sequence[str]:

@@ -141,9 +141,7 @@ class Config:
     def cap_of(self, spec: JsonObject) -> tuple[str, int] | None:
         """Name and seconds of the smallest cap that holds for a pod of this spec, on some node that it asks for."""
         caps = [
-            (name, cap.seconds)
-            for name, cap in self.grace_caps.items()
-            if all(value in (placement.asked(spec, label) or ()) for label, value in cap.node_selector.items())
+            (name, cap.seconds) for name, cap in self.grace_caps.items() if placement.may_bind(spec, cap.node_selector)
         ]
         return min(caps, key=lambda cap: cap[1], default=None)
 

@@ -18,6 +18,7 @@ class MissingReason(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
     ERROR = "error"
+    TOO_MANY = "too-many"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +80,5 @@ def claims_by_volume(pod: JsonObject) -> Iterator[tuple[str, str]]:
         claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
         if claim is None and volume.get("ephemeral") and pod_name:
             claim = f"{pod_name}-{volume['name']}"
-        if claim:
+        if claim and isinstance(claim, str):
             yield volume["name"], claim

@@ -1,5 +1,7 @@
 """Which nodes a pod asks for: the values of a node label to which its selector or its required affinity binds it."""
 
+from collections.abc import Mapping, Sequence
+
 from webhook.policy.facts import JsonObject
 
 
@@ -12,15 +14,34 @@ def asked(spec: JsonObject, *label_names: str) -> frozenset[str] | None:
     for name in label_names:
         if name in selector:
             return frozenset({selector[name]})
-    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or ()
     found: set[str] = set()
-    for term in terms:
+    for term in _terms(spec):
         values = _values_in(term, label_names)
         if not values:
             return None
         found |= values
     return frozenset(found) or None
+
+
+def may_bind(spec: JsonObject, labels: Mapping[str, str]) -> bool:
+    """Whether a pod is bound by all these node labels, and a node that has them is among those that it asks for.
+
+    What the selector does not say, one and the same term of the affinity has to: two terms are two kinds of node.
+    """
+    selector = spec.get("nodeSelector") or {}
+    if any(selector.get(name, value) != value for name, value in labels.items()):
+        return False
+    unsaid = {name: value for name, value in labels.items() if name not in selector}
+    found = [{name: _values_in(term, (name,)) for name in unsaid} for term in _terms(spec)]
+    return not unsaid or (
+        all(all(values.values()) for values in found)
+        and any(all(value in values[name] for name, value in unsaid.items()) for values in found)
+    )
+
+
+def _terms(spec: JsonObject) -> Sequence[JsonObject]:
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    return (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or ()
 
 
 def _values_in(term: JsonObject, label_names: tuple[str, ...]) -> frozenset[str]:

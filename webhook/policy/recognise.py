@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from webhook.policy import keys, markers, writers
+from webhook.policy import keys, markers
 from webhook.policy import pod as pods
 from webhook.policy.config import Config, Profile
 from webhook.policy.facts import JsonObject
+from webhook.policy.lookups import Lookups, lookups
+from webhook.policy.names import shown
 from webhook.policy.prefix import ENABLED_LABEL
 
 
@@ -38,8 +40,8 @@ class Look:
     profile: Profile | None
     said: keys.Statements
     found: Recognition
-    job: str | None
-    """The Indexed Job that is worth a read: its number of pods may count."""
+    lookups: Lookups
+    """What is worth a lookup beside the pod's volumes."""
 
     @property
     def trains(self) -> bool:
@@ -56,8 +58,8 @@ def look_at(pod: JsonObject, namespace: JsonObject | None, namespace_name: str, 
     """The first look at a pod, whose volumes may not be known yet."""
     profile = profile_for(pod, namespace_name, config)
     said = keys.statements(pod, namespace, profile)
-    job = writers.job_to_read(pod, said, config.unknown_size_for(profile))
-    return Look(profile, said, recognise(pod, namespace, said, profile), job)
+    beside = lookups(pod, said, config.unknown_size_for(profile))
+    return Look(profile, said, recognise(pod, namespace, said, profile), beside)
 
 
 def recognise(
@@ -116,27 +118,27 @@ def _mark_of_serving(pod: JsonObject) -> str | None:
             return f"label {key}={value}"
     step, trainer = markers.TRAINER_STEP_LABEL
     if labels.get(step, trainer) != trainer:
-        return f"label {step}={labels[step]}"
+        return f"label {step}={shown(labels[step])}"
     for _, kind in pods.owners(pod):
         if kind in markers.NOT_TRAINING_OWNER_KINDS or any(word in kind for word in markers.NOT_TRAINING_KIND_WORDS):
-            return f"owned by a {kind}"
+            return f"owned by a {shown(kind)}"
     return None
 
 
 def _marks(pod: JsonObject) -> Iterator[str]:
     label = markers.first_match(pods.labels(pod), markers.TRAINING_LABELS)
     if label is not None:
-        yield f"label {label}"
+        yield f"label {shown(label)}"
     for group, kind in pods.owners(pod):
         if group in markers.TRAINING_OWNER_GROUPS:
-            yield f"owned by a {kind} of {group}"
+            yield f"owned by a {shown(kind)} of {group}"
     annotation = markers.first_match(pods.annotations(pod), markers.TRAINING_ANNOTATIONS)
     if annotation is not None:
-        yield f"annotation {annotation}"
+        yield f"annotation {shown(annotation)}"
     for container in pods.containers(pod):
         variable = markers.first_match(pods.variable_names(container), markers.TRAINING_VARIABLES)
         if variable is not None:
-            yield f"environment variable {variable} of container {container.get('name')}"
+            yield f"environment variable {shown(variable)} of container {shown(container.get('name'))}"
 
 
 def _accelerator_in_a_batch(pod: JsonObject) -> str | None:
@@ -152,7 +154,7 @@ def _accelerator(pod: JsonObject) -> str | None:
         for bound in ("limits", "requests"):
             found = markers.first_match(resources.get(bound) or {}, markers.ACCELERATORS)
             if found is not None:
-                return found
+                return shown(found)
     return None
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from webhook.policy import accelerators, keys, quantity
 from webhook.policy import pod as pods
-from webhook.policy.config import UnknownSize
 from webhook.policy.facts import JsonObject
 from webhook.policy.size import Amount
 
@@ -80,20 +79,19 @@ def own_share(pod: JsonObject, said: keys.Statements, estimate: Amount, job: Jso
     return Share(estimate, estimate.value, together=together, estimated=True)
 
 
-def job_to_read(pod: JsonObject, said: keys.Statements, unknown_size: UnknownSize) -> str | None:
-    """Name of the Indexed Job whose number of pods may count; None where there is none, or the pod tells enough itself."""
-    writers = said.get(keys.CHECKPOINT_WRITERS)
-    counts = unknown_size is UnknownSize.ESTIMATE if writers is None else writers.value == keys.ALL_PODS
-    if not counts or next(_of_framework(pod), None) is not None:
-        return None
-    return indexed_job(pod)
+def job_to_ask(pod: JsonObject) -> str | None:
+    """Name of the Indexed Job that knows the number of pods better than the pod; None where there is none."""
+    return indexed_job(pod) if next(_of_framework(pod), None) is None else None
 
 
 def indexed_job(pod: JsonObject) -> str | None:
     """Name of the Indexed Job that controls the pod; None where none does."""
     controller = pods.controller(pod)
     is_job = controller.get("kind") == "Job" and str(controller.get("apiVersion")).startswith("batch/")
-    return controller.get("name") if is_job and INDEX_ANNOTATION in pods.annotations(pod) else None
+    if not is_job or INDEX_ANNOTATION not in pods.annotations(pod):
+        return None
+    name = controller.get("name")
+    return name if isinstance(name, str) else None  # it is not validated yet
 
 
 def pods_of_job(pod: JsonObject, job: JsonObject | None) -> JobPods | None:
@@ -102,27 +100,33 @@ def pods_of_job(pod: JsonObject, job: JsonObject | None) -> JobPods | None:
 
 
 def _numbers(pod: JsonObject, job: JsonObject | None) -> Iterator[JobPods]:
-    """The surest first: a WORLD_SIZE that may be of processes or of pods counts when nothing else does."""
+    """The surest first: a WORLD_SIZE that may be of processes or of pods counts when nothing else tells the whole number."""
     yield from _of_framework(pod)
     annotations, labels = pods.annotations(pod), pods.labels(pod)
     size = _count(annotations.get(_GROUP_SIZE_ANNOTATION))
     if size:
         yield JobPods(size, size, "size of the LeaderWorkerSet's group")
-    yield from _of_jobs(_count(labels.get(REPLICAS_LABEL) or annotations.get(REPLICAS_LABEL)), _at_once(job))
+    replicas = _count(labels.get(REPLICAS_LABEL) or annotations.get(REPLICAS_LABEL))
+    of_jobs, by_accelerators = _of_jobs(replicas, _at_once(job)), _by_accelerators(pod)
+    if of_jobs and (by_accelerators is None or by_accelerators.fewest <= of_jobs.most):
+        yield of_jobs  # otherwise other Jobs' pods train too, as a JobSet's workers beside its leader
+    if by_accelerators:
+        yield by_accelerators
+    if replicas:  # each of one pod or more
+        yield JobPods(replicas, replicas, "replicas of the JobSet's replicated job")
     world = _count(_trainer_s_variables(pod).get("WORLD_SIZE"))
     if world:
         yield JobPods(1, world, "WORLD_SIZE")
 
 
-def _of_jobs(replicas: int, pods_of_each: int) -> Iterator[JobPods]:
-    """Of a JobSet so many Jobs, of which one is known, or of an Indexed Job alone; 0: not known."""
-    if replicas and pods_of_each:
-        total = replicas * pods_of_each
-        yield JobPods(total, total, f"{replicas} Jobs of the JobSet's replicated job x {pods_of_each} pods of each")
-    elif pods_of_each:
-        yield JobPods(pods_of_each, pods_of_each, "pods of the Indexed Job")
-    elif replicas:  # each of one pod or more
-        yield JobPods(replicas, replicas, "replicas of the JobSet's replicated job")
+def _of_jobs(replicas: int, pods_of_each: int) -> JobPods | None:
+    """Of a JobSet so many Jobs, of which one is known, or of an Indexed Job alone; None where no Job is known."""
+    if not pods_of_each:
+        return None
+    if not replicas:
+        return JobPods(pods_of_each, pods_of_each, "pods of the Indexed Job")
+    total = replicas * pods_of_each
+    return JobPods(total, total, f"{replicas} Jobs of the JobSet's replicated job x {pods_of_each} pods of each")
 
 
 def _at_once(job: JsonObject | None) -> int:
@@ -136,24 +140,36 @@ def _at_once(job: JsonObject | None) -> int:
 def _of_framework(pod: JsonObject) -> Iterator[JobPods]:
     """What torchrun's or a training operator's variables say beyond doubt.
 
-    PET_NNODES is a number, or MIN:MAX for an elastic job (torchrun --nnodes). WORLD_SIZE counts processes, one for each
-    accelerator where nothing else is said; some controllers count pods.
+    PET_NNODES is a number, or MIN:MAX for an elastic job (torchrun --nnodes). WORLD_SIZE counts processes where their number
+    in a pod is stated; some controllers count pods.
     """
     variables = _trainer_s_variables(pod)
     fewest, _, most = variables.get("PET_NNODES", "").partition(":")
     if _count(fewest) and _count(most or fewest):
         yield JobPods(_count(fewest), _count(most or fewest), "PET_NNODES")
-    world, local = _count(variables.get("WORLD_SIZE")), _processes_of_each(pod, variables)
+    world, local = _count(variables.get("WORLD_SIZE")), _processes_of_each(variables)
     if world and any(label in pods.labels(pod) for label in _COUNTS_PODS):
         yield JobPods(world, world, "WORLD_SIZE")
     elif world and local and world % local == 0:
         yield JobPods(world // local, world // local, f"WORLD_SIZE / {local} of each pod")
 
 
-def _processes_of_each(pod: JsonObject, variables: Mapping[str, str]) -> int:
-    """The processes that one pod runs, by its variables, else one for each accelerator of its trainer; 0: not known."""
+def _by_accelerators(pod: JsonObject) -> JobPods | None:
+    """What a WORLD_SIZE means beside a pod's accelerators: as many processes, or pods. Users write both.
+
+    So a checkpoint is divided by the fewest that it can be, and a shared volume's throughput, of an estimate, by the most.
+    """
+    variables = _trainer_s_variables(pod)
+    world, local = _count(variables.get("WORLD_SIZE")), sum(accelerators.requested(pods.trainer(pod)).values())
+    if not world or not local or world % local or _processes_of_each(variables):
+        return None
+    return JobPods(world // local, world, f"WORLD_SIZE / {local} accelerators of each pod, if it counts processes")
+
+
+def _processes_of_each(variables: Mapping[str, str]) -> int:
+    """The processes that one pod runs, as its variables state it; 0: they do not."""
     stated = (_count(variables.get(name)) for name in ("LOCAL_WORLD_SIZE", "PET_NPROC_PER_NODE"))
-    return next(filter(None, stated), 0) or sum(accelerators.requested(pods.trainer(pod)).values())
+    return next(filter(None, stated), 0)
 
 
 def _trainer_s_variables(pod: JsonObject) -> dict[str, str]:

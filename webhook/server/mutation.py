@@ -15,11 +15,14 @@ from webhook.metrics import Metrics
 from webhook.policy.config import Config
 from webhook.policy.decision import Decision, Outcome, conclude
 from webhook.policy.facts import Facts, Missing, MissingReason
+from webhook.policy.keys import Ignored
+from webhook.policy.lookups import Lookups
+from webhook.policy.names import NO_NAME, shown
 from webhook.policy.patch import DoubtfulPatchError, Operation, operations
 from webhook.policy.recognise import Look, look_at
 
-Gather = Callable[[str, Mapping[str, Any], float, str | None], Awaitable[Facts]]
-"""Namespace, pod, seconds and the Job that is worth a read to the facts around the pod; an empty pod asks for the Namespace
+Gather = Callable[[str, Mapping[str, Any], float, Lookups], Awaitable[Facts]]
+"""Namespace, pod, seconds and what to look up beside volumes to the facts around the pod; an empty pod asks for the Namespace
 alone."""
 
 LONGEST_DEADLINE_SECONDS = 2.0
@@ -32,6 +35,7 @@ _OF_TRAINING_PODS = frozenset(
     {Outcome.PATCHED, Outcome.AUDITED, Outcome.UNCHANGED, Outcome.SIZE_UNKNOWN, Outcome.UNSUPPORTED}
 )
 
+_OF_CONTAINER = " of container "
 _UNLOGGED = contextlib.suppress(Exception)
 """A line that cannot be written (a closed pipe, a full disk) must not cost a pod its patch."""
 
@@ -92,11 +96,11 @@ class Mutation:
         left_seconds = deadline - time.monotonic()
         try:
             async with asyncio.timeout(left_seconds + _GATHER_OVERRUN_SECONDS):
-                facts = await self.gather(review.namespace, {}, max(0.0, left_seconds), None)
+                facts = await self.gather(review.namespace, {}, max(0.0, left_seconds), Lookups())
                 seen = look(facts)
                 if seen.trains:
                     left_seconds = max(0.0, deadline - time.monotonic())
-                    facts = await self.gather(review.namespace, review.object, left_seconds, seen.job)
+                    facts = await self.gather(review.namespace, review.object, left_seconds, seen.lookups)
                 return seen, facts
         except TimeoutError:
             late = Missing("facts about the cluster", MissingReason.DEADLINE)
@@ -113,7 +117,7 @@ class Mutation:
 
     def _complain(self, event: str, review: Review, **why: Any) -> None:
         with _UNLOGGED:
-            self.logger.error(event, uid=review.uid, namespace=review.namespace, **why)
+            self.logger.error(event, uid=review.uid, namespace=shown(review.namespace), **why)
 
     def _log(self, review: Review, decision: Decision, *, patched: bool) -> None:
         """One line for a pod that trains; of values that somebody wrote, the place and the key, never the text."""
@@ -122,8 +126,8 @@ class Mutation:
             say(
                 "decision",
                 uid=review.uid,
-                namespace=review.namespace,
-                pod=review.pod_name,
+                namespace=shown(review.namespace),
+                pod=_pod_name(review),
                 dry_run=bool(review.dry_run),
                 outcome=decision.outcome,
                 because=decision.because,
@@ -132,7 +136,7 @@ class Mutation:
                 osmo=None if decision.osmo is None else decision.osmo.mode,
                 grace_seconds=decision.grace_seconds,
                 patched=patched,
-                ignored=[f"{passed.place} {passed.key}" for passed in decision.ignored],
+                ignored=[_key_and_place(passed) for passed in decision.ignored],
                 missing=[str(missing) for missing in decision.missing],
             )
 
@@ -159,6 +163,17 @@ def _duration_seconds(text: str) -> float:
 def _part_seconds(part: str) -> float:
     number = part.rstrip("hmsuµn")
     return float(number) * _SECONDS_PER_UNIT[part[len(number) :]]
+
+
+def _pod_name(review: Review) -> str:
+    """The name, or the prefix of the one that will be generated: a pod is looked at before it is validated."""
+    stem = str(review.pod_name).rstrip("-.*")
+    return NO_NAME if stem and shown(stem) != stem else str(review.pod_name)
+
+
+def _key_and_place(passed: Ignored) -> str:
+    place, of, container = passed.place.partition(_OF_CONTAINER)
+    return f"{place}{of}{shown(container) if of else ''} {shown(passed.key)}"
 
 
 def _audit_annotations(decision: Decision) -> dict[str, str]:

@@ -1,0 +1,42 @@
+"""Which nodes a pod asks for, where several labels together name them."""
+
+import pytest
+
+from webhook.policy.config import Config, GraceCap
+from webhook.policy.placement import may_bind
+
+SPOT_OF_A = {"capacity": "spot", "pool": "a"}
+
+
+def required(*terms):
+    """A spec with a required affinity of these terms, each labels and their values."""
+    selectors = [
+        {"matchExpressions": [{"key": key, "operator": "In", "values": values} for key, values in term.items()]}
+        for term in terms
+    ]
+    needed = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": selectors}}
+    return {"affinity": {"nodeAffinity": needed}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels", "binds"),
+    [
+        ({}, {}, True),
+        ({}, SPOT_OF_A, False),
+        ({"nodeSelector": SPOT_OF_A}, SPOT_OF_A, True),
+        ({"nodeSelector": {"capacity": "spot"}}, SPOT_OF_A, False),
+        ({"nodeSelector": {**SPOT_OF_A, "pool": "b"}}, SPOT_OF_A, False),
+        (required({"capacity": ["spot"], "pool": ["a", "b"]}), SPOT_OF_A, True),
+        (required({"capacity": ["spot"], "pool": ["b"]}, {"capacity": ["spot"], "pool": ["a"]}), SPOT_OF_A, True),
+        (required({"capacity": ["spot"], "pool": ["b"]}, {"capacity": ["large"], "pool": ["a"]}), SPOT_OF_A, False),
+        (required({"capacity": ["spot"], "pool": ["a"]}, {"pool": ["b"]}), SPOT_OF_A, False),
+        (required({"capacity": ["spot"]}, {"pool": ["a"]}), SPOT_OF_A, False),
+        ({"nodeSelector": {"pool": "a"}, **required({"capacity": ["spot"]}, {"capacity": ["large"]})}, SPOT_OF_A, True),
+        ({"nodeSelector": {"pool": "b"}, **required({"capacity": ["spot"]})}, SPOT_OF_A, False),
+        (required({"capacity": ["spot"]}, {"capacity": ["large"]}), {"capacity": "spot"}, True),
+    ],
+)
+def test_all_labels_hold_by_the_selector_and_within_one_term_of_the_affinity(spec, labels, binds):
+    assert may_bind(spec, labels) is binds
+    config = Config(grace_caps={"cap": GraceCap(120, labels)})
+    assert config.cap_of(spec) == (("cap", 120) if binds else None)
