@@ -238,6 +238,8 @@ def _brief(decided: Decision) -> Decision:
         worst = next(filter(_is_a_fault, beyond), beyond[0])
         missing = (*missing[: brevity.MOST], Missing(f"{len(beyond)} more objects", worst.reason))
     told = tuple(Missing(brevity.short(each.what), each.reason) for each in missing)
+    if (passed, told, notes) == (decided.ignored, decided.missing, decided.notes):
+        return decided
     return replace(decided, ignored=passed, missing=told, notes=notes)
 
 
