@@ -168,7 +168,7 @@ func (f *forward) act() {
 		}
 		return
 	}
-	chosen, as := t.targets(roots, f.already, f.beganAfterTheSave)
+	chosen, as := t.targets(roots, f.already, func(p *process) bool { return f.isPartOfTheSave(t, p) })
 	if as == asCatcher && len(chosen) > 0 && f.atSave == nil {
 		f.atSave = t
 	}
@@ -180,13 +180,14 @@ func (f *forward) act() {
 	}
 }
 
-// beganAfterTheSave says whether a process came after a trainer had been given SIGTERM: it is there for what was saved.
-func (f *forward) beganAfterTheSave(p *process) bool {
+// isPartOfTheSave says whether a process is there for what was saved: it came after a trainer had been given SIGTERM, or is
+// the shell that waited for one, and goes on now. Between two commands of its script it has no child.
+func (f *forward) isPartOfTheSave(t *table, p *process) bool {
 	if f.atSave == nil {
 		return false
 	}
 	then := f.atSave.processes[p.pid]
-	return then == nil || then.identity != p.identity
+	return then == nil || then.identity != p.identity || len(then.children) > 0 && t.yields(p)
 }
 
 // belowLauncher is what may be signalled, where the child is a launcher that must not be. It ends the launcher where it

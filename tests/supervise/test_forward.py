@@ -195,6 +195,20 @@ def test_what_a_script_does_with_the_checkpoint_after_the_save_runs_to_its_end(p
     assert container.stdout.endswith("copied\ndone\n")
 
 
+def test_a_script_is_not_ended_between_two_of_its_commands(pod):
+    # given: when the trainer has saved, the shell is busy for a while and has no child
+    busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
+    container = pod.forward("sh", "-c", f"{TRAINER}; {busy}; echo copied; exit 7")
+    container.says("training")
+    trainer = container.runs(TRAINER)
+    until(lambda: caught(trainer) & SIGTERM, "the handler")
+    # when
+    container.signal()
+    # then
+    assert container.ends() == 7
+    assert container.stdout.endswith("copied\n")
+
+
 def test_what_runs_on_after_the_save_is_killed_at_the_limit(pod):
     # given
     container = pod.forward("--limit", "4", "--", "sh", "-c", f"{TRAINER}; sleep 600")
