@@ -1,9 +1,10 @@
 """Pods that are made to stop a replica: a megabyte of whatever grows, decided and rendered like any other.
 
-The bound is CPU time, far above what a decision takes; what is quadratic in a megabyte goes beyond it by far. The pods are
-made one by one, as the garbage collector would go through all of them.
+The bound is this thread's CPU time, twenty times what a decision takes; what is quadratic in a megabyte goes beyond it by
+far. The garbage collector would count what other tests have left.
 """
 
+import gc
 import json
 import time
 from typing import Any
@@ -15,7 +16,7 @@ from webhook.policy.decision import Decision, decide
 from webhook.policy.facts import Facts, Missing, MissingReason
 from webhook.policy.patch import Operation, operations
 
-_MOST_CPU_SECONDS = 1.0
+_MOST_CPU_SECONDS = 5.0
 _LARGEST_ANNOTATION = 16 * 1024
 _KEY = "gracekeeper.dev/"
 _SIZE = {_KEY + "checkpoint-size": "10Gi"}
@@ -45,10 +46,14 @@ def environment(**values: str) -> list[dict[str, str]]:
 
 
 def judged(pod: Pod, facts: Facts, config: Config) -> tuple[Decision, list[Operation], float]:
-    began = time.process_time()
-    decision = decide(pod, facts, config, "n")
-    patch = operations(pod, decision)
-    return decision, patch, time.process_time() - began
+    gc.disable()
+    try:
+        began = time.thread_time()
+        decision = decide(pod, facts, config, "n")
+        patch = operations(pod, decision)
+        return decision, patch, time.thread_time() - began
+    finally:
+        gc.enable()
 
 
 def check(pod: Pod, facts: Facts, config: Config) -> Decision:
