@@ -109,7 +109,9 @@ def test_while_the_api_server_is_away_pods_are_decided_from_what_is_known_and_th
     kube, cluster, namespace, release
 ):
     kube.apply(pods.a_claim("ckpt", namespace, CLASS))
-    replica = Replica.of(release.pods()[0])
+    eventually(lambda: len(release.pods()) == REPLICAS, "the pods of an earlier rollout are gone")
+    replicas = [Replica.of(pod) for pod in release.pods()]
+    replica = replicas[0]
     before = counted(replica.metrics(), "error")
     needs_the_claim, needs_the_class = pods.a_pod(annotations=SIZE, claim="ckpt"), with_an_ephemeral_volume()
     with api_server_away(kube, cluster.control_plane):
@@ -122,7 +124,6 @@ def test_while_the_api_server_is_away_pods_are_decided_from_what_is_known_and_th
     assert pods.grace_seconds(with_class) == AT_500_MIB_SECONDS
     assert after == before + 2  # the claim of the ephemeral volume could not be looked for either
     found_again(kube, namespace, needs_the_claim)
-    replicas = [Replica.of(pod) for pod in release.pods()]
 
     def watched_again() -> bool:
         return all(max(ages_seconds(each.metrics())) < time.monotonic() - gone for each in replicas)
