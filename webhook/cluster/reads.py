@@ -5,15 +5,13 @@ Law: whoever asks waits until its own deadline and no longer; a hanging API serv
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from webhook.api import Api, ApiError
 from webhook.policy.facts import MissingReason
-
-JsonObject = Mapping[str, Any]
+from webhook.policy.pod.metadata import JsonObject
 
 _THREADS = 8
 _MOST_WAITING = 256
