@@ -23,8 +23,8 @@ test-unit: .venv/ready ## unit tests, with all branches of the policy covered
 
 .PHONY: test-supervise
 test-supervise: .venv/ready ## supervise: go vet, unit tests, both architectures, and what it does as PID 1 (root, or sudo)
-	$(BIN)/python -m scripts.supervise test
-	$(BIN)/python -m scripts.supervise build
+	$(BIN)/python -m tools.supervise test
+	$(BIN)/python -m tools.supervise build
 	$(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)") $(BIN)/pytest -p no:cacheprovider --durations=5 tests/supervise
 
 .PHONY: e2e
@@ -45,7 +45,7 @@ demo: .venv/ready ## see what gracekeeper does: first without a cluster, then on
 
 .PHONY: clean
 clean: .venv/ready ## remove the cluster of the demo and the tests
-	$(BIN)/python -m e2e.cluster down
+	$(BIN)/python -m tools.cluster down
 
 .PHONY: bench
 bench: .venv/ready ## how fast and how small it is, beside a minimal handler
@@ -53,7 +53,7 @@ bench: .venv/ready ## how fast and how small it is, beside a minimal handler
 
 .PHONY: image
 image: .venv/ready ## both images, as IMAGE=registry/name:tag and registry/supervise:tag (or SUPERVISE_IMAGE), on BASE=python:3.13-slim; PUSH=1 pushes them
-	$(BIN)/python -m scripts.image $(if $(BASE),--base $(BASE)) $(if $(IMAGE),--tag $(IMAGE)) $(if $(SUPERVISE_IMAGE),--supervise-tag $(SUPERVISE_IMAGE)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PUSH),--push)
+	$(BIN)/python -m tools.image $(if $(BASE),--base $(BASE)) $(if $(IMAGE),--tag $(IMAGE)) $(if $(SUPERVISE_IMAGE),--supervise-tag $(SUPERVISE_IMAGE)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PUSH),--push)
 
 .PHONY: docs
 docs: .venv/ready ## write what is made from the code: pictures, the reference of the chart's values, the configuration's schema, the match condition

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from demo import local_server
 from demo.before_and_after import difference
-from e2e.cluster.settings import ROOT
+from tools.cluster.settings import ROOT
 from webhook import explain, manifests
 from webhook.policy.config import Config
 from webhook.policy.decision import decide

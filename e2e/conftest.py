@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e import images
-from e2e.cluster import kind_cluster, lock
-from e2e.cluster.settings import Settings
-from e2e.kube import Kube
 from e2e.osmo import images as osmo_images
 from e2e.osmo.pods import Images
-from e2e.release import Release
+from tools import cluster_images
+from tools.cluster import kind_cluster, lock
+from tools.cluster.settings import Settings
+from tools.kube import Kube
+from tools.release import Release
 from webhook.api import Api
 
 
@@ -47,17 +47,17 @@ def kube(cluster) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def image(cluster) -> str:
-    return images.gracekeeper(cluster)
+    return cluster_images.gracekeeper(cluster)
 
 
 @pytest.fixture(scope="session")
 def supervise_image(cluster) -> str:
-    return images.supervise(cluster)
+    return cluster_images.supervise(cluster)
 
 
 @pytest.fixture(scope="session")
 def trainer_image(cluster) -> str:
-    return images.trainer(cluster)
+    return cluster_images.trainer(cluster)
 
 
 @pytest.fixture(scope="session")

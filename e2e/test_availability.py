@@ -6,7 +6,7 @@ from base64 import b64decode
 from cryptography import x509
 
 from e2e import pods
-from e2e.kube import eventually, paced
+from tools.kube import eventually, paced
 
 COUNT, PER_SECOND = 200, 20.0
 REPLICAS = 2

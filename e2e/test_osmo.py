@@ -8,13 +8,13 @@ import statistics
 
 import pytest
 
-from e2e.cluster.settings import BUILD
 from e2e.osmo import chores, scenarios
 from e2e.osmo.listener import Report
 from e2e.osmo.play import Play
 from e2e.osmo.pods import CTRL
 from e2e.osmo.runs import BEFORE, CONTAINER, GATE, NATIVE, Run, Stage, converted
 from e2e.osmo.timeline import timeline
+from tools.cluster.settings import BUILD
 
 NAMESPACE = "osmo"
 TASK_OUTPUT = "s3://acme-osmo/workflows/groot-finetune-12/train"

@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from e2e import pods
-from e2e.cluster.steps import attempt
-from e2e.kube import eventually
-from e2e.release import Release
+from tools import training_pod
+from tools.cluster.steps import attempt
+from tools.kube import eventually
+from tools.release import Release
 from webhook.policy.prefix import DECISION_ANNOTATION
 
 EXCLUSIONS = re.compile(r"^apiserver_admission_match_condition_exclusions_total\{(.*)\} ([0-9.e+]+)$", re.MULTILINE)
@@ -42,7 +43,7 @@ def excluded_calls(kube) -> float:
 
 
 def test_a_pod_on_gp3_gets_what_the_formula_gives(kube, namespace):
-    kube.apply(pods.a_claim("ckpt", namespace, "e2e-gp3"))
+    kube.apply(training_pod.a_claim("ckpt", namespace, "e2e-gp3"))
     pod = pods.a_pod("train", annotations=NEEDED, claim="ckpt", command=("torchrun", "train.py"))
     kube("create", "-f", "-", f"-n{namespace}", text=yaml.safe_dump(pod))
     created = kube.get("pod", "train", namespace)

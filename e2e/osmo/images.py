@@ -5,10 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from e2e.cluster import cache, go
-from e2e.cluster.kind_cluster import Cluster
-from e2e.cluster.steps import run, step
 from e2e.osmo.pods import Images
+from tools.cluster import cache, go
+from tools.cluster.kind_cluster import Cluster
+from tools.cluster.steps import run, step
 
 FOLDER = Path(__file__).parent
 STAND_INS = FOLDER / "standin"

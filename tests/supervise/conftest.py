@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import supervise
 from tests.supervise.container import RightsError, namespace_words
 from tests.supervise.pod import Pod
 from tests.supervise.slow import Slow
+from tools import supervise
 
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from e2e.cluster import lock
+from tools.cluster import lock
 
 _UNUSED_SECONDS = 14 * 24 * 3600
 

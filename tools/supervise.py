@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from e2e.cluster import go
-from e2e.cluster.settings import Settings
-from e2e.cluster.steps import StepError
+from tools.cluster import go
+from tools.cluster.settings import Settings
+from tools.cluster.steps import StepError
 from webhook import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +21,7 @@ ARCHITECTURES = ("amd64", "arm64")
 
 def main() -> int:
     """Build, or run `go vet` and `go test`, with the Go of this machine or one that is fetched."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.supervise", description="Build and test supervise.")
+    parser = argparse.ArgumentParser(prog="python -m tools.supervise", description="Build and test supervise.")
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="write build/supervise/ARCHITECTURE/supervise and print its path")
     building.add_argument("--architecture", choices=ARCHITECTURES, action="append", help="default: all")
@@ -63,7 +63,9 @@ def _go(*words: str, architecture: str = "") -> None:
     if architecture:
         environment |= {"GOOS": "linux", "GOARCH": architecture}
     program = go.program(Settings.from_environment(os.environ).cache)
-    subprocess.run([str(program), *words], cwd=SOURCE, env=environment, check=True, stdout=sys.stderr)  # noqa: S603  # our own words, no shell
+    subprocess.run(
+        [str(program), *words], cwd=SOURCE, env=environment, check=True, stdout=sys.stderr
+    )  # our own words, no shell
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster import cache as cached
-from e2e.cluster import (
+from tools.cluster import cache as cached
+from tools.cluster import (
     config,
     creation,
     daemon,
@@ -19,14 +19,14 @@ from e2e.cluster import (
     node_image,
     nodes,
     pod_network,
+    programs,
     python_image,
     record,
-    tools,
     world,
 )
-from e2e.cluster.settings import BIN, PYTHON_IMAGE, Settings
-from e2e.cluster.steps import StepError, attempt, run, step
-from e2e.cluster.world import World
+from tools.cluster.settings import BIN, PYTHON_IMAGE, Settings
+from tools.cluster.steps import StepError, attempt, run, step
+from tools.cluster.world import World
 
 _STILL_READY_SECONDS = 20
 
@@ -64,7 +64,7 @@ class Cluster:
 
     def tool(self, name: str) -> Path:
         """kind, helm3 or helm4, built first where need be; a link in build/bin is left for people."""
-        return _linked(name, tools.tool(self.settings, name))
+        return _linked(name, programs.tool(self.settings, name))
 
     def load(self, image: str) -> None:
         """An image that Docker has is on every node."""
@@ -87,7 +87,7 @@ def up(settings: Settings) -> Cluster:
     cluster_key = cached.key(image, config.kind_config(where, settings.feature_gates), Path(pod_network.__file__))
     if not (record.fits(settings, nodes.of(settings.cluster), cluster_key) and _still_ready(settings, kubectl)):
         _remove_leftover(settings)
-        kind = _linked("kind", tools.tool(settings, "kind"))
+        kind = _linked("kind", programs.tool(settings, "kind"))
         creation.create(settings, where, kind, kubectl, image)
         creation.log_file(settings).unlink(missing_ok=True)
         record.write(settings, cluster_key, nodes.of(settings.cluster))
@@ -111,8 +111,8 @@ def load(settings: Settings, image: str) -> None:
     if not images.there(image):
         raise StepError(f"Docker has no image {image}: build it first")
     if not nodes.of(settings.cluster):
-        raise StepError(f"there is no cluster {settings.cluster}: python -m e2e.cluster up")
-    kind = tools.tool(settings, "kind")
+        raise StepError(f"there is no cluster {settings.cluster}: python -m tools.cluster up")
+    kind = programs.tool(settings, "kind")
     with step(f"Loading {image} into the nodes", "5 s"):
         command: list[str | Path] = [kind, "load", "docker-image", image, f"--name={settings.cluster}"]
         run(command, environment=creation.kind_environment(settings))

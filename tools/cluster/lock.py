@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.cluster.steps import StepError, say
+from tools.cluster.steps import StepError, say
 
 
 @contextmanager

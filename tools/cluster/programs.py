@@ -1,4 +1,4 @@
-"""kind and Helm at the versions that are tested, as `python -m e2e.cluster.tools kind helm3 helm4` prints them.
+"""kind and Helm at the versions that are tested, as `python -m tools.cluster.programs kind helm3 helm4` prints them.
 
 A program on PATH serves where it is exactly that version; else it is built from its Go module and kept.
 """
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster import cache as cached
-from e2e.cluster import go
-from e2e.cluster.settings import Settings
-from e2e.cluster.steps import StepError, attempt, say, step
+from tools.cluster import cache as cached
+from tools.cluster import go
+from tools.cluster.settings import Settings
+from tools.cluster.steps import StepError, attempt, say, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def main(names: Sequence[str]) -> int:
     """Prints the path of each named tool, one a line."""
     unknown = [name for name in names if name not in TOOLS]
     if unknown or not names:
-        say(f"usage: python -m e2e.cluster.tools NAME..., with names of {', '.join(TOOLS)}")
+        say(f"usage: python -m tools.cluster.programs NAME..., with names of {', '.join(TOOLS)}")
         return 2
     settings = Settings.from_environment(os.environ)
     try:

@@ -8,9 +8,9 @@ import signal
 import time
 from pathlib import Path
 
-from e2e.cluster import cache as cached
-from e2e.cluster import packages
-from e2e.cluster.steps import StepError, attempt, run, say, step
+from tools.cluster import cache as cached
+from tools.cluster import packages
+from tools.cluster.steps import StepError, attempt, run, say, step
 
 _WRAPPER = Path(__file__).with_name("runc-without-missing-capabilities")
 _PID_FILES = (Path("/var/run/docker.pid"), Path("/var/run/docker/containerd/containerd.pid"))

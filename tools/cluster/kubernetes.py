@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2e.cluster import cache as cached
-from e2e.cluster import go
-from e2e.cluster.settings import CONTAINERD_VERSION, ETCD_VERSION, Settings
-from e2e.cluster.steps import attempt, step
+from tools.cluster import cache as cached
+from tools.cluster import go
+from tools.cluster.settings import CONTAINERD_VERSION, ETCD_VERSION, Settings
+from tools.cluster.steps import attempt, step
 
 NODE = Path(__file__).with_name("node")
 COMMANDS = (

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from e2e.cluster.settings import ROOT
-from e2e.cluster.steps import StepError, attempt, run
-from e2e.kube import Kube, eventually
+from tools.cluster.settings import ROOT
+from tools.cluster.steps import StepError, attempt, run
+from tools.kube import Kube, eventually
 
 CHART = ROOT / "charts" / "gracekeeper"
 ROLLOUT_SECONDS = 180

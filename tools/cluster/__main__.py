@@ -1,4 +1,4 @@
-"""`python -m e2e.cluster up|down|status|load IMAGE|kubeconfig`; results on standard output, progress on standard error."""
+"""`python -m tools.cluster up|down|status|load IMAGE|kubeconfig`; results on standard output, progress on standard error."""
 
 import argparse
 import os
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from e2e.cluster import kind_cluster, lock
-from e2e.cluster.settings import Settings
-from e2e.cluster.steps import StepError, say
+from tools.cluster import kind_cluster, lock
+from tools.cluster.settings import Settings
+from tools.cluster.steps import StepError, say
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -37,7 +37,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
         return DONE if ready else FAILED
     if options.command == "kubeconfig":
         if not settings.kubeconfig.exists():
-            raise StepError(f"there is no cluster {settings.cluster}: python -m e2e.cluster up")
+            raise StepError(f"there is no cluster {settings.cluster}: python -m tools.cluster up")
         print(settings.kubeconfig)
         return DONE
     with lock.held(settings.cache, settings.cluster):
@@ -58,7 +58,7 @@ def _present(cluster: kind_cluster.Cluster) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m e2e.cluster", description="A kind cluster for gracekeeper.")
+    parser = argparse.ArgumentParser(prog="python -m tools.cluster", description="A kind cluster for gracekeeper.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("up", help="make the cluster, or use the one that is there")
     commands.add_parser("down", help="remove it, and stop Docker where `up` started it")

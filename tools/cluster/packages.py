@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from e2e.cluster.steps import StepError, run, step
+from tools.cluster.steps import StepError, run, step
 
 
 def need(packages: Mapping[str, str]) -> None:

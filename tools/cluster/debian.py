@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from e2e.cluster import cache as cached
-from e2e.cluster import packages
-from e2e.cluster.steps import StepError, run, step
+from tools.cluster import cache as cached
+from tools.cluster import packages
+from tools.cluster.steps import StepError, run, step
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _PROGRAMS = {"debootstrap": "debootstrap", "gpgv": "gpgv", _KEYRING: "debian-archive-keyring", "unshare": "util-linux"}

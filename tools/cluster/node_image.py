@@ -8,10 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from e2e.cluster import archive, debian, images, kubernetes, preload
-from e2e.cluster import cache as cached
-from e2e.cluster.settings import CONTAINERD_VERSION, ETCD_VERSION, Settings
-from e2e.cluster.steps import StepError, run, step
+from tools.cluster import archive, debian, images, kubernetes, preload
+from tools.cluster import cache as cached
+from tools.cluster.settings import CONTAINERD_VERSION, ETCD_VERSION, Settings
+from tools.cluster.steps import StepError, run, step
 
 _NODE = debian.System(
     "node",

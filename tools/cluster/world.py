@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from e2e.cluster import images
-from e2e.cluster.settings import PYTHON_IMAGE, Settings
-from e2e.cluster.steps import StepError, attempt
+from tools.cluster import images
+from tools.cluster.settings import PYTHON_IMAGE, Settings
+from tools.cluster.steps import StepError, attempt
 
 _TIMEOUT_SECONDS = 10
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.cluster.steps import attempt, run
+from tools.cluster.steps import attempt, run
 
 _LABEL = "io.x-k8s.kind.cluster"
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2e.cluster.nodes import Node
-from e2e.cluster.settings import Settings
+from tools.cluster.nodes import Node
+from tools.cluster.settings import Settings
 
 
 def file(settings: Settings) -> Path:

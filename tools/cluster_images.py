@@ -1,31 +1,31 @@
 """The images of this checkout on every node of a cluster; tags name the content, so that no older one can be run instead."""
 
-from e2e.cluster import cache
-from e2e.cluster.kind_cluster import Cluster
-from e2e.cluster.settings import ROOT
-from e2e.cluster.steps import run
-from scripts import image as images
+from tools import image
+from tools.cluster import cache
+from tools.cluster.kind_cluster import Cluster
+from tools.cluster.settings import ROOT
+from tools.cluster.steps import run
 
 
 def gracekeeper(cluster: Cluster) -> str:
     """The server's image, by its name."""
-    tag = f"{images.REPOSITORY}:e2e-{images.content_key()}"
-    images.build(cluster.base_image, tag)
+    tag = f"{image.REPOSITORY}:e2e-{image.content_key()}"
+    image.build(cluster.base_image, tag)
     cluster.load(tag)
     return tag
 
 
 def supervise(cluster: Cluster) -> str:
     """The image of supervise, by its name."""
-    tag = f"{images.SUPERVISE_REPOSITORY}:e2e-{images.supervise_content_key()}"
-    images.build_supervise(tag)
+    tag = f"{image.SUPERVISE_REPOSITORY}:e2e-{image.supervise_content_key()}"
+    image.build_supervise(tag)
     cluster.load(tag)
     return tag
 
 
 def trainer(cluster: Cluster) -> str:
-    """The image of a trainer that saves when it is told to stop (e2e/trainer), by its name."""
-    folder = ROOT / "e2e" / "trainer"
+    """The image of a trainer that saves when it is told to stop (tools/trainer), by its name."""
+    folder = ROOT / "tools" / "trainer"
     tag = f"gracekeeper/e2e-trainer:{cache.key(folder, cluster.base_image)}"
     run(["docker", "build", "-q", "-t", tag, "--build-arg", f"BASE={cluster.base_image}", folder])
     cluster.load(tag)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from e2e.cluster import archive, debian, images
-from e2e.cluster import cache as cached
-from e2e.cluster.settings import Settings
+from tools.cluster import archive, debian, images
+from tools.cluster import cache as cached
+from tools.cluster.settings import Settings
 
 _SYSTEM = debian.System(
     "python",

@@ -6,7 +6,7 @@ Law: an image made here carries the key of its inputs in its name, so one that i
 from collections.abc import Callable
 from pathlib import Path
 
-from e2e.cluster.steps import attempt, run, step
+from tools.cluster.steps import attempt, run, step
 
 
 def there(reference: str) -> bool:

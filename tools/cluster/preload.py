@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.cluster.steps import StepError, attempt, run
+from tools.cluster.steps import StepError, attempt, run
 
 _START_SECONDS = 60
 _STOP_SECONDS = 30

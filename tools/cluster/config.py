@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from e2e.cluster.world import World
+from tools.cluster.world import World
 
 POD_SUBNET = "10.244.0.0/16"
 _SCHEDULABLE: dict[str, Any] = {"nodeRegistration": {"taints": []}}

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster import cache as cached
-from e2e.cluster.steps import StepError, attempt, run, step
+from tools.cluster import cache as cached
+from tools.cluster.steps import StepError, attempt, run, step
 
 OLDEST = (1, 26)
 """What Helm 4.3, Helm 3.22 and Kubernetes 1.37 ask for in their go.mod."""

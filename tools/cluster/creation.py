@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2e.cluster import config, nodes, pod_network, record
-from e2e.cluster.settings import Settings
-from e2e.cluster.steps import StepError, attempt, run, say, step
-from e2e.cluster.world import World
+from tools.cluster import config, nodes, pod_network, record
+from tools.cluster.settings import Settings
+from tools.cluster.steps import StepError, attempt, run, say, step
+from tools.cluster.world import World
 
 _KIND_SECONDS = 600
 _READY = "180s"

@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from e2e.cluster.steps import StepError
-from scripts import supervise
+from tools import supervise
+from tools.cluster.steps import StepError
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
@@ -31,7 +31,7 @@ NEVER_LOADED = ("kubernetes/aio", "kubernetes/client/api", "bin")
 def main() -> int:
     """Build both, and print their names, the server's first."""
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.image",
+        prog="python -m tools.image",
         description="Build gracekeeper's images with Docker: the server's, and supervise's, which runs in training pods.",
     )
     parser.add_argument("--base", default=PYTHON_BASE, help=f"base image with Python {PYTHON_VERSION} (%(default)s)")
@@ -95,7 +95,7 @@ def supervise_content_key(root: Path = ROOT) -> str:
     """Twelve hex digits for everything of a checkout that goes into the image of supervise."""
     sources = (path for path in (root / "supervise").rglob("*") if path.is_file())
     return _key(
-        root, root / "scripts" / "supervise.py", *(path for path in sources if not path.name.endswith("_test.go"))
+        root, root / "tools" / "supervise.py", *(path for path in sources if not path.name.endswith("_test.go"))
     )
 
 
@@ -156,7 +156,7 @@ def version() -> str:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, stdout=sys.stderr)  # noqa: S603  # our own words, no shell
+    subprocess.run(command, check=True, stdout=sys.stderr)  # our own words, no shell
 
 
 if __name__ == "__main__":

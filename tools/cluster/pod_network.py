@@ -5,9 +5,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2e.cluster.config import POD_SUBNET
-from e2e.cluster.nodes import Node
-from e2e.cluster.steps import StepError, attempt, run
+from tools.cluster.config import POD_SUBNET
+from tools.cluster.nodes import Node
+from tools.cluster.steps import StepError, attempt, run
 
 _CIDR_SECONDS = 60
 _REPROBE_SECONDS = 0.2

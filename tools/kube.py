@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from e2e.cluster.steps import StepError, run
+from tools.cluster.steps import StepError, run
 from webhook.api import Api, ApiError
 
 Json = dict[str, Any]
