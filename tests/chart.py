@@ -37,9 +37,9 @@ class _StrictLoader(yaml.SafeLoader):
 def helm(name: str) -> Path:
     """The program, at the version that is tested; without it the test fails in one line."""
     try:
-        return programs.tool(Settings.from_environment(os.environ), name)
+        return programs.there(Settings.from_environment(os.environ), name)
     except StepError as error:
-        pytest.fail(f"{name} is missing: {error}", pytrace=False)
+        pytest.fail(str(error), pytrace=False)
 
 
 def run(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -93,10 +93,8 @@ def content_key(root: Path = ROOT) -> str:
 
 def supervise_content_key(root: Path = ROOT) -> str:
     """Twelve hex digits for everything of a checkout that goes into the image of supervise."""
-    sources = (path for path in (root / "supervise").rglob("*") if path.is_file())
-    return _key(
-        root, root / "tools" / "supervise.py", *(path for path in sources if not path.name.endswith("_test.go"))
-    )
+    named = (root / "LICENSE", root / "tools" / "supervise.py", root / "webhook" / "__init__.py")
+    return _key(root, *named, *supervise.sources(root / "supervise"))
 
 
 def _key(root: Path, *sources: Path) -> str:

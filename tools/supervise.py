@@ -1,17 +1,19 @@
 """Builds supervise, the static helper that runs inside training pods, for one architecture.
 
-Law: it is linked statically, and the same sources give the same bytes.
+Law: it is linked statically, and the same sources give the same bytes. A build is kept by the hash of its sources.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from tools.cluster import go
+from tools.cluster import cache, go
 from tools.cluster.settings import Settings
-from tools.cluster.steps import StepError
+from tools.cluster.steps import StepError, step
 from webhook import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,15 +43,48 @@ def main() -> int:
 
 
 def build(architecture: str) -> Path:
-    """The program for amd64 or arm64, built anew where a source has changed.
+    """The program for amd64 or arm64, in build/supervise/, where the image takes it from.
 
     CalledProcessError where Go refuses (what it says is on stderr), StepError where there is no Go to be had.
     """
-    target = ROOT / "build" / "supervise" / architecture / "supervise"
+
+    def compiled(target: Path) -> None:
+        flags = ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w -buildid= -X main.version={__version__}"]
+        with step(f"Building supervise for {architecture}", "5 s"):
+            _go("build", *flags, "-o", str(target), ".", architecture=architecture)
+
+    kept = cache.kept(_cache(), f"supervise-{architecture}", _key(), compiled)
+    return _copied(kept, ROOT / "build" / "supervise" / architecture / "supervise")
+
+
+def built(architecture: str) -> Path:
+    """The program that was built from these very sources; StepError where it was not."""
+    path = _cache() / f"supervise-{architecture}-{_key()}"
+    if not path.exists():
+        raise StepError("supervise is not built from these sources: run `make supervise`")
+    return path
+
+
+def sources(folder: Path = SOURCE) -> list[Path]:
+    """The files that the program is built from: all of the folder but Go's tests."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("_test.go"))
+
+
+def _key() -> str:
+    return cache.key(__version__, Path(__file__), *sources())
+
+
+def _cache() -> Path:
+    return Settings.from_environment(os.environ).cache
+
+
+def _copied(source: Path, target: Path) -> Path:
+    """The target with the content of the source; it changes at once, because it may be running."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    flags = ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w -buildid= -X main.version={__version__}"]
-    _go("build", *flags, "-o", str(target), ".", architecture=architecture)
-    return target
+    descriptor, name = tempfile.mkstemp(dir=target.parent)
+    os.close(descriptor)
+    shutil.copy2(source, name)
+    return Path(name).replace(target)
 
 
 def test() -> None:
@@ -62,7 +97,7 @@ def _go(*words: str, architecture: str = "") -> None:
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
     if architecture:
         environment |= {"GOOS": "linux", "GOARCH": architecture}
-    program = go.program(Settings.from_environment(os.environ).cache)
+    program = go.program(_cache())
     subprocess.run(
         [str(program), *words], cwd=SOURCE, env=environment, check=True, stdout=sys.stderr
     )  # our own words, no shell

@@ -44,6 +44,21 @@ def tool(settings: Settings, name: str) -> Path:
     return _on_path(name, wanted) or _built(settings.cache, name, wanted)
 
 
+def there(settings: Settings, name: str) -> Path:
+    """The program, which is never built here; StepError with the command that builds it where it is missing."""
+    wanted, built = TOOLS[name], entry(settings.cache, name)
+    found = _on_path(name, wanted) or (built if built.exists() else None)
+    if not found:
+        raise StepError(f"{wanted.command} {wanted.version} is missing: run `make helm`")
+    return found
+
+
+def entry(cache: Path, name: str) -> Path:
+    """Where the program lies once it has been built."""
+    wanted = TOOLS[name]
+    return cache / f"{name}-{_key(wanted)}" / wanted.command
+
+
 def _on_path(name: str, wanted: _Tool) -> Path | None:
     for command in (wanted.command, name):
         found = shutil.which(command)
@@ -59,7 +74,11 @@ def _built(cache: Path, name: str, wanted: _Tool) -> Path:
         with step(f"Building {wanted.command} {wanted.version} from its Go module", wanted.usually):
             go.install(cache, wanted.package, wanted.version, target)
 
-    return cached.kept(cache, name, cached.key(wanted.package, wanted.version), build) / wanted.command
+    return cached.kept(cache, name, _key(wanted), build) / wanted.command
+
+
+def _key(wanted: _Tool) -> str:
+    return cached.key(wanted.package, wanted.version)
 
 
 def main(names: Sequence[str]) -> int:
