@@ -56,6 +56,7 @@ def wait_until_gone(kube, namespace: str, *names: str) -> None:
     eventually(are_gone, f"{names} are gone", OVER_SECONDS)
 
 
+@pytest.mark.core
 def test_a_deleted_trainer_loses_its_checkpoint_without_gracekeeper_and_keeps_it_with_it(
     kube, worker, namespace, trainer
 ):
