@@ -14,7 +14,7 @@ from rich.text import Text
 
 from demo import local_server
 from demo.before_and_after import difference
-from e2e.cluster.settings import ROOT
+from tools.cluster.settings import ROOT
 from webhook import manifests
 from webhook.cli import explanation
 from webhook.evaluation import NoFacts, evaluate

@@ -10,8 +10,8 @@ from math import ceil
 import pytest
 
 from e2e import pods
-from e2e.kube import CALL_SECONDS, eventually
 from tests.storage_rows import UNITS, Objects, rows
+from tools.kube import CALL_SECONDS, eventually
 from webhook import log
 from webhook.cluster import Cluster
 from webhook.policy.facts import Facts, Lookups, Namespace
