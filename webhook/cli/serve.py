@@ -53,6 +53,7 @@ def _built(
     config_file = _followed(settings, config, metrics, logger, stop)
     if cluster is not None:
         metrics.watch(cluster.ages_seconds)
+        metrics.facts_out_of_date(cluster.facts_out_of_date)
         metrics.sidecars(cluster.has_native_sidecars)
         cluster.start()
     threading.Thread(target=source.run, args=(stop,), name="certificate", daemon=True).start()

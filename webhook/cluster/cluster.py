@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from webhook.api import Api
+from webhook.cluster.answers import Answer
 from webhook.cluster.nodes import NODE, accelerator_memory
-from webhook.cluster.reads import Answer, Reads
+from webhook.cluster.reads import PodReads, Reads
 from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
 from webhook.cluster.tasks import OfNamespace, TaskFacts
 from webhook.cluster.watched import Derived, Kind, Patience, Watched
@@ -22,8 +23,8 @@ from webhook.policy.pod.metadata import JsonObject
 from webhook.policy.prefix import PREFIX
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-_MOST_CLAIMS = 64
-"""Of one pod: more volumes than any node attaches, and few enough that other pods' reads are not in want of a thread."""
+_MOST_CLAIMS = 16
+"""Of one pod. A namespace alone reads 8 objects at a time, so the claims of one pod take two turns."""
 _CORE = "/api/v1"
 _NUMBERS_OF_JOB = ("completions", "parallelism", "completionMode")
 
@@ -125,6 +126,10 @@ class Cluster:
         """How long ago each watched kind was last heard of."""
         return {watched.kind.name: watched.age_seconds() for watched in self._watched}
 
+    def facts_out_of_date(self) -> int:
+        """Return how many objects were served as they were read before, because the API server did not show them in time."""
+        return self._reads.out_of_date_total
+
     def has_native_sidecars(self) -> bool:
         """Whether OSMO task pods get native sidecars."""
         return self.tasks is not None and self.tasks.sidecars.now().native
@@ -133,85 +138,85 @@ class Cluster:
         """Return the Namespace, if it can be had within so many seconds."""
         if not is_name(name):
             return Namespace(name, missing=(Missing(f"Namespace {NO_NAME}", MissingReason.NOT_FOUND),))
-        answer = await self._watched_or_read(self.namespaces, name, _deadline(seconds))
+        answer = await self._watched_or_read(self.namespaces, name, self._reads.of(name, _deadline(seconds)))
         missing: list[Missing] = []
         _note(missing, f"Namespace {name}", answer)
-        return Namespace(name, answer.found, tuple(missing))
+        return Namespace(name, answer.manifest, tuple(missing))
 
     async def facts(self, namespace: str, lookups: Lookups, seconds: float) -> Facts:
         """Return the objects around a pod of this namespace that can be had within so many seconds."""
         if not is_name(namespace):
             return Facts()
-        deadline = _deadline(seconds)
+        reads = self._reads.of(namespace, _deadline(seconds))
         missing: list[Missing] = []
         of_tasks = self.tasks.of(namespace) if self.tasks is not None else OfNamespace()
         if lookups.nodes and (self.nodes.forbidden or not self.nodes.synced):
             missing.append(Missing("Nodes", _reason_of(self.nodes)))
         jobs = [] if lookups.job is None else [lookups.job]
-        self._begin(_jobs_of(namespace), jobs)  # beside the claims, whose volumes are a second read
-        claims = await self._claims(namespace, lookups.claim_names, deadline, missing)
-        volumes = await self._volumes(claims, deadline, missing)
+        self._begin(reads, _jobs_of(namespace), jobs)  # beside the claims, whose volumes are a second read
+        claims = await self._claims(namespace, lookups.claim_names, reads, missing)
+        volumes = await self._volumes(claims, reads, missing)
         return Facts(
             claims=claims,
             persistent_volumes=volumes,
-            storage_classes=await self._classes(self.storage_classes, "storageClassName", claims, deadline, missing),
+            storage_classes=await self._classes(self.storage_classes, "storageClassName", claims, reads, missing),
             volume_attributes_classes=await self._classes(
-                self.attributes_classes, "volumeAttributesClassName", claims, deadline, missing
+                self.attributes_classes, "volumeAttributesClassName", claims, reads, missing
             ),
-            job=await self._job(namespace, jobs, deadline, missing),
+            job=await self._job(namespace, jobs, reads, missing),
             accelerator_memory_mib=self._accelerators.now(),
             missing=tuple(missing),
             **of_tasks,
         )
 
     async def _job(
-        self, namespace: str, names: Sequence[str], deadline: float, missing: list[Missing]
+        self, namespace: str, names: Sequence[str], reads: PodReads, missing: list[Missing]
     ) -> JsonObject | None:
-        found = await self._read_all(_jobs_of(namespace), f"Job {namespace}/", names, deadline, missing)
+        found = await self._read_all(_jobs_of(namespace), f"Job {namespace}/", names, reads, missing)
         return next(iter(found.values()), None)
 
     async def _claims(
-        self, namespace: str, names: Sequence[str], deadline: float, missing: list[Missing]
+        self, namespace: str, names: Sequence[str], reads: PodReads, missing: list[Missing]
     ) -> dict[str, JsonObject]:
         base, kind = f"{_CORE}/namespaces/{namespace}/persistentvolumeclaims", "PersistentVolumeClaim"
-        found = await self._read_all(base, f"{kind} {namespace}/", names[:_MOST_CLAIMS], deadline, missing)
+        found = await self._read_all(base, f"{kind} {namespace}/", names[:_MOST_CLAIMS], reads, missing)
         if len(names) > _MOST_CLAIMS:
             more = f"{len(names) - _MOST_CLAIMS} more {kind}s of the pod"
             missing.append(Missing(more, MissingReason.TOO_MANY))
         return found
 
     async def _volumes(
-        self, claims: Mapping[str, JsonObject], deadline: float, missing: list[Missing]
+        self, claims: Mapping[str, JsonObject], reads: PodReads, missing: list[Missing]
     ) -> dict[str, JsonObject]:
         names = _named_by(claims, "volumeName")
-        return await self._read_all(f"{_CORE}/persistentvolumes", "PersistentVolume ", names, deadline, missing)
+        return await self._read_all(f"{_CORE}/persistentvolumes", "PersistentVolume ", names, reads, missing)
 
     async def _read_all(
-        self, base: str, what: str, names: Sequence[str], deadline: float, missing: list[Missing]
+        self, base: str, what: str, names: Sequence[str], reads: PodReads, missing: list[Missing]
     ) -> dict[str, JsonObject]:
         """What is no name is not read, and said once."""
         readable = [name for name in names if is_name(name)]
         if len(readable) < len(names):
             missing.append(Missing(what + NO_NAME, MissingReason.NOT_FOUND))
-        self._begin(base, readable)
+        self._begin(reads, base, readable)
         found = {}
         for name in readable:
-            answer = await self._read(base, name, deadline)
+            answer = await self._read(base, name, reads)
             _note(missing, what + name, answer)
-            if answer.found is not None:
-                found[name] = answer.found
+            if answer.manifest is not None:
+                found[name] = answer.manifest
         return found
 
-    def _begin(self, base: str, names: Sequence[str]) -> None:
+    def _begin(self, reads: PodReads, base: str, names: Sequence[str]) -> None:
         for name in filter(is_name, names):
-            self._reads.begin(f"{base}/{name}")
+            reads.begin(f"{base}/{name}")
 
     async def _classes(
         self,
         watched: Watched,
         field: str,
         claims: Mapping[str, JsonObject],
-        deadline: float,
+        reads: PodReads,
         missing: list[Missing],
     ) -> Mapping[str, JsonObject]:
         """All classes that are known, so that the default one is among them, and those that these claims name."""
@@ -219,25 +224,25 @@ class Cluster:
         if watched is self.storage_classes and not watched.synced and _name_no(claims, field):
             missing.append(Missing("the default StorageClass", _reason_of(watched)))
         for name in _named_by(claims, field):
-            answer = await self._watched_or_read(watched, name, deadline)
-            if answer.reason is not MissingReason.NOT_FOUND:  # claims of hand-made volumes often name a class in vain
+            answer = await self._watched_or_read(watched, name, reads)
+            if answer.missing is not MissingReason.NOT_FOUND:  # claims of hand-made volumes often name a class in vain
                 _note(missing, f"{watched.kind.name} {name}", answer)
-            if answer.found is not None and name not in found:
-                found = {**found, name: answer.found}
+            if answer.manifest is not None and name not in found:
+                found = {**found, name: answer.manifest}
         return found
 
-    async def _watched_or_read(self, watched: Watched, name: str, deadline: float) -> Answer:
+    async def _watched_or_read(self, watched: Watched, name: str, reads: PodReads) -> Answer:
         held = watched.objects.get(name)
         if held is not None:
             return Answer(held)
         if not watched.served:
-            return Answer(reason=MissingReason.NOT_FOUND)
-        return await self._read(watched.path, name, deadline)
+            return Answer(missing=MissingReason.NOT_FOUND)
+        return await self._read(watched.path, name, reads)
 
-    async def _read(self, base: str, name: str, deadline: float) -> Answer:
+    async def _read(self, base: str, name: str, reads: PodReads) -> Answer:
         if not is_name(name):
-            return Answer(reason=MissingReason.NOT_FOUND)
-        return await self._reads.answer(f"{base}/{name}", deadline)
+            return Answer(missing=MissingReason.NOT_FOUND)
+        return await reads.answer(f"{base}/{name}")
 
 
 def _deadline(seconds: float) -> float:
@@ -263,5 +268,5 @@ def _reason_of(watched: Watched) -> MissingReason:
 
 
 def _note(missing: list[Missing], what: str, answer: Answer) -> None:
-    if answer.reason is not None:
-        missing.append(Missing(what, answer.reason))
+    if answer.missing is not None:
+        missing.append(Missing(what, answer.missing))
