@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from tests.policy_calls import facts_in_files
 from webhook import manifests
 from webhook.config import fields
 from webhook.manifests.file_facts import FileFacts
@@ -59,14 +58,11 @@ def load(name: str) -> Case:
     config = text.get("config", {})
     found = _pod(name, text)
     source = FileFacts(found, text.get("objects"))
-    return Case(
-        name,
-        asyncio.run(source.namespace(found.namespace, 0)),
-        found.pod,
-        _facts(facts_in_files(found, text.get("objects")), text.get("sidecars")),
-        fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}}),
-        text["expect"],
-    )
+    namespace = asyncio.run(source.namespace(found.namespace, 0))
+    loaded = fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}})
+    lookups = first_look(read_pod(found.pod), namespace, loaded).lookups
+    facts = _facts(asyncio.run(source.facts(found.namespace, lookups, 0)), text.get("sidecars"))
+    return Case(name, namespace, found.pod, facts, loaded, text["expect"])
 
 
 def _pod(name: str, text: dict[str, Any]) -> manifests.PodInFile:

@@ -6,7 +6,6 @@ from typing import Any
 
 from webhook.manifests import PodInFile
 from webhook.manifests.file_facts import FileFacts
-from webhook.policy.checkpoint.lookups import lookups_for
 from webhook.policy.checkpoint.writers import indexed_job
 from webhook.policy.configuration import Config, Profile, UnknownSize
 from webhook.policy.decision import Decision
@@ -14,6 +13,7 @@ from webhook.policy.door import Look, decide, first_look
 from webhook.policy.facts import Facts, Lookups, Namespace
 from webhook.policy.pod import read_pod
 from webhook.policy.statements.statements import Statements, statements_about
+from webhook.policy.storage.lookups import lookups_for
 
 NOTHING = Facts()
 BUILT_IN = Config()
@@ -51,5 +51,6 @@ def lookups_of(pod: Mapping[str, Any], unknown_size: UnknownSize) -> Lookups:
 def facts_in_files(found: PodInFile, objects: Sequence[Mapping[str, Any]] | None) -> Facts:
     """Everything that files tell about the pod, whether or not it counts."""
     pod = read_pod(found.pod)
-    lookups = Lookups(pod.claim_names, indexed_job(pod))
+    claims = tuple(volume.claim_name for volume in pod.volumes if volume.claim_name)
+    lookups = Lookups(claims, indexed_job(pod))
     return asyncio.run(FileFacts(found, objects).facts(found.namespace, lookups, 0))

@@ -1,4 +1,4 @@
-"""Which facts around a pod its checkpoint can depend on: its claims, its Indexed Job, and the nodes' GPUs.
+"""Which facts around a pod its checkpoint can depend on: claims, its Indexed Job, and the nodes' GPUs.
 
 Law: do not read a fact that cannot change the decision, and do not report it as missing.
 """
@@ -9,6 +9,7 @@ from webhook.policy.facts import Facts, Lookups
 from webhook.policy.pod import Pod
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements
+from webhook.policy.storage.destination import destination_of
 
 _NVIDIA_GPU = "nvidia.com/gpu"
 
@@ -21,7 +22,14 @@ def lookups_for(pod: Pod, statements: Statements, unknown_size: UnknownSize) -> 
     divided = by_all and _is_divided(pod, statements)
     job_counts = divided or (estimated and (by_all or stated is None))
     job = writers.job_to_look_up(pod) if job_counts else None
-    return Lookups(pod.claim_names, job, nodes=estimated and _only_nodes_know(pod))
+    return Lookups(_claim_names(pod, statements), job, nodes=estimated and _only_nodes_know(pod))
+
+
+def _claim_names(pod: Pod, statements: Statements) -> tuple[str, ...]:
+    """Return the claims that the checkpoint may go to, in the order of the pod's volumes."""
+    volume_names = set(destination_of(pod, statements).volume_names)
+    names = (volume.claim_name for volume in pod.volumes if volume.name in volume_names)
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _is_divided(pod: Pod, statements: Statements) -> bool:
