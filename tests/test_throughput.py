@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 
 from tests.storage_rows import Objects, rows
-from webhook.policy.storage.claim import Claim
+from webhook.policy.facts import Facts
+from webhook.policy.pod import read_pod
+from webhook.policy.storage.claim import Claim, claims_behind
 from webhook.policy.storage.drivers import FAMILIES
 from webhook.policy.storage.drivers.silent import why_silent
 from webhook.policy.storage.throughput import Throughput, fallback_for, throughput_of
@@ -233,3 +235,24 @@ def test_parameters_that_are_no_parameters_count_as_none(parameters):
     )
     found, _ = throughput_of(volume)
     assert found == Throughput(125 * 2**20, "default of ebs.csi.aws.com gp3: gp3 throughput 125 MiB/s")
+
+
+@pytest.mark.parametrize(
+    ("reference", "counts"),
+    [
+        ({"namespace": "team-a", "name": "data"}, True),
+        ({"namespace": "team-a", "name": "data", "uid": "u1"}, True),
+        ({"namespace": "team-a", "name": "data", "uid": "u0"}, False),
+        ({"namespace": "team-b", "name": "data", "uid": "u1"}, False),
+        ({"namespace": "team-a", "name": "other"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_a_volume_counts_only_where_it_is_bound_to_this_very_claim(reference, counts):
+    claim = {"metadata": {"namespace": "team-a", "name": "data", "uid": "u1"}, "spec": {"volumeName": "pv"}}
+    volume = {"metadata": {"name": "pv"}, "spec": {"claimRef": reference}}
+    pod = read_pod({"spec": {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}})
+    [known] = claims_behind(pod, ("v",), Facts(claims={"data": claim}, persistent_volumes={"pv": volume}))
+    assert known is not None
+    assert (known.persistent_volume is not None) is counts

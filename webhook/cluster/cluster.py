@@ -37,7 +37,8 @@ def _kept(found: JsonObject) -> dict[str, Any]:
         for key, value in (metadata.get("annotations") or {}).items()
         if key.startswith(PREFIX) or key == _DEFAULT_CLASS
     }
-    slim = {"metadata": {"name": metadata.get("name"), "annotations": annotations}}
+    names = {field: metadata[field] for field in ("name", "namespace", "uid") if field in metadata}
+    slim = {"metadata": {**names, "annotations": annotations}}
     return slim | {field: found[field] for field in ("kind", "spec", "parameters", "provisioner") if field in found}
 
 

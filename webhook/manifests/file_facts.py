@@ -67,7 +67,13 @@ def _by_field(objects: Sequence[JsonObject], namespace: str) -> dict[str, Any]:
             of_namespace[_NAMESPACE_FIELD_BY_KIND[kind]] += (document,)
         elif kind in _FIELD_BY_KIND:
             by_name[_FIELD_BY_KIND[kind]][name] = document
+    by_name["claims"] = {name: _in_namespace(claim, namespace) for name, claim in by_name["claims"].items()}
     return {**by_name, **of_namespace}
+
+
+def _in_namespace(claim: JsonObject, namespace: str) -> JsonObject:
+    """Return the claim with the namespace that it would be created in, where it names none."""
+    return {**claim, "metadata": {"namespace": namespace, **metadata_of(claim)}}
 
 
 def _schedulable_nodes(objects: Sequence[JsonObject]) -> list[Mapping[str, Any]]:

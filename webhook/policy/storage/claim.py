@@ -7,7 +7,7 @@ from typing import Any
 from webhook.policy import quantity
 from webhook.policy.facts import Facts
 from webhook.policy.pod import Pod
-from webhook.policy.pod.metadata import JsonObject, annotations_of
+from webhook.policy.pod.metadata import JsonObject, annotations_of, metadata_of
 from webhook.policy.storage.drivers import family_of
 from webhook.policy.storage.drivers.parameters import Setting, VolumeParameters
 
@@ -107,12 +107,25 @@ def claims_behind(pod: Pod, volume_names: tuple[str, ...], facts: Facts) -> list
 def _claim(manifest: JsonObject, default_class: JsonObject | None, facts: Facts) -> Claim:
     spec = manifest.get("spec") or {}
     class_name = spec.get("storageClassName")
+    volume = facts.persistent_volumes.get(spec.get("volumeName") or "")
     return Claim(
         manifest,
-        facts.persistent_volumes.get(spec.get("volumeName") or ""),
+        volume if _is_bound(volume, manifest) else None,
         default_class if class_name is None else facts.storage_classes.get(class_name),
         facts.volume_attributes_classes.get(spec.get("volumeAttributesClassName") or ""),
     )
+
+
+def _is_bound(volume: JsonObject | None, claim: JsonObject) -> bool:
+    """Return whether the volume is bound to this very claim.
+
+    A claim may name any volume, also that of another namespace. Its facts are nobody else's business.
+    """
+    reference = ((volume or {}).get("spec") or {}).get("claimRef") or {}
+    metadata = metadata_of(claim)
+    same_name = all(reference.get(field) == metadata.get(field) for field in ("namespace", "name"))
+    uids = (reference.get("uid"), metadata.get("uid"))
+    return bool(reference) and same_name and (None in uids or uids[0] == uids[1])
 
 
 def _default_class(facts: Facts) -> JsonObject | None:
