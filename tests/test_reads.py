@@ -16,7 +16,9 @@ from webhook.policy.facts import MissingReason
 CLAIMS = "/api/v1/namespaces/team-a/persistentvolumeclaims"
 VOLUMES = "/api/v1/persistentvolumes"
 DATA = f"{CLAIMS}/data"
-QUICK = Ages(settled=0.2, unsettled=0.2, absent=0.4, failed=0.2, out_of_date=1.5)
+QUICK = Ages(
+    settled_seconds=0.2, unsettled_seconds=0.2, absent_seconds=0.4, failed_seconds=0.2, out_of_date_seconds=1.5
+)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ async def read_once(server, reads: Reads) -> None:
     """Read an object, and wait until its answer is not fresh any more."""
     put(server)
     assert await read(reads) == Answer({"spec": {"volumeName": "pv-1"}})
-    await asyncio.sleep(QUICK.settled + 0.05)
+    await asyncio.sleep(QUICK.settled_seconds + 0.05)
 
 
 @pytest.mark.parametrize("fault", ["it hangs", "it is broken", "it is overloaded"])
@@ -78,7 +80,7 @@ async def test_an_object_that_was_read_too_long_ago_is_not_served(server, reads)
     while (await read(reads)).out_of_date:
         ages.append(time.monotonic() - began)
         await asyncio.sleep(0.05)
-    assert 1.0 < ages[-1] + QUICK.settled < QUICK.out_of_date + QUICK.failed
+    assert 1.0 < ages[-1] + QUICK.settled_seconds < QUICK.out_of_date_seconds + QUICK.failed_seconds
     assert await read(reads) == Answer(missing=MissingReason.ERROR)
 
 
@@ -88,7 +90,7 @@ async def test_as_soon_as_the_server_answers_again_the_object_is_up_to_date(serv
     assert (await read(reads)).out_of_date
     server.refusals.clear()
     put(server, "pv-2")
-    await asyncio.sleep(QUICK.failed + 0.05)
+    await asyncio.sleep(QUICK.failed_seconds + 0.05)
     assert await read(reads) == Answer({"spec": {"volumeName": "pv-2"}})
 
 
@@ -115,7 +117,7 @@ async def test_an_object_that_is_absent_is_asked_for_once_and_again_when_that_is
         assert (await read(reads)).manifest is None
         await asyncio.sleep(0.01)
     assert server.count("GET") == 1
-    await asyncio.sleep(QUICK.absent)
+    await asyncio.sleep(QUICK.absent_seconds)
     server.refusals.clear()
     put(server)
     assert volume_name(await read(reads)) == "pv-1"
@@ -123,7 +125,7 @@ async def test_an_object_that_is_absent_is_asked_for_once_and_again_when_that_is
 
 async def test_that_an_object_was_absent_is_not_served_when_the_server_does_not_answer(server, reads):
     assert await read(reads) == Answer(missing=MissingReason.NOT_FOUND)
-    await asyncio.sleep(QUICK.absent + 0.05)
+    await asyncio.sleep(QUICK.absent_seconds + 0.05)
     server.refusals[CLAIMS] = 500
     assert await read(reads) == Answer(missing=MissingReason.ERROR)
 
