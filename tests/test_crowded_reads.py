@@ -111,7 +111,7 @@ def crowded(*teams: str, deadline_seconds: float = 2.0) -> Iterator[Crowded]:
         cluster = Cluster(api, log.logger())
         cluster.start()
         webhook_server.eventually(lambda: not cluster.lacks())
-        with webhook_server.running(gather=cluster.gather, deadline_seconds=deadline_seconds) as ours:
+        with webhook_server.running(source=cluster, deadline_seconds=deadline_seconds) as ours:
             yield Crowded(server, cluster, ours)
         cluster.stop()
         api.close()

@@ -7,7 +7,7 @@ from tests import webhook_server
 from tests.webhook_server import TRAINING_POD, review
 from webhook.admission import Refusal
 from webhook.metrics import Metrics
-from webhook.policy.config import Mode
+from webhook.policy.configuration import Mode
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
 

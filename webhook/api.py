@@ -15,8 +15,7 @@ import orjson
 import urllib3
 
 from webhook import __version__
-
-JsonObject = Mapping[str, Any]
+from webhook.policy.pod.metadata import JsonObject
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from webhook import __version__
-from webhook.policy.config import Mode
+from webhook.policy.configuration import Mode
 from webhook.policy.decision import Decision, Outcome
 from webhook.policy.facts import MissingReason
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from webhook.api import JsonObject
 from webhook.policy.facts import MissingReason
+from webhook.policy.pod.metadata import JsonObject
 
 _MOST_BYTES = 8 * 1024 * 1024
 """As JSON: about 7,800 claims and volumes. In memory they take 20 MB, and objects of many small keys 30 MB."""

@@ -1,7 +1,7 @@
 """Objects read by name, off the event loop, for the pods of one namespace at a time.
 
 Law: a pod waits until its own deadline and no longer. A read counts for the namespace of the pod, also where the object
-belongs to the whole cluster. Two namespaces share threads, but neither queue nor answers.
+belongs to the whole cluster. Namespaces share the threads fairly, and they share no answer.
 """
 
 import asyncio
@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from webhook.api import Api, ApiError, JsonObject
+from webhook.api import Api, ApiError
 from webhook.cluster.answers import Answer, Answers
 from webhook.cluster.threads import SharedThreads
 from webhook.policy.facts import MissingReason
+from webhook.policy.pod.metadata import JsonObject
 
 _THREADS = 16
 _MOST_WAITING = 256
