@@ -6,7 +6,6 @@ from typing import Any
 
 from webhook.manifests import PodInFile
 from webhook.manifests.file_facts import FileFacts
-from webhook.policy.checkpoint.lookups import lookups_for
 from webhook.policy.checkpoint.writers import indexed_job
 from webhook.policy.configuration import Config, Profile, UnknownSize
 from webhook.policy.decision import Decision
@@ -14,6 +13,7 @@ from webhook.policy.door import Look, decide, first_look
 from webhook.policy.facts import Facts, Lookups, Namespace
 from webhook.policy.pod import read_pod
 from webhook.policy.statements.statements import Statements, statements_about
+from webhook.policy.storage.lookups import lookups_for
 
 NOTHING = Facts()
 BUILT_IN = Config()

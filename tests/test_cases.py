@@ -1,6 +1,7 @@
 """Every golden case, each from several sides; a folder that is added is a case that runs."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import celpy
@@ -9,6 +10,7 @@ import pytest
 from celpy.adapter import json_to_cel
 
 from tests import golden, webhook_server
+from webhook.policy.door import decide
 from webhook.policy.patch import operations
 from webhook.policy.recognition.match_condition import match_condition
 from webhook.policy.report import warnings
@@ -50,6 +52,15 @@ def variables_of(pod: dict[str, Any]) -> dict[str, str]:
 
 def test_there_are_enough_cases():
     assert len(golden.names()) >= _AT_LEAST
+
+
+def test_a_fact_that_is_not_looked_up_does_not_change_the_decision(case):
+    """But for what is missing of it: `case.facts` has everything around the pod."""
+    look = case.look()
+    claims = {name: claim for name, claim in case.facts.claims.items() if name in look.lookups.claim_names}
+    job = case.facts.job if look.lookups.job else None
+    decision = decide(look, replace(case.facts, claims=claims, job=job))
+    assert replace(decision, missing=(), annotation=None) == replace(case.decide(), missing=(), annotation=None)
 
 
 def test_the_decision_is_the_one_that_was_computed_by_hand(case):

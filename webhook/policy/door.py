@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from webhook.policy import brevity, report
 from webhook.policy.checkpoint import estimate, writers
-from webhook.policy.checkpoint.lookups import lookups_for
 from webhook.policy.checkpoint.size import Amount, checkpoint_bytes
 from webhook.policy.configuration import Config, Mode, OsmoMode, Profile, UnknownSize
 from webhook.policy.decision import Decision, Outcome
@@ -26,6 +25,7 @@ from webhook.policy.recognition.training import Recognition, Verdict, recognitio
 from webhook.policy.shutdown import clocks, forwarding, grace
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements, statements_about
+from webhook.policy.storage.lookups import lookups_for
 from webhook.policy.storage.speed import Target, target_of
 from webhook.policy.storage.throughput import Throughput
 
