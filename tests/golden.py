@@ -36,6 +36,9 @@ class Case:
     namespace: Namespace
     pod: dict[str, Any]
     facts: Facts
+    """What the decision looks up."""
+    everything: Facts
+    """What there is around the pod, whether or not the decision looks it up."""
     config: Config
     expect: dict[str, Any]
 
@@ -59,14 +62,12 @@ def load(name: str) -> Case:
     config = text.get("config", {})
     found = _pod(name, text)
     source = FileFacts(found, text.get("objects"))
-    return Case(
-        name,
-        asyncio.run(source.namespace(found.namespace, 0)),
-        found.pod,
-        _facts(facts_in_files(found, text.get("objects")), text.get("sidecars")),
-        fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}}),
-        text["expect"],
-    )
+    namespace = asyncio.run(source.namespace(found.namespace, 0))
+    loaded = fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}})
+    lookups = first_look(read_pod(found.pod), namespace, loaded).lookups
+    facts = _facts(asyncio.run(source.facts(found.namespace, lookups, 0)), text.get("sidecars"))
+    everything = _facts(facts_in_files(found, text.get("objects")), text.get("sidecars"))
+    return Case(name, namespace, found.pod, facts, everything, loaded, text["expect"])
 
 
 def _pod(name: str, text: dict[str, Any]) -> manifests.PodInFile:

@@ -51,5 +51,6 @@ def lookups_of(pod: Mapping[str, Any], unknown_size: UnknownSize) -> Lookups:
 def facts_in_files(found: PodInFile, objects: Sequence[Mapping[str, Any]] | None) -> Facts:
     """Everything that files tell about the pod, whether or not it counts."""
     pod = read_pod(found.pod)
-    lookups = Lookups(pod.claim_names, indexed_job(pod))
+    claims = tuple(volume.claim_name for volume in pod.volumes if volume.claim_name)
+    lookups = Lookups(claims, indexed_job(pod))
     return asyncio.run(FileFacts(found, objects).facts(found.namespace, lookups, 0))

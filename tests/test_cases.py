@@ -55,11 +55,7 @@ def test_there_are_enough_cases():
 
 
 def test_a_fact_that_is_not_looked_up_does_not_change_the_decision(case):
-    """But for what is missing of it: `case.facts` has everything around the pod."""
-    look = case.look()
-    claims = {name: claim for name, claim in case.facts.claims.items() if name in look.lookups.claim_names}
-    job = case.facts.job if look.lookups.job else None
-    decision = decide(look, replace(case.facts, claims=claims, job=job))
+    decision = decide(case.look(), case.everything)
     assert replace(decision, missing=(), annotation=None) == replace(case.decide(), missing=(), annotation=None)
 
 

@@ -69,11 +69,6 @@ class Pod:
         return frozenset(owner.kind for owner in self.owners)
 
     @property
-    def claim_names(self) -> tuple[str, ...]:
-        """Return the PersistentVolumeClaims of the pod's volumes, in the order of its volumes."""
-        return tuple(dict.fromkeys(volume.claim_name for volume in self.volumes if volume.claim_name))
-
-    @property
     def containers_default_first(self) -> list[Container]:
         """Return the regular containers, with the one first that the default-container annotation names."""
         default = self.annotations.get(marks.DEFAULT_CONTAINER_ANNOTATION)
