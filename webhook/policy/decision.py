@@ -1,11 +1,13 @@
 """What to do with one pod, and why, as data. `report.py` tells it, `patch.py` renders it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from webhook.policy.configuration import Mode
 from webhook.policy.facts import Missing
 from webhook.policy.osmo.treatment import Treatment
+from webhook.policy.pod.metadata import JsonObject
 from webhook.policy.shutdown.changes import SpecChanges, VariableEdit
 from webhook.policy.shutdown.grace import Term
 from webhook.policy.statements.statements import Ignored
@@ -68,5 +70,8 @@ class Decision:
     """How the pod of an OSMO task is treated; None for any other pod."""
     changes: SpecChanges | None = None
     """Containers that are wrapped, added or moved."""
+    restored: Mapping[str, Sequence[JsonObject]] = field(default_factory=dict)
+    """Lists of the pod's spec that are set back first, by name, as another webhook broke the wrapping of an earlier call.
+    The positions of all other changes are those in these lists."""
     annotation: str | None = None
     """The text of gracekeeper.dev/decision; None where nothing is to be written."""

@@ -78,6 +78,7 @@ def decide(look: Look, facts: Facts) -> Decision:
         trainer=brevity.short(look.pod.trainer.name, _LONGEST_NAME) or None if trains else None,
         ignored=look.statements.ignored_of_pod,
         osmo=None if task is None else treatment_of(look.pod, task, facts, look.statements, look.config),
+        restored=look.pod.undone.lists if trains and look.pod.undone is not None else {},
     )
     if verdict in {Verdict.OPTED_OUT, Verdict.EXCLUDED}:
         return replace(base, ignored=())
@@ -195,7 +196,7 @@ def _finished(pod: Pod, decision: Decision) -> Decision:
         pod.states_grace and decision.grace_seconds == pod.grace_seconds
     )
     written = pod.annotations.get(DECISION_ANNOTATION)
-    changes = sets_grace or decision.environment or decision.changes
+    changes = sets_grace or decision.environment or decision.changes or decision.restored
     worth_a_word = decision.ignored or decision.missing or decision.outcome is Outcome.UNSUPPORTED
     text = report.annotation(decision, pod) if changes or worth_a_word or written is not None else None
     if decision.outcome is not Outcome.UNCHANGED:

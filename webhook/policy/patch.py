@@ -8,7 +8,7 @@ from typing import Any
 
 from webhook.policy.configuration import Mode
 from webhook.policy.decision import Decision
-from webhook.policy.pod import ContainerPosition
+from webhook.policy.pod import SpecPosition
 from webhook.policy.pod.metadata import JsonObject, annotations_of
 from webhook.policy.pod.pod import grace_seconds_of
 from webhook.policy.prefix import DECISION_ANNOTATION
@@ -28,7 +28,11 @@ def operations(pod: JsonObject, decision: Decision) -> list[Operation]:
     if decision.mode is Mode.AUDIT:
         return []
     _check(pod, decision)
+    restored = [{"op": "add", "path": f"/spec/{name}", "value": list(v)} for name, v in decision.restored.items()]
+    if restored:
+        pod = {**pod, "spec": {**pod["spec"], **decision.restored}}
     return [
+        *restored,
         *_grace(pod, decision),
         *_environment(pod, decision),
         *_spec_changes(pod, decision),
@@ -69,7 +73,7 @@ def _spec_changes(pod: JsonObject, decision: Decision) -> list[Operation]:
     ]
 
 
-def _path(position: ContainerPosition) -> str:
+def _path(position: SpecPosition) -> str:
     return f"/spec/{position.group}/{position.index}"
 
 

@@ -14,7 +14,7 @@ from webhook.policy.facts import Facts
 from webhook.policy.osmo import sidecar_resources
 from webhook.policy.osmo.split import Split
 from webhook.policy.pod import Pod
-from webhook.policy.pod.marks import SUPERVISE_BINARY
+from webhook.policy.pod.marks import SUPERVISE_BINARY, SUPERVISE_GATE
 from webhook.policy.pod.metadata import JsonObject
 from webhook.policy.shutdown import supervise_parts as parts
 from webhook.policy.shutdown.changes import SpecChanges
@@ -73,7 +73,7 @@ def _hold(split: Split, config: Config, *, native: bool) -> list[str]:
 
 def _gate(supervise: Supervise, requirements: Mapping[str, Any]) -> JsonObject:
     return {
-        **parts.own_container(parts.GATE, supervise, requirements),
+        **parts.own_container(SUPERVISE_GATE, supervise, requirements),
         "command": [SUPERVISE_BINARY, "gate"],
         "volumeMounts": _mounts(writable="task"),
     }

@@ -44,6 +44,8 @@ def treatment_of(pod: Pod, task: OsmoTask, facts: Facts, statements: Statements,
 def _chosen(pod: Pod, task: OsmoTask, facts: Facts, wanted: Treatment) -> Treatment:
     if wanted.mode is OsmoMode.CONTAINER:
         return wanted
+    if pod.undone is not None and pod.undone.lost_restart_policy:
+        return Treatment(OsmoMode.CONTAINER, "another webhook takes restartPolicy away from native sidecars")
     if not facts.sidecars.native:
         return Treatment(OsmoMode.CONTAINER, facts.sidecars.why_not)
     obstacle = obstacle_to_sidecar(pod, task, facts)

@@ -3,7 +3,7 @@
 Law: nothing outside this package and `policy/patch.py` reads the raw pod. Objects around the pod stay raw.
 """
 
-from webhook.policy.pod.container import Container, ContainerPosition, Mount
+from webhook.policy.pod.container import Container, Mount, SpecPosition
 from webhook.policy.pod.osmo_task import OsmoTask
 from webhook.policy.pod.pod import KUBERNETES_DEFAULT_GRACE_SECONDS, Owner, Pod, read_pod
 from webhook.policy.pod.volume import PodVolume
@@ -11,11 +11,11 @@ from webhook.policy.pod.volume import PodVolume
 __all__ = [
     "KUBERNETES_DEFAULT_GRACE_SECONDS",
     "Container",
-    "ContainerPosition",
     "Mount",
     "OsmoTask",
     "Owner",
     "Pod",
     "PodVolume",
+    "SpecPosition",
     "read_pod",
 ]

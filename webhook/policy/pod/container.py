@@ -15,8 +15,8 @@ _TORCHRUN_PREFIX = "PET_"
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class ContainerPosition:
-    """A list of the pod's spec (`containers` or `initContainers`) and a position in it."""
+class SpecPosition:
+    """A list of the pod's spec, such as `containers` or `initContainers`, and a position in it."""
 
     group: str
     index: int
@@ -38,7 +38,7 @@ class Mount:
 class Container:
     """One regular or init container."""
 
-    position: ContainerPosition
+    position: SpecPosition
     name: str
     """Empty where the container has none: a pod is read before it is validated."""
     command: tuple[str, ...]
@@ -119,7 +119,7 @@ def read_container(group: str, index: int, manifest: JsonObject) -> Container:
     pre_stop = (manifest.get("lifecycle") or {}).get("preStop") or {}
     sleep_seconds = (pre_stop.get("sleep") or {}).get("seconds")
     return Container(
-        position=ContainerPosition(group, index),
+        position=SpecPosition(group, index),
         name=manifest.get("name") or "",
         command=command,
         words=(*command, *map(str, manifest.get("args") or ())),

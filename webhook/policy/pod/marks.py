@@ -114,6 +114,11 @@ OSMO_EXEC = "/osmo/bin/osmo_exec"
 
 SUPERVISE_BINARY = "/gracekeeper/bin/supervise"
 """Where `supervise install` puts itself; a container that starts with it was wrapped by gracekeeper."""
+SUPERVISE_FOLDER = "/gracekeeper"
+SUPERVISE_VOLUME = "gracekeeper"
+SUPERVISE_INIT = "gracekeeper-init"
+SUPERVISE_GATE = "gracekeeper-gate"
+"""Names of what gracekeeper adds to a pod that runs supervise."""
 
 
 def first_match(names: Iterable[str], marks: tuple[str, ...]) -> str | None:

@@ -10,6 +10,7 @@ from webhook.policy.pod.metadata import JsonObject, annotations_of, labels_of, m
 from webhook.policy.pod.osmo_task import OsmoTask, read_osmo_task
 from webhook.policy.pod.placement import Placement, read_placement
 from webhook.policy.pod.volume import PodVolume, read_volume
+from webhook.policy.pod.wrapping import UndoneWrapping, undone_wrapping
 
 KUBERNETES_DEFAULT_GRACE_SECONDS = 30
 
@@ -52,6 +53,8 @@ class Pod:
     """Whether it asks for devices by Dynamic Resource Allocation."""
     operating_system: str | None
     image_pull_secrets: tuple[str, ...]
+    undone: UndoneWrapping | None
+    """The wrapping of an earlier call that another webhook broke. The other fields are those of the pod without it."""
 
     @property
     def all_containers(self) -> tuple[Container, ...]:
@@ -78,6 +81,9 @@ class Pod:
 def read_pod(manifest: JsonObject) -> Pod:
     """Read a pod once. The manifest is not changed, and missing or null fields read as empty."""
     metadata, spec = metadata_of(manifest), manifest.get("spec") or {}
+    undone = undone_wrapping(spec)
+    if undone is not None:
+        spec = {**spec, **undone.lists}
     labels, annotations, name = labels_of(manifest), annotations_of(manifest), metadata.get("name") or ""
     containers, init_containers = _containers(spec, "containers"), _containers(spec, "initContainers")
     task = read_osmo_task(labels, (*containers, *init_containers))
@@ -97,6 +103,7 @@ def read_pod(manifest: JsonObject) -> Pod:
         has_resource_claims=bool(spec.get("resourceClaims")),
         operating_system=(spec.get("os") or {}).get("name"),
         image_pull_secrets=tuple(secret.get("name") for secret in spec.get("imagePullSecrets") or ()),
+        undone=undone,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.policy.pod import ContainerPosition
+from webhook.policy.pod import SpecPosition
 from webhook.policy.pod.metadata import JsonObject
 
 
@@ -12,7 +12,7 @@ from webhook.policy.pod.metadata import JsonObject
 class FieldEdit:
     """A field of a container that gets a new value."""
 
-    position: ContainerPosition
+    position: SpecPosition
     container_name: str
     field: str
     value: Any
@@ -22,7 +22,7 @@ class FieldEdit:
 class VariableEdit:
     """An environment variable to add (`entry_index` None) or to replace."""
 
-    position: ContainerPosition
+    position: SpecPosition
     container_name: str
     name: str
     value: str
@@ -34,7 +34,7 @@ class SpecChanges:
     """Changes by the positions of the pod that came in. What is removed goes last, from the end."""
 
     edits: tuple[FieldEdit, ...] = ()
-    replaced: Mapping[ContainerPosition, JsonObject] = field(default_factory=dict)
-    removed: tuple[ContainerPosition, ...] = ()
+    replaced: Mapping[SpecPosition, JsonObject] = field(default_factory=dict)
+    removed: tuple[SpecPosition, ...] = ()
     appended: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
     """New members of lists of the spec, by the list's name."""

@@ -75,4 +75,5 @@ def _argo_edits(pod: Pod, grace_seconds: int) -> Iterator[VariableEdit]:
 
 
 def _shorter(text: object, seconds: int) -> bool:
-    return isinstance(text, str) and text.isascii() and text.isdigit() and int(text[:9]) < seconds
+    """Return whether a text is a number of seconds below this one; one of more than 18 digits never is."""
+    return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 18 and int(text) < seconds  # noqa: PLR2004  # int() of a long text is slow

@@ -32,12 +32,17 @@ class Forwarding:
 
 
 def forwarding_of(pod: Pod, facts: Facts, statements: Statements, config: Config) -> Forwarding:
-    """Return how SIGTERM reaches the trainer of a training pod that is no OSMO task; a task's conversion forwards it."""
+    """Return how SIGTERM reaches the trainer of a training pod that is no OSMO task; a task's conversion forwards it.
+
+    A wrapping that another webhook broke is not made anew: a webhook that is called after this one would break it again.
+    """
     if pod.trainer.is_wrapped:
         return Forwarding()
     stated = statements.get(keys.FORWARD_SIGTERM)
     if stated is None or not stated.value:
         return Forwarding(notes=tuple(_dropped_signals(pod.trainer)))
+    if pod.undone is not None:
+        return Forwarding(notes=(f"forward-sigterm: not wrapped, as another webhook breaks it: {pod.undone.lost}",))
     obstacle = next(_obstacles(pod, facts, config), None)
     if obstacle is not None:
         return Forwarding(notes=(f"forward-sigterm: {obstacle}",))

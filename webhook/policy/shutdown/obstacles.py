@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from webhook.policy.configuration import Supervise
 from webhook.policy.facts import Facts
 from webhook.policy.pod import Pod
-from webhook.policy.shutdown.supervise_parts import FOLDER, GATE, INIT, VOLUME
+from webhook.policy.pod.marks import SUPERVISE_FOLDER, SUPERVISE_GATE, SUPERVISE_INIT, SUPERVISE_VOLUME
 
-_ADDED = (INIT, GATE)
+_ADDED = (SUPERVISE_INIT, SUPERVISE_GATE)
 _ARCHITECTURE_LABELS = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
 _SYSTEM_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 
@@ -17,13 +17,13 @@ def obstacles_to_supervise(pod: Pod, facts: Facts, supervise: Supervise) -> Iter
     if supervise.image is None:
         yield "no image of supervise is configured"
     yield from _foreign_nodes(pod, facts, supervise)
-    if any(volume.name == VOLUME for volume in pod.volumes):
-        yield f"the pod has a volume {VOLUME} of its own"
+    if any(volume.name == SUPERVISE_VOLUME for volume in pod.volumes):
+        yield f"the pod has a volume {SUPERVISE_VOLUME} of its own"
     for container in pod.all_containers:
         if container.name in _ADDED:
             yield f"the pod has a container {container.name} of its own"
         for mount in container.mounts:
-            if f"{mount.path}/".startswith(f"{FOLDER}/"):
+            if f"{mount.path}/".startswith(f"{SUPERVISE_FOLDER}/"):
                 yield f"container {container.name} mounts {mount.path} itself"
 
 

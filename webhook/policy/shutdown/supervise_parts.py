@@ -5,28 +5,29 @@ from typing import Any
 
 from webhook.policy.configuration import Supervise
 from webhook.policy.pod import Container, Pod
-from webhook.policy.pod.marks import SUPERVISE_BINARY
+from webhook.policy.pod.marks import (
+    SUPERVISE_BINARY,
+    SUPERVISE_FOLDER,
+    SUPERVISE_INIT,
+    SUPERVISE_VOLUME,
+)
 from webhook.policy.pod.metadata import JsonObject
 from webhook.policy.shutdown.changes import FieldEdit
 
-VOLUME = "gracekeeper"
-FOLDER = "/gracekeeper"
-INIT = "gracekeeper-init"
-GATE = "gracekeeper-gate"
 _UID = 65532
 
 
 def supervise_volume() -> JsonObject:
     """Return the emptyDir, in memory: the binary is 3 MB, the files are few bytes each."""
-    return {"name": VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}
+    return {"name": SUPERVISE_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}
 
 
 def init_container(supervise: Supervise, requirements: Mapping[str, Any]) -> JsonObject:
     """Return the init container that copies the binary into the volume."""
     return {
-        **own_container(INIT, supervise, requirements),
+        **own_container(SUPERVISE_INIT, supervise, requirements),
         "args": ["install"],
-        "volumeMounts": [{"name": VOLUME, "mountPath": FOLDER}],
+        "volumeMounts": [{"name": SUPERVISE_VOLUME, "mountPath": SUPERVISE_FOLDER}],
     }
 
 
@@ -61,7 +62,7 @@ def wrapped(container: Container, options: list[str], mounts: list[JsonObject]) 
 
 def mount_of(folder: str, *, writable: bool = False) -> JsonObject:
     """Return the mount of one folder of the volume."""
-    mount = {"name": VOLUME, "mountPath": f"{FOLDER}/{folder}", "subPath": folder}
+    mount = {"name": SUPERVISE_VOLUME, "mountPath": f"{SUPERVISE_FOLDER}/{folder}", "subPath": folder}
     return mount if writable else {**mount, "readOnly": True}
 
 
