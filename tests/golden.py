@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from tests.policy_calls import facts_in_files
 from webhook import manifests
 from webhook.config import fields
 from webhook.manifests.file_facts import FileFacts
@@ -35,6 +36,9 @@ class Case:
     namespace: Namespace
     pod: dict[str, Any]
     facts: Facts
+    """What the decision looks up."""
+    everything: Facts
+    """What there is around the pod, whether or not the decision looks it up."""
     config: Config
     expect: dict[str, Any]
 
@@ -62,7 +66,8 @@ def load(name: str) -> Case:
     loaded = fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}})
     lookups = first_look(read_pod(found.pod), namespace, loaded).lookups
     facts = _facts(asyncio.run(source.facts(found.namespace, lookups, 0)), text.get("sidecars"))
-    return Case(name, namespace, found.pod, facts, loaded, text["expect"])
+    everything = _facts(facts_in_files(found, text.get("objects")), text.get("sidecars"))
+    return Case(name, namespace, found.pod, facts, everything, loaded, text["expect"])
 
 
 def _pod(name: str, text: dict[str, Any]) -> manifests.PodInFile:

@@ -1,6 +1,7 @@
 """Every golden case, each from several sides; a folder that is added is a case that runs."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import celpy
@@ -9,6 +10,7 @@ import pytest
 from celpy.adapter import json_to_cel
 
 from tests import golden, webhook_server
+from webhook.policy.door import decide
 from webhook.policy.patch import operations
 from webhook.policy.recognition.match_condition import match_condition
 from webhook.policy.report import warnings
@@ -50,6 +52,11 @@ def variables_of(pod: dict[str, Any]) -> dict[str, str]:
 
 def test_there_are_enough_cases():
     assert len(golden.names()) >= _AT_LEAST
+
+
+def test_a_fact_that_is_not_looked_up_does_not_change_the_decision(case):
+    decision = decide(case.look(), case.everything)
+    assert replace(decision, missing=(), annotation=None) == replace(case.decide(), missing=(), annotation=None)
 
 
 def test_the_decision_is_the_one_that_was_computed_by_hand(case):

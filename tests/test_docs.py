@@ -177,6 +177,7 @@ def metrics() -> dict[str, set[str]]:
     """Every family, by the name that is scraped, with the names of its labels."""
     registry = Metrics(Refusal)
     registry.watch(lambda: {"Namespace": 1.0})
+    registry.facts_out_of_date(lambda: 0)
     families = text_string_to_metric_families(registry.text().decode())
     return {
         family.name + ("_total" if family.type == "counter" else ""): {

@@ -1,7 +1,7 @@
 """Objects read by name, off the event loop, for the pods of one namespace at a time.
 
-Law: a pod waits until its own deadline and no longer. What it asks for, cluster-wide objects included, is counted for
-its own namespace, and no namespace's reads wait behind another's.
+Law: a pod waits until its own deadline and no longer. A read counts for the namespace of the pod, also where the object
+belongs to the whole cluster. Namespaces share the threads fairly, and they share no answer.
 """
 
 import asyncio
@@ -28,17 +28,17 @@ _LATE = Answer(missing=MissingReason.DEADLINE)
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """How old an answer may be, in seconds."""
+    """How old an answer may be."""
 
-    settled: float = 10.0
+    settled_seconds: float = 10.0
     """An object that changes rarely, such as a bound claim."""
-    unsettled: float = 2.0
+    unsettled_seconds: float = 2.0
     """A claim that is not bound yet."""
-    absent: float = 5.0
+    absent_seconds: float = 5.0
     """An object that does not exist or may not be read. Pods of a controller name it again and again."""
-    failed: float = 2.0
+    failed_seconds: float = 2.0
     """A read that failed is not tried again for so long."""
-    out_of_date: float = 600.0
+    out_of_date_seconds: float = 600.0
     """An object that the API server does not show in time. The volume of a bound claim never changes, and its capacity
     only grows; annotations and attributes may change, so that the age has a bound."""
 
@@ -59,7 +59,7 @@ class Reads:
         self._shorten = shorten
         self._is_settled = is_settled
         self._ages = ages or Ages()
-        self._answers = Answers(self._ages.out_of_date)
+        self._answers = Answers(self._ages.out_of_date_seconds)
         self._threads: SharedThreads[Answer] = SharedThreads(_THREADS, _MOST_WAITING)
         self._running: dict[tuple[str, str], asyncio.Future[Answer]] = {}
 
@@ -116,8 +116,8 @@ class Reads:
 
     def _fresh_seconds(self, answer: Answer) -> float:
         if answer.manifest is not None:
-            return self._ages.settled if self._is_settled(answer.manifest) else self._ages.unsettled
-        return self._ages.absent if answer.is_certain else self._ages.failed
+            return self._ages.settled_seconds if self._is_settled(answer.manifest) else self._ages.unsettled_seconds
+        return self._ages.absent_seconds if answer.is_certain else self._ages.failed_seconds
 
 
 @dataclass(frozen=True, slots=True)

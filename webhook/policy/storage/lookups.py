@@ -1,4 +1,4 @@
-"""Which facts around a pod its checkpoint can depend on: claims, its Indexed Job, and the nodes' GPUs.
+"""Which facts around a pod its checkpoint can depend on: the claims it may go to, its Indexed Job, and the nodes' GPUs.
 
 Law: do not read a fact that cannot change the decision, and do not report it as missing.
 """
@@ -19,20 +19,26 @@ def lookups_for(pod: Pod, statements: Statements, unknown_size: UnknownSize) -> 
     estimated = _is_estimated(pod, statements, unknown_size)
     stated = statements.get(keys.CHECKPOINT_WRITERS)
     by_all = stated is not None and stated.value == keys.ALL_PODS
-    divided = by_all and _is_divided(pod, statements)
+    divided = by_all and _counts_with_size(pod, statements)
     job_counts = divided or (estimated and (by_all or stated is None))
     job = writers.job_to_look_up(pod) if job_counts else None
-    return Lookups(_claim_names(pod, statements), job, nodes=estimated and _only_nodes_know(pod))
+    claim_names = _claim_names(pod, statements) if estimated or _counts_with_size(pod, statements) else ()
+    return Lookups(claim_names, job, nodes=estimated and _only_nodes_know(pod))
 
 
 def _claim_names(pod: Pod, statements: Statements) -> tuple[str, ...]:
-    """Return the claims that the checkpoint may go to, in the order of the pod's volumes."""
+    """Return the claims of the volumes that the checkpoint may go to, unless the pod itself states the throughput.
+
+    The claim of a generic ephemeral volume does not exist before its pod; the pod has its template.
+    """
+    if statements.of_pod(keys.WRITE_THROUGHPUT) is not None:
+        return ()
     volume_names = set(destination_of(pod, statements).volume_names)
-    names = (volume.claim_name for volume in pod.volumes if volume.name in volume_names)
-    return tuple(dict.fromkeys(name for name in names if name))
+    claimed = (volume for volume in pod.volumes if volume.name in volume_names and volume.claim_template is None)
+    return tuple(dict.fromkeys(volume.claim_name for volume in claimed if volume.claim_name))
 
 
-def _is_divided(pod: Pod, statements: Statements) -> bool:
+def _counts_with_size(pod: Pod, statements: Statements) -> bool:
     """Return whether the size of the whole job's checkpoint is known and counts.
 
     Beside a stated grace it counts for the split of an OSMO task only.
