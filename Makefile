@@ -33,7 +33,7 @@ test-unit: .venv/ready helm ## unit tests on all cores, with all branches of the
 .PHONY: test-supervise
 test-supervise: .venv/ready supervise ## supervise: go vet, unit tests, and what it does as PID 1 (root, or sudo)
 	$(BIN)/python -m tools.supervise test
-	$(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)") $(BIN)/pytest -p no:cacheprovider -n $(WORKERS) --durations=5 tests/supervise
+	$(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)" "HOME=$(HOME)") $(BIN)/pytest -p no:cacheprovider -n $(WORKERS) --durations=5 tests/supervise
 
 .PHONY: e2e
 e2e: .venv/ready ## the other tests on a real kind cluster that CI runs

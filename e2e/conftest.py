@@ -1,7 +1,8 @@
 """What the tests share: one cluster, the images of this checkout, and gracekeeper installed as its README says."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -12,9 +13,12 @@ from e2e.recorder import Recorder
 from tools import cluster_images
 from tools.cluster import kind_cluster, lock
 from tools.cluster.settings import Settings
+from tools.cluster.steps import say
 from tools.kube import Kube
 from tools.release import Release
 from webhook.api import Api
+
+Shown = Callable[[], AbstractContextManager[None]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,15 +47,33 @@ def settings() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def cluster(settings) -> Iterator[kind_cluster.Cluster]:
+def shown(pytestconfig) -> Shown:
+    """What is made in such a block tells of its progress, which pytest would keep to itself."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    @contextmanager
+    def shown() -> Iterator[None]:
+        with capture.global_and_fixture_disabled():
+            say("")
+            yield
+
+    return shown
+
+
+@pytest.fixture(scope="session")
+def cluster(settings, shown) -> Iterator[kind_cluster.Cluster]:
     """The cluster; one that was there before stays, one that was made for the tests goes (GRACEKEEPER_KEEP=1: stays)."""
     with lock.held(settings.cache, settings.cluster):
         stays = kind_cluster.status(settings)[0] or os.environ.get("GRACEKEEPER_KEEP") == "1"
         try:
-            yield kind_cluster.up(settings)
+            with shown():
+                cluster = kind_cluster.up(settings)
+                cluster.tool("helm4")
+            yield cluster
         finally:
             if not stays:
-                kind_cluster.down(settings)
+                with shown():
+                    kind_cluster.down(settings)
 
 
 @pytest.fixture(scope="session")
@@ -68,23 +90,27 @@ def kube(cluster) -> Iterator[Kube]:
 
 
 @pytest.fixture(scope="session")
-def image(cluster) -> str:
-    return cluster_images.gracekeeper(cluster)
+def image(cluster, shown) -> str:
+    with shown():
+        return cluster_images.gracekeeper(cluster)
 
 
 @pytest.fixture(scope="session")
-def supervise_image(cluster) -> str:
-    return cluster_images.supervise(cluster)
+def supervise_image(cluster, shown) -> str:
+    with shown():
+        return cluster_images.supervise(cluster)
 
 
 @pytest.fixture(scope="session")
-def trainer_image(cluster) -> str:
-    return cluster_images.trainer(cluster)
+def trainer_image(cluster, shown) -> str:
+    with shown():
+        return cluster_images.trainer(cluster)
 
 
 @pytest.fixture(scope="session")
-def stand_ins(cluster) -> Images:
-    return osmo_images.loaded(cluster)
+def stand_ins(cluster, shown) -> Images:
+    with shown():
+        return osmo_images.loaded(cluster)
 
 
 @pytest.fixture(scope="session")

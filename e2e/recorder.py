@@ -4,20 +4,21 @@ import subprocess
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tools.cluster.settings import ROOT
-from tools.loop.record import PASSED, Result, SessionRecord, write_session
+from tools.loop.record import FOLDER, PASSED, Result, SessionRecord, write_session
 from webhook import __version__
 
 
 class Recorder:
     """Tells the seconds of each test from those of the fixtures that all tests share."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, target: str, folder: Path = FOLDER) -> None:
+        self._target, self._folder = target, folder
         self._began = time.monotonic()
         self._fixture_seconds = 0.0
         self._in_test = 0.0
@@ -60,7 +61,8 @@ class Recorder:
                 round(time.monotonic() - self._began, 1),
                 round(self._fixture_seconds, 1),
                 tuple(self._tests.values()),
-            )
+            ),
+            self._folder,
         )
 
 

@@ -54,7 +54,8 @@ func (t *table) targets(roots []*process, already map[identity]given, spared fun
 		if covered {
 			return true
 		}
-		if yields {
+		// A shell with a trap that has waited for the trainer is between two commands of its script.
+		if yields && !(leaf && spared(p)) {
 			return choose()
 		}
 		if leaf && state == notYet && !spared(p) {

@@ -150,6 +150,15 @@ func TestSIGTERMGoesToTheTopmostThatCatchesOnEachBranch(t *testing.T) {
 			want:   "", as: asLeaf,
 		},
 		{
+			name: "a shell with a trap goes on when its trainer has saved",
+			processes: []fake{
+				{pid: 2, parent: 1, command: "bash run.sh", catches: true},
+				{pid: 3, parent: 2, command: "python train.py", catches: true, state: "Z"},
+			},
+			spared: 2,
+			want:   "", as: asLeaf,
+		},
+		{
 			name: "programs that signal whole groups yield",
 			processes: []fake{
 				{pid: 2, parent: 1, command: "dumb-init timeout 9 train", catches: true},

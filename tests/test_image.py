@@ -54,7 +54,7 @@ def test_each_image_has_a_key_of_what_goes_into_it(tmp_path):
         (tmp_path / part).parent.mkdir(exist_ok=True)
         (tmp_path / part).write_text(part)
     before = keys(tmp_path)
-    (tmp_path / "webhook" / "new.py").write_text("")
+    (tmp_path / "webhook" / "new.json").write_text("")
     (tmp_path / "supervise" / "main_test.go").write_text("")
     other_server = keys(tmp_path)
     (tmp_path / "supervise" / "main.go").write_text("")

@@ -148,9 +148,9 @@ class Running:
         with contextlib.suppress(RuntimeError):  # it has ended already
             self.loop.call_soon_threadsafe(self.server.stop)
 
-    def connect(self, *, source: str = "127.0.0.1") -> ssl.SSLSocket:
+    def connect(self, *, source: str = "127.0.0.1", receive_buffer_bytes: int | None = None) -> ssl.SSLSocket:
         """A TLS connection to /mutate's port, to write bytes to by hand."""
-        return connect(self.port, source=source)
+        return connect(self.port, source=source, receive_buffer_bytes=receive_buffer_bytes)
 
     def post(self, body: bytes | dict[str, Any], path: str = "/mutate") -> Answered:
         with contextlib.closing(client(self.port)) as connection:
@@ -198,8 +198,19 @@ def trusting(*authorities: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def connect(port: int, context: ssl.SSLContext | None = None, *, source: str = "127.0.0.1") -> ssl.SSLSocket:
-    plain = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS, (source, 0))
+def connect(
+    port: int,
+    context: ssl.SSLContext | None = None,
+    *,
+    source: str = "127.0.0.1",
+    receive_buffer_bytes: int | None = None,
+) -> ssl.SSLSocket:
+    plain = socket.socket()
+    if receive_buffer_bytes is not None:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    plain.settimeout(PATIENCE_SECONDS)
+    plain.bind((source, 0))
+    plain.connect(("127.0.0.1", port))
     return (context or trusting(authority)).wrap_socket(plain, server_hostname="127.0.0.1")
 
 

@@ -88,7 +88,8 @@ def _build(target: str, tag: str, **arguments: str) -> str:
 
 def content_key(root: Path = ROOT) -> str:
     """Twelve hex digits for everything of a checkout that goes into the server's image."""
-    return _key(root, root / LOCK.name, *(root / "webhook").rglob("*.py"))
+    sources = (path for path in (root / "webhook").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return _key(root, root / LOCK.name, *sources)
 
 
 def supervise_content_key(root: Path = ROOT) -> str:

@@ -11,8 +11,8 @@ from e2e.osmo.scenarios import ROWS, Scenario
 
 Key = tuple[str, str]
 """A row's name and a mode."""
-AT_ONCE = 10
-"""Pods that the nodes of a small machine run at once."""
+AT_ONCE = 14
+"""Pods that the nodes of a small machine run at once: they mostly wait, and are created one after the other."""
 ON_CONTROL_PLANE = {"drain": False, "taint": False, "kubelet": True}
 """Whether it happens on the control plane's node, beside what happens on the worker."""
 

@@ -5,6 +5,7 @@ Progress and the table are on standard output, where the output of the parts is.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from tools.loop import record
 from tools.loop.parts import COMMANDS, Step
 from tools.loop.table import clock, table
 
+INTERRUPTED = 130
 BUDGET_MINUTES = 46
 """Of `.ci/run` with warm caches; 70 from nothing."""
 BEGAN = "GRACEKEEPER_LOOP_BEGAN"
@@ -30,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "table":
         _say(*_whole_table(os.environ, time.time()))
         return 0
-    return run(options.command, os.environ.get("MAKE", "make"), record.FOLDER)
+    try:
+        return run(options.command, os.environ.get("MAKE", "make"), record.FOLDER)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def run(command: str, make: str, folder: Path) -> int:
@@ -49,10 +54,15 @@ def run(command: str, make: str, folder: Path) -> int:
 
 
 def _timed(step: Step, make: str) -> record.StepRecord:
-    """Run a target of the Makefile."""
+    """Run a target of the Makefile; SIGTERM is passed on to it, and its end is waited for."""
     _say("", f"=== make {step.make_target}")
     began = time.monotonic()
-    code = subprocess.run([make, step.make_target], cwd=ROOT, check=False).returncode
+    with subprocess.Popen([make, step.make_target], cwd=ROOT) as process:
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        try:
+            code = process.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
     return record.StepRecord(step.make_target, time.monotonic() - began, code)
 
 
