@@ -432,7 +432,7 @@ def test_every_setting_of_the_server_comes_from_the_chart():
 def test_without_values_the_chart_says_what_the_server_would_do_anyway():
     found = server_settings(chart.rendered("helm4"))
     built_in = ServerSettings.model_construct()
-    placed = {"config_file", "namespace", "service_name", "secret_name", "webhook_configuration_name"}
+    placed = {"config_file", "replicas", "namespace", "service_name", "secret_name", "webhook_configuration_name"}
     for name in ServerSettings.model_fields.keys() - placed:
         assert getattr(found, name) == getattr(built_in, name)
     supervise = Supervise(image="gracekeeper/supervise:0.1.0")
