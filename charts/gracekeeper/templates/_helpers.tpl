@@ -157,6 +157,15 @@ itself (automountServiceAccountToken), but into every container of the pod. The 
                 fieldPath: metadata.namespace
 {{- end -}}
 
+{{/* The names of the check that the installation runs, and of its ServiceAccount. */}}
+{{- define "gracekeeper.checkName" -}}
+{{- include "gracekeeper.fullname" . }}-check
+{{- end -}}
+
+{{- define "gracekeeper.checkAccountName" -}}
+{{- .Values.serviceAccount.create | ternary (include "gracekeeper.checkName" .) (include "gracekeeper.serviceAccountName" .) -}}
+{{- end -}}
+
 {{/* What the schema cannot say in words that help. */}}
 {{- define "gracekeeper.check" -}}
 {{- if and (dig "supervise" "image" "" .Values.config) (not .Values.supervise.enabled) -}}
