@@ -158,6 +158,11 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "certManager.duration": ("issuer", "Certificate: spec > duration", "720h"),
     "certManager.renewBefore": ("issuer", "Certificate: spec > renewBefore", "240h"),
     "rbac.create": ("bare", "ClusterRole", None),
+    "admissionPolicy.enabled": (
+        "everything",
+        "ValidatingAdmissionPolicy/-pods: spec > validations > 0 > message",
+        "gracekeeper may create a pod as a dry run only",
+    ),
     "installationCheck.enabled": ("bare", "Job", None),
     "serviceAccount.create": ("bare", "ServiceAccount", None),
     "serviceAccount.name": ("everything", f"{POD} > serviceAccountName", "keeper"),

@@ -166,6 +166,13 @@ itself (automountServiceAccountToken), but into every container of the pod. The 
 {{- .Values.serviceAccount.create | ternary (include "gracekeeper.checkName" .) (include "gracekeeper.serviceAccountName" .) -}}
 {{- end -}}
 
+{{/* Empty, unless the ValidatingAdmissionPolicies are to be rendered. */}}
+{{- define "gracekeeper.admissionPolicies" -}}
+{{- $served := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" -}}
+{{- $auto := and $served .Values.serviceAccount.create -}}
+{{- eq (toString .Values.admissionPolicy.enabled) "auto" | ternary $auto .Values.admissionPolicy.enabled | ternary "yes" "" -}}
+{{- end -}}
+
 {{/* What the schema cannot say in words that help. */}}
 {{- define "gracekeeper.check" -}}
 {{- if and (dig "supervise" "image" "" .Values.config) (not .Values.supervise.enabled) -}}
