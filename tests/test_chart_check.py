@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from tests import chart
+from tests.test_chart import notes
 
 SCRIPT = chart.FOLDER / "files" / "connection_test.py"
 CONNECTIONS = 8
@@ -106,6 +107,13 @@ def test_the_entry_is_the_same_with_and_without_the_check(helm):
     )
     assert not [each for each in without if each["metadata"]["name"].endswith("-check")]
     assert "serviceAccountName" not in chart.the(without, "Pod")["spec"]
+
+
+def test_the_notes_say_whether_the_first_pods_are_patched(helm):
+    assert "this command waited until the API server had dry-run pods patched" in notes(helm)
+    unchecked = notes(helm, "--set", "installationCheck.enabled=false")
+    assert "For some\nseconds they may be created unpatched." in unchecked
+    assert "this command waited" not in unchecked
 
 
 def patched(pod: dict[str, Any]) -> Answer:
