@@ -1,6 +1,8 @@
 # `make help` lists what can be done. Everything that is made lies in .venv/ and build/.
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= auto
+OLD_CLUSTER := $(or $(GRACEKEEPER_CLUSTER),gracekeeper)-old
 
 .PHONY: help
 help: ## this list
@@ -10,6 +12,13 @@ help: ## this list
 	PYTHON=$(PYTHON) sh scripts/venv.sh
 	touch $@
 
+# What each part may take, and what it took: tools/loop. Its steps are targets of this file.
+LOOP := MAKE="$(MAKE)" $(BIN)/python -m tools.loop
+
+.PHONY: test
+test: .venv/ready ## what you run before you send a change: all that follows, and the core of the tests on a cluster
+	$(LOOP) test
+
 .PHONY: lint
 lint: .venv/ready ## linters, types, the laws of the layers
 	$(BIN)/ruff check .
@@ -18,26 +27,37 @@ lint: .venv/ready ## linters, types, the laws of the layers
 	$(BIN)/lint-imports
 
 .PHONY: test-unit
-test-unit: .venv/ready ## unit tests, with all branches of the policy covered
-	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered --ignore=tests/supervise tests
+test-unit: .venv/ready helm ## unit tests on all cores, with all branches of the policy covered
+	$(BIN)/pytest -n $(WORKERS) --dist=worksteal --cov --cov-report=term-missing:skip-covered --durations=5 --ignore=tests/supervise tests
 
 .PHONY: test-supervise
-test-supervise: .venv/ready ## supervise: go vet, unit tests, both architectures, and what it does as PID 1 (root, or sudo)
-	$(BIN)/python -m scripts.supervise test
-	$(BIN)/python -m scripts.supervise build
-	$(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)") $(BIN)/pytest -p no:cacheprovider --durations=5 tests/supervise
+test-supervise: .venv/ready supervise ## supervise: go vet, unit tests, and what it does as PID 1 (root, or sudo)
+	$(BIN)/python -m tools.supervise test
+	$(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)") $(BIN)/pytest -p no:cacheprovider -n $(WORKERS) --durations=5 tests/supervise
 
 .PHONY: e2e
-e2e: .venv/ready ## tests on a real kind cluster of two nodes, which is made where there is none
-	$(BIN)/pytest --durations=10 --ignore=e2e/old e2e
+e2e: .venv/ready ## the other tests on a real kind cluster that CI runs
+	$(LOOP) e2e
 
 .PHONY: e2e-all
-e2e-all: e2e ## and on a cluster whose API server drops native sidecars (Kubernetes 1.30.4, built first: 7 min)
-	GRACEKEEPER_CLUSTER=gracekeeper-old GRACEKEEPER_KUBERNETES_VERSION=1.30.4 \
-	GRACEKEEPER_FEATURE_GATES=SidecarContainers=false $(BIN)/pytest e2e/old
+e2e-all: .venv/ready ## what runs before a release: more rows, and Kubernetes 1.30.4 without native sidecars (built first: 7 min)
+	$(LOOP) e2e-all; code=$$?; $(BIN)/python -m scripts.release_tests && exit $$code
 
-.PHONY: test
-test: lint test-supervise test-unit e2e ## everything that CI runs
+# The steps of the three. Each runs the tests of one marker (e2e/targets.py), on a cluster that is made where there is none.
+.PHONY: e2e-core e2e-ci e2e-release e2e-old-cluster
+e2e-core e2e-ci e2e-release: e2e-%: .venv/ready
+	$(BIN)/pytest --durations=5 --target=$* e2e
+e2e-old-cluster: .venv/ready
+	GRACEKEEPER_CLUSTER=$(OLD_CLUSTER) GRACEKEEPER_KUBERNETES_VERSION=1.30.4 \
+	GRACEKEEPER_FEATURE_GATES=SidecarContainers=false $(BIN)/pytest --target=old_cluster e2e
+
+.PHONY: helm
+helm: .venv/ready ## Helm 3 and 4 as the tests use them, built where they are missing (2 min each)
+	$(BIN)/python -m tools.cluster.programs helm3 helm4
+
+.PHONY: supervise
+supervise: .venv/ready ## the static helper of task pods, for both architectures, built where its sources have changed
+	$(BIN)/python -m tools.supervise build
 
 .PHONY: demo
 demo: .venv/ready ## see what gracekeeper does: first without a cluster, then on one that is made for it
@@ -45,7 +65,7 @@ demo: .venv/ready ## see what gracekeeper does: first without a cluster, then on
 
 .PHONY: clean
 clean: .venv/ready ## remove the cluster of the demo and the tests
-	$(BIN)/python -m e2e.cluster down
+	$(BIN)/python -m tools.cluster down
 
 .PHONY: bench
 bench: .venv/ready ## how fast and how small it is, beside a minimal handler
@@ -53,7 +73,7 @@ bench: .venv/ready ## how fast and how small it is, beside a minimal handler
 
 .PHONY: image
 image: .venv/ready ## both images, as IMAGE=registry/name:tag and registry/supervise:tag (or SUPERVISE_IMAGE), on BASE=python:3.13-slim; PUSH=1 pushes them
-	$(BIN)/python -m scripts.image $(if $(BASE),--base $(BASE)) $(if $(IMAGE),--tag $(IMAGE)) $(if $(SUPERVISE_IMAGE),--supervise-tag $(SUPERVISE_IMAGE)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PUSH),--push)
+	$(BIN)/python -m tools.image $(if $(BASE),--base $(BASE)) $(if $(IMAGE),--tag $(IMAGE)) $(if $(SUPERVISE_IMAGE),--supervise-tag $(SUPERVISE_IMAGE)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PUSH),--push)
 
 .PHONY: docs
 docs: .venv/ready ## write what is made from the code: pictures, the reference of the chart's values, the configuration's schema, the match condition

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from scripts.image import REPOSITORY
+from tools.image import REPOSITORY
 
 
 def newest() -> str | None:

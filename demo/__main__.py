@@ -9,7 +9,7 @@ from rich.console import Console
 
 from demo import without_cluster
 from demo.local_server import DemoError
-from e2e.cluster.steps import StepError
+from tools.cluster.steps import StepError
 from webhook.api import ApiError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130

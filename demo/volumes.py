@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from e2e.cluster.steps import run
+from tools.cluster.steps import run
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from rich.text import Text
 
 from demo import volumes
 from demo.volumes import File
-from e2e import images, pods
-from e2e.cluster import kind_cluster
-from e2e.cluster.kind_cluster import Cluster
-from e2e.cluster.settings import BIN, ROOT, Settings
-from e2e.cluster.steps import step
-from e2e.kube import Json, Kube, eventually
-from e2e.release import Release
+from tools import cluster_images, training_pod
+from tools.cluster import kind_cluster
+from tools.cluster.kind_cluster import Cluster
+from tools.cluster.settings import BIN, ROOT, Settings
+from tools.cluster.steps import step
+from tools.kube import Json, Kube, eventually
+from tools.release import Release
 from webhook.api import Api
 from webhook.policy.prefix import DECISION_ANNOTATION, ENABLED_LABEL, PREFIX
 
@@ -79,13 +79,13 @@ def show(console: Console) -> None:
 
 def _install(kube: Kube, cluster: Cluster) -> None:
     with step("Building gracekeeper's images, for every node", "30 s, a minute the first time"):
-        both = images.gracekeeper(cluster), images.supervise(cluster)
+        both = cluster_images.gracekeeper(cluster), cluster_images.supervise(cluster)
     with step("helm upgrade --install gracekeeper charts/gracekeeper", "20 s"):
         Release(kube, cluster.tool("helm4"), "gracekeeper", "gracekeeper", *both).upgrade()
 
 
 def _two_trainers(console: Console, kube: Kube, cluster: Cluster) -> None:
-    image = images.trainer(cluster)
+    image = cluster_images.trainer(cluster)
     node = cluster.worker
     with step("Making way for two new trainers", "2 s"):
         _remove_former(kube, node)
@@ -116,11 +116,14 @@ def _remove_former(kube: Kube, node: str) -> None:
 def _start(kube: Kube, node: str, image: str, name: str, told: str, **metadata: dict[str, str]) -> Trainer:
     speed = {PREFIX + "write-throughput": "5MiB/s"}
     volume = f"{NAMESPACE}-{name}"
-    kube.apply(pods.a_host_path_volume(volume, _folder(name), speed), pods.a_claim(name, NAMESPACE, "by-hand", volume))
+    kube.apply(
+        training_pod.a_host_path_volume(volume, _folder(name), speed),
+        training_pod.a_claim(name, NAMESPACE, "by-hand", volume),
+    )
     eventually(lambda: kube.get("pvc", name, NAMESPACE)["status"].get("phase") == "Bound", f"claim {name} is bound")
-    created = kube.create_pod(NAMESPACE, pods.a_trainer(name, image, name, node, **metadata))
+    created = kube.create_pod(NAMESPACE, training_pod.a_trainer(name, image, name, node, **metadata))
     eventually(lambda: "training" in kube("logs", name, f"-n{NAMESPACE}"), f"pod {name} trains", _START_SECONDS)
-    return Trainer(name, told, pods.grace_seconds(created))
+    return Trainer(name, told, created["spec"]["terminationGracePeriodSeconds"])
 
 
 def _folder(name: str) -> str:

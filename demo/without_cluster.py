@@ -1,6 +1,8 @@
 """The first half: the real HTTPS server on this machine is asked about pods as an API server would ask."""
 
+import asyncio
 import copy
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +14,11 @@ from rich.text import Text
 
 from demo import local_server
 from demo.before_and_after import difference
-from e2e.cluster.settings import ROOT
-from webhook import explain, manifests
-from webhook.policy.config import Config
-from webhook.policy.decision import decide
-from webhook.policy.facts import Facts
+from tools.cluster.settings import ROOT
+from webhook import manifests
+from webhook.cli import explanation
+from webhook.evaluation import NoFacts, evaluate
+from webhook.policy.configuration import Config
 
 EXAMPLES = Path("docs/examples")
 CASES = (
@@ -54,8 +56,9 @@ def _ask(console: Console, server: local_server.LocalServer, name: str, title: s
     console.print(difference(pod, jsonpatch.apply_patch(pod, answer.patch)))
     for warning in answer.warnings:
         console.print(Text(f"  kubectl would print: Warning: {warning}", style="yellow"))
-    decision = decide(pod, Facts(), Config(), found.namespace)
-    explain.print_explanation(console, f"Why (gracekeeper mutate -f {EXAMPLES / name} -o explain)", pod, decision)
+    decision = asyncio.run(evaluate(pod, found.namespace, Config(), NoFacts(), math.inf))
+    title = f"Why (gracekeeper mutate -f {EXAMPLES / name} -o explain)"
+    explanation.print_explanation(console, title, decision)
 
 
 def _with_its_volume(console: Console) -> None:

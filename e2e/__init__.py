@@ -1,1 +1,1 @@
-"""gracekeeper on a real cluster: what makes the cluster, and the tests that run there."""
+"""Tests on a real kind cluster."""

@@ -5,14 +5,36 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e import images
-from e2e.cluster import kind_cluster, lock
-from e2e.cluster.settings import Settings
-from e2e.kube import Kube
+from e2e import targets
 from e2e.osmo import images as osmo_images
 from e2e.osmo.pods import Images
-from e2e.release import Release
+from e2e.recorder import Recorder
+from tools import cluster_images
+from tools.cluster import kind_cluster, lock
+from tools.cluster.settings import Settings
+from tools.kube import Kube
+from tools.release import Release
 from webhook.api import Api
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--target", choices=targets.TARGETS, help="run only the tests of this target (e2e/targets.py)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in targets.MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    target = config.getoption("--target")
+    if target and not config.option.collectonly:
+        config.pluginmanager.register(Recorder(target), "recorder")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        targets.target_of(item)  # refuses two markers
+    target = config.getoption("--target")
+    if target:
+        config.hook.pytest_deselected(items=targets.select(target, items))
 
 
 @pytest.fixture(scope="session")
@@ -47,17 +69,17 @@ def kube(cluster) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def image(cluster) -> str:
-    return images.gracekeeper(cluster)
+    return cluster_images.gracekeeper(cluster)
 
 
 @pytest.fixture(scope="session")
 def supervise_image(cluster) -> str:
-    return images.supervise(cluster)
+    return cluster_images.supervise(cluster)
 
 
 @pytest.fixture(scope="session")
 def trainer_image(cluster) -> str:
-    return images.trainer(cluster)
+    return cluster_images.trainer(cluster)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.cluster.steps import run
-from e2e.kube import Json
+from tools.cluster.steps import run
+from tools.kube import Json
 
 _ASK = """
 import ssl, sys, urllib.request

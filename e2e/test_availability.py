@@ -3,10 +3,11 @@
 import threading
 from base64 import b64decode
 
+import pytest
 from cryptography import x509
 
 from e2e import pods
-from e2e.kube import eventually, paced
+from tools.kube import eventually, paced
 
 COUNT, PER_SECOND = 200, 20.0
 REPLICAS = 2
@@ -27,6 +28,7 @@ def assert_all_patched_while(kube, namespace: str, change) -> None:
     assert unpatched == []
 
 
+@pytest.mark.core
 def test_with_no_webhook_pods_are_created_unpatched_and_patched_again_when_it_is_back(kube, namespace, release):
     release.scale(0)
     created = kube.create_pod(namespace, POD)
@@ -37,6 +39,7 @@ def test_with_no_webhook_pods_are_created_unpatched_and_patched_again_when_it_is
     assert_all_patched_while(kube, namespace, lambda: None)
 
 
+@pytest.mark.core
 def test_a_rollout_restart_leaves_no_pod_unpatched(kube, namespace, release):
     release.wait_for_rollout()
     before = {pod["metadata"]["name"] for pod in release.pods()}

@@ -3,8 +3,9 @@
 import pytest
 
 from e2e import pods
-from e2e.cluster.steps import StepError, run
-from e2e.kube import eventually
+from tools import training_pod
+from tools.cluster.steps import StepError, run
+from tools.kube import eventually
 
 VOLUME_SPEED = {"gracekeeper.dev/write-throughput": "5MiB/s"}
 NEEDED = {"gracekeeper.dev/checkpoint-size": "100MiB"}
@@ -26,12 +27,12 @@ def trainer(kube, worker, namespace, trainer_image):
         folder = f"/var/local/e2e/{namespace}/{name}"
         run(["docker", "exec", worker, "rm", "-rf", folder])
         kube.apply(
-            pods.a_host_path_volume(f"{namespace}-{name}", folder, VOLUME_SPEED),
-            pods.a_claim(name, namespace, "by-hand", f"{namespace}-{name}"),
+            training_pod.a_host_path_volume(f"{namespace}-{name}", folder, VOLUME_SPEED),
+            training_pod.a_claim(name, namespace, "by-hand", f"{namespace}-{name}"),
         )
         made.append(f"{namespace}-{name}")
         eventually(lambda: kube.get("pvc", name, namespace)["status"].get("phase") == "Bound", "a bound claim")
-        manifest = pods.a_trainer(name, trainer_image, name, worker, **metadata)
+        manifest = training_pod.a_trainer(name, trainer_image, name, worker, **metadata)
         if command:
             manifest["spec"]["containers"][0]["command"] = list(command)
         created = kube.create_pod(namespace, manifest)
@@ -55,6 +56,7 @@ def wait_until_gone(kube, namespace: str, *names: str) -> None:
     eventually(are_gone, f"{names} are gone", OVER_SECONDS)
 
 
+@pytest.mark.core
 def test_a_deleted_trainer_loses_its_checkpoint_without_gracekeeper_and_keeps_it_with_it(
     kube, worker, namespace, trainer
 ):

@@ -1,7 +1,7 @@
 """A changed configuration reaches the pods of the server by their mounted ConfigMap, without a restart; a broken one does not."""
 
 from e2e import pods
-from e2e.kube import eventually
+from tools.kube import eventually
 
 POD = pods.a_pod(annotations={"checkpoint-size": "9.2GB"})
 PATIENCE_SECONDS = 180

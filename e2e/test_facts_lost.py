@@ -10,9 +10,10 @@ import jsonpatch
 import pytest
 
 from e2e import pods
-from e2e.cluster.steps import attempt, run
-from e2e.kube import eventually
 from e2e.replica import Replica
+from tools import training_pod
+from tools.cluster.steps import attempt, run
+from tools.kube import eventually
 
 SIZE = {"checkpoint-size": "9.2GB"}
 CLASS = "e2e-lost"
@@ -100,7 +101,7 @@ def ages_seconds(metrics) -> list[float]:
 def with_an_ephemeral_volume():
     """A pod whose claim is to be made from its own template."""
     pod = pods.a_pod("train", annotations=SIZE, claim="none")
-    claim = pods.a_claim("none", "none", CLASS)["spec"]
+    claim = training_pod.a_claim("none", "none", CLASS)["spec"]
     pod["spec"]["volumes"] = [{"name": "checkpoints", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}}]
     return pod
 
@@ -108,7 +109,7 @@ def with_an_ephemeral_volume():
 def test_while_the_api_server_is_away_pods_are_decided_from_what_is_known_and_the_rest_is_named(
     kube, cluster, namespace, release
 ):
-    kube.apply(pods.a_claim("ckpt", namespace, CLASS))
+    kube.apply(training_pod.a_claim("ckpt", namespace, CLASS))
     eventually(lambda: len(release.pods()) == REPLICAS, "the pods of an earlier rollout are gone")
     replicas = [Replica.of(pod) for pod in release.pods()]
     replica = replicas[0]
@@ -134,7 +135,7 @@ def test_while_the_api_server_is_away_pods_are_decided_from_what_is_known_and_th
 def test_a_kind_that_may_not_be_watched_is_named_and_counted_and_found_again_when_it_may(kube, namespace, release):
     """Both replicas begin without the right, so that nothing is remembered."""
     pod = pods.a_pod(annotations=SIZE, claim="ckpt")
-    kube.apply(pods.a_claim("ckpt", namespace, CLASS))
+    kube.apply(training_pod.a_claim("ckpt", namespace, CLASS))
 
     def logged(event: str) -> int:
         logs = kube("logs", f"-n{release.namespace}", "-lapp.kubernetes.io/component=webhook", "--tail=-1")
@@ -154,7 +155,7 @@ def test_a_kind_that_may_not_be_watched_is_named_and_counted_and_found_again_whe
 
 def test_a_kind_that_may_not_be_read_is_named_and_counted_and_found_again_when_it_may(kube, namespace, release):
     pod = pods.a_pod(annotations=SIZE, claim="ckpt")
-    kube.apply(pods.a_claim("ckpt", namespace, CLASS))
+    kube.apply(training_pod.a_claim("ckpt", namespace, CLASS))
     before = counted(release.metrics(), "forbidden")
     with without_right_to(kube, release, "persistentvolumeclaims"):
         created = eventually(

@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from e2e import pods
-from e2e.cluster.settings import ROOT
-from e2e.cluster.steps import run
-from e2e.kube import eventually
+from tools import training_pod
+from tools.cluster.settings import ROOT
+from tools.cluster.steps import run
+from tools.kube import eventually
 
 CLASS = "e2e-from-cluster"
 
@@ -28,7 +29,7 @@ def test_workloads_are_shown_with_their_grace_of_today_and_of_a_new_configuratio
     metadata = {"annotations": template["metadata"]["annotations"]}
     spec = {"template": {"metadata": metadata, "spec": {**template["spec"], "restartPolicy": "Never"}}}
     kube.apply(
-        pods.a_claim("ckpt", namespace, CLASS),
+        training_pod.a_claim("ckpt", namespace, CLASS),
         {
             "apiVersion": "batch/v1",
             "kind": "Job",

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from e2e import pods
-from e2e.cluster.steps import run
-from e2e.kube import eventually
-from e2e.release import CHART, Release
+from tools.cluster.steps import run
+from tools.kube import eventually
+from tools.release import CHART, Release
 
 POD = pods.a_pod(annotations={"checkpoint-size": "9.2GB"})
 pytestmark = pytest.mark.usefixtures("release")

@@ -1,6 +1,7 @@
 """OSMO's task pods on real kubelets, each row in both modes: what is saved, how long it takes, what OSMO would report.
 
 All pods that the chosen tests need run side by side (e2e/osmo/play.py); a test waits for its own and looks at it.
+CI runs one row of a kind, now in one mode, now in the other; `make e2e-all` runs the others.
 """
 
 import json
@@ -8,13 +9,13 @@ import statistics
 
 import pytest
 
-from e2e.cluster.settings import BUILD
 from e2e.osmo import chores, scenarios
 from e2e.osmo.listener import Report
 from e2e.osmo.play import Play
 from e2e.osmo.pods import CTRL
 from e2e.osmo.runs import BEFORE, CONTAINER, GATE, NATIVE, Run, Stage, converted
 from e2e.osmo.timeline import timeline
+from tools.cluster.settings import BUILD
 
 NAMESPACE = "osmo"
 TASK_OUTPUT = "s3://acme-osmo/workflows/groot-finetune-12/train"
@@ -36,15 +37,21 @@ EVICTED_3001 = Report("FAILED_BACKEND_ERROR", 3001)
 pytestmark = pytest.mark.usefixtures("release")
 
 
-def rows(names, *modes):
-    """The test's run: each of these rows in each mode."""
-    keys = [(name, mode) for name in names for mode in modes or (NATIVE, CONTAINER)]
-    return pytest.mark.parametrize("run", keys, indirect=True, ids="-".join)
+def rows(names, *modes, core=(), ci=()):
+    """The test's run: each of these rows in each mode. `make e2e-all` runs those that neither `core` nor `ci` names."""
+    keys = {f"{name}-{mode}": (name, mode) for name in names for mode in modes or (NATIVE, CONTAINER)}
+    assert {*core, *ci} <= set(keys), f"not all of {core} and {ci} are among {list(keys)}"
+
+    def marks(key):
+        return pytest.mark.core if key in core else () if key in ci else pytest.mark.release
+
+    parameters = [pytest.param(run, marks=marks(key), id=key) for key, run in keys.items()]
+    return pytest.mark.parametrize("run", parameters, indirect=True)
 
 
-def row(name, *modes):
-    """The test's run: one row in each mode."""
-    return rows([name], *modes)
+def row(name, *modes, core=(), ci=()):
+    """The test's run: one row in each mode; `core` and `ci` are modes."""
+    return rows([name], *modes, core=[f"{name}-{mode}" for mode in core], ci=[f"{name}-{mode}" for mode in ci])
 
 
 def compared(*keys):
@@ -125,13 +132,14 @@ def check_saved_and_cut(run: Run, reported: Report = FAILED_2001) -> None:
 # --- a task that ends by itself
 
 
-@row("ends-by-itself-1", BEFORE, NATIVE, CONTAINER)
+@row("ends-by-itself-1", BEFORE, NATIVE, CONTAINER, ci=(NATIVE, CONTAINER))
 def test_given_a_task_when_it_ends_by_itself_then_it_is_uploaded_and_succeeded(run):
     check(is_saved(run), run)
     check(run.phase == "Succeeded", run)
     check(run.reported == COMPLETED, run)
 
 
+@pytest.mark.release
 @compared(*[(f"ends-by-itself-{n}", mode) for n in (1, 2, 3) for mode in (BEFORE, NATIVE, CONTAINER)])
 def test_given_a_task_when_it_ends_by_itself_then_it_is_over_at_most_3_s_later_than_without_gracekeeper(runs):
     took, told = {}, {}
@@ -144,7 +152,7 @@ def test_given_a_task_when_it_ends_by_itself_then_it_is_over_at_most_3_s_later_t
         assert took[mode] <= took[BEFORE] + LATER_SECONDS, (took, told)
 
 
-@row("uploads-longer-than-the-grace")
+@row("uploads-longer-than-the-grace", ci=(CONTAINER,))
 def test_given_an_upload_longer_than_the_grace_when_the_task_ends_by_itself_then_it_finishes(run):
     check(run.pod["spec"]["terminationGracePeriodSeconds"] < 2 * scenarios.LONG_UPLOAD_SECONDS, run)
     check(run.at("upload ends") - run.at("upload begins") >= 2 * scenarios.LONG_UPLOAD_SECONDS, run)
@@ -153,7 +161,7 @@ def test_given_an_upload_longer_than_the_grace_when_the_task_ends_by_itself_then
     check(run.reported == COMPLETED, run)
 
 
-@row("long-log-backlog", BEFORE, NATIVE, CONTAINER)
+@row("long-log-backlog", BEFORE, NATIVE, CONTAINER, ci=(NATIVE,))
 def test_given_a_log_backlog_when_the_task_ends_by_itself_then_every_line_is_sent_first(run):
     check(run.over - run.at("log backlog") >= 12, run)
     check(run.phase == "Succeeded", run)
@@ -162,7 +170,7 @@ def test_given_a_log_backlog_when_the_task_ends_by_itself_then_every_line_is_sen
 # --- deleted
 
 
-@row("deleted-in-training", BEFORE)
+@row("deleted-in-training", BEFORE, ci=(BEFORE,))
 def test_given_no_webhook_when_deleted_in_training_then_nothing_is_saved(run):
     check(not run.happened("save begins"), run)
     check(not run.uploaded, run)
@@ -171,14 +179,14 @@ def test_given_no_webhook_when_deleted_in_training_then_nothing_is_saved(run):
     check(run.reported == FAILED_2001, run)
 
 
-@row("deleted-in-training")
+@row("deleted-in-training", core=(NATIVE, CONTAINER))
 def test_given_a_save_of_10_s_and_an_upload_of_20_s_when_deleted_in_training_then_both_finish(run):
     check_saved_and_cut(run)
     check(36 - 2 <= run.seconds_after("deleted") <= 36 + 2 * NOISE_SECONDS, run)
     check(run.ended(run.user)["exitCode"] == 143, run)
 
 
-@row("deleted-as-osmo-does")
+@row("deleted-as-osmo-does", ci=(CONTAINER,))
 def test_given_the_finalizer_is_gone_first_when_deleted_in_training_then_it_is_saved_and_the_end_is_seen(run):
     check(run.versions[-1].gone, run)
     check_saved_and_cut(run)
@@ -191,7 +199,7 @@ def test_given_no_webhook_when_deleted_in_the_upload_then_it_is_cut(run):
     check(run.reported == FAILED_2001, run)
 
 
-@row("deleted-in-upload")
+@row("deleted-in-upload", ci=(NATIVE, CONTAINER))
 def test_given_a_task_when_deleted_in_the_upload_then_it_finishes_and_succeeded(run):
     check(is_saved(run), run)
     check(not run.cut, run)
@@ -199,13 +207,13 @@ def test_given_a_task_when_deleted_in_the_upload_then_it_finishes_and_succeeded(
     check(run.reported == COMPLETED, run)
 
 
-@row("deleted-in-checkpoint-upload")
+@row("deleted-in-checkpoint-upload", ci=(NATIVE,))
 def test_given_a_checkpoint_upload_runs_when_deleted_then_it_is_finished_and_another_follows(run):
     check_saved_and_cut(run)
     check(run.at("checkpoint upload begins", last=True) > run.at("save ends"), run)
 
 
-@row("deleted-in-download", BEFORE, NATIVE, CONTAINER)
+@row("deleted-in-download", BEFORE, NATIVE, CONTAINER, ci=(NATIVE,))
 def test_given_a_task_when_deleted_in_the_download_then_the_command_never_starts(run):
     check(not run.happened("command begins"), run)
     check(run.seconds_after("deleted") < 5, run)
@@ -213,6 +221,7 @@ def test_given_a_task_when_deleted_in_the_download_then_the_command_never_starts
     check(run.reported == FAILED_2001, run)
 
 
+@pytest.mark.release
 @compared(*[("image-cannot-be-pulled", mode) for mode in (BEFORE, NATIVE, CONTAINER)])
 def test_given_an_image_that_cannot_be_pulled_when_deleted_then_it_ends_as_before(runs):
     check_ends_as_before(list(runs.values()))
@@ -246,14 +255,14 @@ def test_given_no_webhook_when_a_pipe_is_deleted_then_nothing_is_saved(run):
     check(not run.uploaded, run)
 
 
-@rows(["piped-to-tee", "output-to-a-file", "exit-trap"])
+@rows(["piped-to-tee", "output-to-a-file", "exit-trap"], ci=("piped-to-tee-native", "exit-trap-container"))
 def test_given_a_shell_above_the_trainer_when_deleted_then_the_trainer_saves(run):
     check(run.happened("rsync begins"), run)
     check(not run.happened("rsync ended"), run)
     check_saved_and_cut(run)
 
 
-@row("launcher")
+@row("launcher", ci=(NATIVE,))
 def test_given_a_launcher_with_workers_when_deleted_then_each_worker_saves(run):
     for address in (CHECKPOINT, *OUTPUTS):
         check({"checkpoint0.pth", "checkpoint1.pth"} <= run.uploaded.get(address, set()), run)
@@ -263,7 +272,7 @@ def test_given_a_launcher_with_workers_when_deleted_then_each_worker_saves(run):
     check(run.reported == FAILED_2001, run)
 
 
-@row("data-loader")
+@row("data-loader", ci=(CONTAINER,))
 def test_given_a_data_loader_when_deleted_then_only_the_trainer_is_told(run):
     check(not run.happened("the loader died"), run)
     check(SAVED in run.uploaded.get("s3://acme-ckpt/elastic", ()), run)
@@ -271,13 +280,13 @@ def test_given_a_data_loader_when_deleted_then_only_the_trainer_is_told(run):
     check(run.reported == FAILED_2001, run)
 
 
-@row("pre-stop")
+@row("pre-stop", ci=(NATIVE,))
 def test_given_a_pre_stop_sleep_when_deleted_then_it_is_saved_inside_the_limit(run):
     check_saved_and_cut(run)
     check(run.at("SIGTERM") - run.moments["deleted"] >= scenarios.PRE_STOP_SECONDS - 1, run)
 
 
-@row("ignores-sigterm")
+@row("ignores-sigterm", ci=(CONTAINER,))
 def test_given_a_trainer_that_ignores_sigterm_when_deleted_then_it_is_killed_at_its_limit(run):
     limit = scenarios.SHORT_GRACE_SECONDS / 2
     killed = run.at("command ended") - run.moments["deleted"]
@@ -291,27 +300,27 @@ def test_given_a_trainer_that_ignores_sigterm_when_deleted_then_it_is_killed_at_
 # --- failures keep what they report
 
 
-@row("uploader-fails", BEFORE, NATIVE, CONTAINER)
+@row("uploader-fails", BEFORE, NATIVE, CONTAINER, ci=(NATIVE,))
 def test_given_an_uploader_that_fails_then_the_pod_failed_with_its_code(run):
     check(run.phase == "Failed", run)
     check(run.reported == Report("FAILED", 2031), run)
 
 
-@row("user-command-fails", BEFORE, NATIVE, CONTAINER)
+@row("user-command-fails", BEFORE, NATIVE, CONTAINER, ci=(CONTAINER,))
 def test_given_a_user_command_that_fails_then_it_is_uploaded_and_its_code_is_reported(run):
     check(is_saved(run), run)
     check(run.phase == "Failed", run)
     check(run.reported == Report("FAILED", 3), run)
 
 
-@row("access-check-fails", BEFORE, NATIVE, CONTAINER)
+@row("access-check-fails", BEFORE, NATIVE, CONTAINER, ci=(NATIVE,))
 def test_given_data_without_access_then_the_command_never_starts_and_the_pod_failed(run):
     check(not run.happened("command begins"), run)
     check(run.phase == "Failed", run)
     check(run.reported == Report("FAILED", 2014), run)
 
 
-@row("attacks-its-pod")
+@row("attacks-its-pod", ci=(CONTAINER,))
 def test_given_user_code_that_attacks_gracekeepers_folder_then_it_writes_nothing_there_and_its_outputs_are_uploaded(
     run,
 ):
@@ -325,14 +334,14 @@ def test_given_user_code_that_attacks_gracekeepers_folder_then_it_writes_nothing
 # --- osmo-ctrl dies
 
 
-@row("ctrl-crashes-no-handler")
+@row("ctrl-crashes-no-handler", ci=(NATIVE,))
 def test_given_a_trainer_without_a_handler_when_osmo_ctrl_crashes_then_it_is_over_within_30_s(run):
     check(run.seconds_after("crash") <= 30, run)
     check(run.phase == "Failed", run)
     check(2000 < run.reported.exit_code < 3000, run)
 
 
-@row("ctrl-crashes-handler")
+@row("ctrl-crashes-handler", ci=(CONTAINER,))
 def test_given_a_trainer_with_a_handler_when_osmo_ctrl_crashes_then_it_saves_first(run):
     check(run.happened("save ends"), run)  # it prints nothing: osmo_exec dies of the next line once osmo_ctrl is gone
     check(run.seconds_after("crash") <= 30 + scenarios.CRASH_SAVE_SECONDS, run)
@@ -340,7 +349,10 @@ def test_given_a_trainer_with_a_handler_when_osmo_ctrl_crashes_then_it_saves_fir
     check(2000 < run.reported.exit_code < 3000, run)
 
 
-@rows([f"ctrl-killed-{when}" for when in ("running", "uploading", "being-deleted")])
+@rows(
+    [f"ctrl-killed-{when}" for when in ("running", "uploading", "being-deleted")],
+    ci=("ctrl-killed-running-native", "ctrl-killed-uploading-container"),
+)
 def test_given_osmo_ctrl_when_its_first_process_is_killed_then_the_pod_failed_within_30_s(run):
     check(run.seconds_after("kill") <= 30, run)
     check(run.phase == "Failed", run)
@@ -353,14 +365,17 @@ def test_given_no_webhook_when_osmo_ctrl_is_killed_then_the_pod_failed(run):
     check(run.reported in {Report("FAILED", 2137), OUT_OF_MEMORY}, run)
 
 
-@rows([f"ctrl-out-of-memory-{when}" for when in ("running", "uploading", "being-deleted")])
+@rows(
+    [f"ctrl-out-of-memory-{when}" for when in ("running", "uploading", "being-deleted")],
+    ci=("ctrl-out-of-memory-being-deleted-native", "ctrl-out-of-memory-uploading-container"),
+)
 def test_given_osmo_ctrl_when_it_is_out_of_memory_then_the_pod_failed_within_30_s(run):
     check(run.seconds_after("hog") <= 30, run)
     check(run.phase == "Failed", run)
     check(run.reported in {Report("FAILED", 2137), OUT_OF_MEMORY}, run)
 
 
-@row("service-never-answers")
+@row("service-never-answers", ci=(NATIVE,))
 def test_given_a_service_that_never_answers_when_deleted_after_the_upload_then_it_is_over_within_60_s(run):
     check(run.seconds_after("deleted") <= 60, run)
     check(is_saved(run), run)
@@ -371,27 +386,27 @@ def test_given_a_service_that_never_answers_when_deleted_after_the_upload_then_i
 # --- whoever ends the pod
 
 
-@rows(["evicted", "drained", "tainted"])
+@rows(["evicted", "drained", "tainted"], ci=("evicted-native", "drained-container"))
 def test_given_a_disruption_when_it_ends_the_pod_then_it_is_saved_and_reported_as_such(run):
     check_saved_and_cut(run, EVICTED_3001)
 
 
-@row("preempted")
+@row("preempted", ci=(NATIVE,))
 def test_given_a_pod_of_a_higher_priority_when_it_preempts_then_it_is_saved_and_reported_as_such(run):
     check_saved_and_cut(run, Report("FAILED_PREEMPTED", 3006))
 
 
-@row("suspended-job")
+@row("suspended-job", ci=(CONTAINER,))
 def test_given_the_pod_of_a_job_when_the_job_is_suspended_then_it_is_saved(run):
     check_saved_and_cut(run)
 
 
-@rows(["kubelet-restarted-in-save", "kubelet-restarted-in-upload"])
+@rows(["kubelet-restarted-in-save", "kubelet-restarted-in-upload"], ci=("kubelet-restarted-in-save-native",))
 def test_given_a_pod_that_is_being_deleted_when_the_kubelet_restarts_then_it_is_saved(run):
     check_saved_and_cut(run)
 
 
-@row("rescheduled")
+@row("rescheduled", ci=(NATIVE,))
 def test_given_osmo_reschedules_when_the_old_pod_is_forced_out_then_it_is_saved_beside_the_new_one(run):
     check(is_saved(run), run)
     check("forced" in run.moments, run)
@@ -402,6 +417,7 @@ def test_given_osmo_reschedules_when_the_old_pod_is_forced_out_then_it_is_saved_
 # --- the picture
 
 
+@pytest.mark.release
 @compared(("deleted-in-training", BEFORE), ("deleted-in-training", NATIVE))
 def test_the_two_shutdowns_are_recorded_for_the_picture(runs):
     before, after = runs.values()

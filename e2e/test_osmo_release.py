@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from e2e.cluster.steps import StepError
-from e2e.kube import eventually
 from e2e.osmo.listener import Report
 from e2e.osmo.play import play
 from e2e.osmo.runs import BEFORE, CONTAINER, NATIVE, Stage, Together, converted
 from e2e.osmo.scenarios import OVER_SECONDS, Scenario, task
-from e2e.release import CHART, Release
+from tools.cluster.steps import StepError
+from tools.kube import eventually
+from tools.release import CHART, Release
 
 NAMESPACE = "osmo-second"
 LABELS = {"e2e": "other", "release": "osmo-second"}

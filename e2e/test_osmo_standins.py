@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster.steps import attempt, run
-from e2e.kube import eventually
 from e2e.osmo.pods import EVIDENCE_FOLDER
+from tools.cluster.steps import attempt, run
+from tools.kube import eventually
 
 SOCKET = "/osmo/data/socket/data.sock"
 TRAINS = ("python3", "-u", "/trainer.py", "--save-seconds=1")

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from e2e import pods
-from e2e.cluster.steps import attempt
-from e2e.kube import eventually
-from e2e.release import Release
+from tools import training_pod
+from tools.cluster.steps import attempt
+from tools.kube import eventually
 from webhook.policy.prefix import DECISION_ANNOTATION
 
 EXCLUSIONS = re.compile(r"^apiserver_admission_match_condition_exclusions_total\{(.*)\} ([0-9.e+]+)$", re.MULTILINE)
@@ -19,7 +19,7 @@ OF_DEFAULT_SECONDS = 251
 """ceil((30 + 9.2e9 / (100 * 2**20)) * 2 + 15)."""
 
 
-pytestmark = pytest.mark.usefixtures("release")
+pytestmark = [pytest.mark.core, pytest.mark.usefixtures("release")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +42,7 @@ def excluded_calls(kube) -> float:
 
 
 def test_a_pod_on_gp3_gets_what_the_formula_gives(kube, namespace):
-    kube.apply(pods.a_claim("ckpt", namespace, "e2e-gp3"))
+    kube.apply(training_pod.a_claim("ckpt", namespace, "e2e-gp3"))
     pod = pods.a_pod("train", annotations=NEEDED, claim="ckpt", command=("torchrun", "train.py"))
     kube("create", "-f", "-", f"-n{namespace}", text=yaml.safe_dump(pod))
     created = kube.get("pod", "train", namespace)
@@ -117,30 +117,3 @@ def test_a_value_that_cannot_be_read_is_a_warning_for_who_creates_the_pod(kube, 
     assert done.returncode == 0
     assert "Warning: gracekeeper" in done.stderr
     assert "checkpoint-size" in done.stderr
-
-
-def test_in_audit_mode_a_pod_is_decided_and_counted_and_not_patched(kube, cluster, image, supervise_image, release):
-    """A second release beside the first, in audit mode, for the namespaces that are labelled for it."""
-    selector = {"matchLabels": {"e2e": "other"}}
-    audit = Release(
-        kube,
-        cluster.tool("helm4"),
-        "gracekeeper",
-        "audited",
-        image,
-        supervise_image,
-        {"mode": "audit", "replicas": 1, "webhook": {"namespaceSelector": selector}},
-    )
-    audit.upgrade()
-    try:
-        kube.make_namespace("only-watched", {"e2e": "other"})
-        series = 'gracekeeper_decisions_total{mode="audit",outcome="audited"}'
-        before = audit.metrics()[series]
-        created = kube.create_pod("only-watched", pods.a_pod(annotations=NEEDED))
-        assert pods.grace_seconds(created) == 30
-        assert not pods.is_patched(created)
-        assert audit.metrics()[series] == before + 1
-        assert release.webhook_configuration["metadata"]["name"] != audit.webhook_configuration["metadata"]["name"]
-    finally:
-        kube.remove_namespaces("only-watched")
-        audit.uninstall()

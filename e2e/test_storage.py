@@ -10,10 +10,11 @@ from math import ceil
 import pytest
 
 from e2e import pods
-from e2e.kube import CALL_SECONDS, eventually
 from tests.storage_rows import UNITS, Objects, rows
+from tools.kube import CALL_SECONDS, eventually
 from webhook import log
 from webhook.cluster import Cluster
+from webhook.policy.facts import Facts, Lookups, Namespace
 
 SIZE = {"checkpoint-size": "9.2GB"}
 DEFAULT_BYTES_PER_SECOND = 100 * UNITS["MiB/s"]
@@ -112,11 +113,17 @@ def test_a_replica_that_has_listed_nothing_yet_reads_what_the_pod_needs(kube, na
     )
     cold = Cluster(kube.api, log.silent())
     try:
-        facts = asyncio.run(cold.gather(namespace, pods.a_pod(claim="p-cold"), CALL_SECONDS))
+        known, facts = asyncio.run(_all_about("p-cold", cold, namespace))
     finally:
         cold.stop()
     assert facts.missing == ()
     assert facts.persistent_volumes["v-cold"]["spec"]["capacity"] == {"storage": "500Gi"}
     assert facts.storage_classes["c-cold"]["parameters"] == {"type": "hyperdisk-balanced"}
     assert facts.volume_attributes_classes["a-cold"]["parameters"] == {"throughput": "300Mi"}
-    assert facts.namespace is not None
+    assert known.manifest is not None
+
+
+async def _all_about(claim: str, cluster: Cluster, namespace: str) -> tuple[Namespace, Facts]:
+    return await cluster.namespace(namespace, CALL_SECONDS), await cluster.facts(
+        namespace, Lookups((claim,)), CALL_SECONDS
+    )

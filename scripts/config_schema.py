@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of the configuration file, for editors and for the chart's values, from webhook/config_fields.py.
+"""Writes the JSON Schema of the configuration file, for editors and for the chart's values, from webhook/config/fields.py.
 
 Law: the shape is pydantic's, the words are docs/configuration.md's; nothing about a field is said a third time.
 """
@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from webhook.config_fields import PROFILE_KEYS, config_schema
+from webhook.config.fields import PROFILE_KEYS, config_schema
 from webhook.policy import quantity
-from webhook.policy.config import OsmoMode
-from webhook.policy.keys import ALL_PODS, CHECKPOINT_WRITERS, KEYS, MOST_WRITERS, OSMO_MODE, Key
+from webhook.policy.configuration import OsmoMode
+from webhook.policy.statements.keys import ALL_PODS, CHECKPOINT_WRITERS, KEYS, MOST_WRITERS, OSMO_MODE, Key
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "docs" / "config.schema.json"

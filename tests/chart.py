@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.cluster import tools
-from e2e.cluster.settings import Settings
-from e2e.cluster.steps import StepError
+from tools.cluster import programs
+from tools.cluster.settings import Settings
+from tools.cluster.steps import StepError
 
 FOLDER = Path(__file__).parent.parent / "charts" / "gracekeeper"
 HELMS = ("helm3", "helm4")
@@ -37,9 +37,9 @@ class _StrictLoader(yaml.SafeLoader):
 def helm(name: str) -> Path:
     """The program, at the version that is tested; without it the test fails in one line."""
     try:
-        return tools.tool(Settings.from_environment(os.environ), name)
+        return programs.there(Settings.from_environment(os.environ), name)
     except StepError as error:
-        pytest.fail(f"{name} is missing: {error}", pytrace=False)
+        pytest.fail(str(error), pytrace=False)
 
 
 def run(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

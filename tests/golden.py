@@ -3,6 +3,7 @@
 `python -m tests.golden` writes every patch.yaml anew, to be read in the diff; case.yaml is only ever written by people.
 """
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +11,16 @@ from typing import Any
 
 import yaml
 
-from webhook import config_fields, manifests
-from webhook.policy.config import Config
-from webhook.policy.decision import Decision, decide
-from webhook.policy.facts import Facts, Sidecars
+from tests.policy_calls import facts_in_files
+from webhook import manifests
+from webhook.config import fields
+from webhook.manifests.file_facts import FileFacts
+from webhook.policy.configuration import Config
+from webhook.policy.decision import Decision
+from webhook.policy.door import Look, decide, first_look
+from webhook.policy.facts import Facts, Namespace, Sidecars
 from webhook.policy.patch import operations
+from webhook.policy.pod import read_pod
 from webhook.policy.prefix import DECISION_ANNOTATION
 
 SUPERVISE_IMAGE = "gracekeeper/supervise:0.1.0"
@@ -27,14 +33,17 @@ class Case:
     """One folder of tests/cases, read."""
 
     name: str
-    namespace: str
+    namespace: Namespace
     pod: dict[str, Any]
     facts: Facts
     config: Config
     expect: dict[str, Any]
 
     def decide(self, pod: dict[str, Any] | None = None) -> Decision:
-        return decide(self.pod if pod is None else pod, self.facts, self.config, self.namespace)
+        return decide(self.look(pod), self.facts)
+
+    def look(self, pod: dict[str, Any] | None = None) -> Look:
+        return first_look(read_pod(self.pod if pod is None else pod), self.namespace, self.config)
 
     def golden(self) -> list[dict[str, Any]]:
         operations: list[dict[str, Any]] = yaml.safe_load((FOLDER / self.name / "patch.yaml").read_text())
@@ -49,12 +58,13 @@ def load(name: str) -> Case:
     text = yaml.safe_load((FOLDER / name / "case.yaml").read_text())
     config = text.get("config", {})
     found = _pod(name, text)
+    source = FileFacts(found, text.get("objects"))
     return Case(
         name,
-        found.namespace,
+        asyncio.run(source.namespace(found.namespace, 0)),
         found.pod,
-        _facts(manifests.facts_for(found, text.get("objects")), text.get("sidecars")),
-        config_fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}}),
+        _facts(facts_in_files(found, text.get("objects")), text.get("sidecars")),
+        fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}}),
         text["expect"],
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from webhook.policy.prefix import PREFIX
-from webhook.policy.throughput import Volume
+from webhook.policy.storage.claim import Claim
 
 TABLE = Path(__file__).parent / "tables" / "storage_throughput.csv"
 UNITS = {"MiB/s": 2**20, "MB/s": 10**6}
@@ -60,9 +60,9 @@ class Objects:
         return self._object("storage.k8s.io/v1", "VolumeAttributesClass", "a", **what)
 
     @property
-    def volume(self) -> Volume:
+    def volume(self) -> Claim:
         """As the policy sees them."""
-        return Volume(self.claim, self.persistent_volume, self.storage_class, self.attributes_class)
+        return Claim(self.claim, self.persistent_volume, self.storage_class, self.attributes_class)
 
     def _object(self, version: str, kind: str, name: str, **what: Any) -> Json:
         text = self.annotations.get(kind)

@@ -7,7 +7,7 @@ import pytest
 from tests import webhook_server
 from tests.webhook_server import TRAINING_POD, review
 from webhook import admission
-from webhook.admission import Answer, Refusal, RefusedError
+from webhook.admission import AdmissionResponse, Refusal, RefusedError
 
 UID = review()["request"]["uid"]
 
@@ -129,7 +129,7 @@ def test_a_review_without_uid_is_refused_by_the_name_of_the_field(server):
 def test_a_refusal_never_quotes_the_pod():
     of = review(operation=7)
     with pytest.raises(RefusedError) as refused:
-        admission.read(json.dumps(of).encode())
+        admission.review_in(json.dumps(of).encode())
     assert "s3cret" not in str(refused.value)
     assert "request.operation" in str(refused.value)
 
@@ -171,7 +171,9 @@ def test_a_pod_of_wrong_types_is_allowed(server, pod):
 
 
 def test_warnings_are_cut_at_120_characters_and_never_inside_one():
-    warnings = json.loads(admission.write(Answer("1", warnings=["ä" * 300, "\U0001f600" * 300, "short"])))["response"]
+    warnings = json.loads(admission.body_of(AdmissionResponse("1", warnings=["ä" * 300, "\U0001f600" * 300, "short"])))[
+        "response"
+    ]
     assert warnings["warnings"] == ["ä" * 120, "\U0001f600" * 120, "short"]
 
 
@@ -190,17 +192,19 @@ def test_audit_annotations_are_qualified_names_with_texts_of_bounded_length(serv
     for key, text in annotations.items():
         assert key.replace("-", "").isalpha()
         assert isinstance(text, str)
-    long = json.loads(admission.write(Answer("1", audit_annotations={"missing": "a" * 100_000})))["response"]
+    long = json.loads(admission.body_of(AdmissionResponse("1", audit_annotations={"missing": "a" * 100_000})))[
+        "response"
+    ]
     assert len(long["auditAnnotations"]["missing"]) <= 1024
 
 
 def test_an_answer_without_changes_has_no_patch_and_no_patch_type():
-    assert json.loads(admission.write(Answer("1")))["response"] == {"uid": "1", "allowed": True}
+    assert json.loads(admission.body_of(AdmissionResponse("1")))["response"] == {"uid": "1", "allowed": True}
 
 
 def test_the_pod_is_named_in_logs_by_the_prefix_where_the_name_is_still_to_be_generated():
     def name(pod, **request):
-        return admission.read(json.dumps(review(pod, **request)).encode()).pod_name
+        return admission.review_in(json.dumps(review(pod, **request)).encode()).pod_name
 
     assert name({"metadata": {"generateName": "train-"}}) == "train-*"
     assert name({"metadata": {"name": "train-1", "generateName": "train-"}}) == "train-1"

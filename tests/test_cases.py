@@ -9,9 +9,9 @@ import pytest
 from celpy.adapter import json_to_cel
 
 from tests import golden, webhook_server
-from webhook.policy.match_condition import match_condition
 from webhook.policy.patch import operations
-from webhook.policy.recognise import look_at
+from webhook.policy.recognition.match_condition import match_condition
+from webhook.policy.report import warnings
 
 _AT_LEAST = 40
 
@@ -57,10 +57,10 @@ def test_the_decision_is_the_one_that_was_computed_by_hand(case):
     assert decision.outcome == case.expect["outcome"]
     assert decision.grace_seconds == case.expect.get("grace")
     if "warning" in case.expect:
-        assert any(case.expect["warning"] in warning for warning in decision.warnings)
+        assert any(case.expect["warning"] in warning for warning in warnings(decision))
     else:
-        assert not decision.warnings
-    assert all(len(warning) <= 120 for warning in decision.warnings)
+        assert not warnings(decision)
+    assert all(len(warning) <= 120 for warning in warnings(decision))
 
 
 def test_the_patch_is_the_golden_one_and_gives_the_pod_its_grace(case):
@@ -86,10 +86,10 @@ def test_the_pod_that_came_in_is_not_modified(case):
 
 
 def test_the_answer_over_https_is_the_golden_patch_with_what_the_decision_tells(case, server):
-    server.config, server.facts = case.config, case.facts
-    answer = server.post(webhook_server.review(case.pod, namespace=case.namespace))
+    server.config, server.facts, server.namespace = case.config, case.facts, case.namespace
+    answer = server.post(webhook_server.review(case.pod, namespace=case.namespace.name))
     assert golden.readable(answer.patch) == case.golden()
-    assert answer.response.get("warnings", []) == list(case.decide().warnings)
+    assert answer.response.get("warnings", []) == list(warnings(case.decide()))
     told = answer.response["auditAnnotations"]
     assert told["outcome"] == case.expect["outcome"]
     assert told.get("grace-seconds") == (str(case.expect["grace"]) if "grace" in case.expect else None)
@@ -99,7 +99,7 @@ def test_the_api_server_asks_about_every_pod_that_the_policy_would_act_on(case, 
     asked = is_asked(condition, case.pod)
     decision = case.decide()
     by_other_means = decision.because.startswith(("the Namespace is labelled", "profile"))
-    if look_at(case.pod, case.facts.namespace, case.namespace, case.config).trains and not by_other_means:
+    if case.look().recognition.trains and not by_other_means:
         assert asked
     if "asked" in case.expect:
         assert asked is case.expect["asked"]

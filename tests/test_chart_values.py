@@ -13,10 +13,20 @@ from pydantic.alias_generators import to_camel
 
 from scripts import chart_docs
 from tests import chart
-from webhook.config_fields import load_config
-from webhook.field_errors import ConfigError
-from webhook.policy.config import Config, Defaults, InterruptedCode, Match, Mode, Osmo, OsmoMode, Profile, Supervise
-from webhook.settings import ServerSettings
+from webhook.config.field_errors import ConfigError
+from webhook.config.fields import load_config
+from webhook.config.settings import ServerSettings
+from webhook.policy.configuration import (
+    Config,
+    Defaults,
+    InterruptedCode,
+    Match,
+    Mode,
+    Osmo,
+    OsmoMode,
+    Profile,
+    Supervise,
+)
 
 SCHEMA = json.loads((chart.FOLDER / "values.schema.json").read_text())
 NOT_IN_VALUES = {"enabled": "a parent chart's condition: the chart itself does not read it"}

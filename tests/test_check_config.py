@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from webhook.cli import main
-from webhook.config_fields import load_config
-from webhook.policy.config_doubts import doubts
+from webhook.config.doubts import doubts
+from webhook.config.fields import load_config
 
 
 @pytest.fixture

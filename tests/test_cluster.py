@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -13,8 +12,7 @@ from webhook import log
 from webhook.api import Api
 from webhook.cluster import Cluster
 from webhook.cluster.watched import Patience
-from webhook.policy.facts import Facts, Missing, MissingReason
-from webhook.policy.lookups import Lookups
+from webhook.policy.facts import Facts, Lookups, Missing, MissingReason
 
 NAMESPACES = "/api/v1/namespaces"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -69,7 +67,7 @@ def started(cluster: Cluster) -> Cluster:
 
 
 async def facts(cluster: Cluster, *claims, seconds: float = 2.0):
-    return await cluster.gather("team-a", a_pod(*claims), seconds)
+    return await cluster.facts("team-a", Lookups(claims), seconds)
 
 
 async def test_a_claim_leads_to_its_volume_and_both_classes(server, cluster):
@@ -83,14 +81,16 @@ async def test_a_claim_leads_to_its_volume_and_both_classes(server, cluster):
     server.put(f"{ATTRIBUTES_CLASSES}/fast", parameters={"throughput": "500"})
     found = await facts(started(cluster), "data")
     assert found.missing == ()
-    assert found.namespace["metadata"]["labels"] == {"gracekeeper.dev/enabled": "true"}
+    namespace = await cluster.namespace("team-a", 2.0)
+    assert namespace.manifest is not None
+    assert namespace.manifest["metadata"]["labels"] == {"gracekeeper.dev/enabled": "true"}
     assert found.persistent_volumes["pv-1"]["spec"]["capacity"] == {"storage": "1Ti"}
     assert found.storage_classes["gp3"]["parameters"] == {"type": "gp3"}
     assert found.volume_attributes_classes["fast"]["parameters"] == {"throughput": "500"}
 
 
 async def of_job(cluster: Cluster, job="train"):
-    return await cluster.gather("team-a", a_pod(), 2.0, Lookups(job))
+    return await cluster.facts("team-a", Lookups(job=job), 2.0)
 
 
 async def test_of_the_job_that_is_asked_for_the_numbers_alone_are_kept(server, cluster):
@@ -137,7 +137,7 @@ async def test_a_claim_that_does_not_exist_yet_is_named_and_found_soon_after(ser
     found = await facts(started(cluster), "data")
     assert found.missing == (Missing("PersistentVolumeClaim team-a/data", MissingReason.NOT_FOUND),)
     server.put(f"{CLAIMS}/data", kind="PersistentVolumeClaim", spec={})
-    await asyncio.sleep(2.1)
+    await asyncio.sleep(5.1)
     assert (await facts(cluster, "data")).missing == ()
 
 
@@ -175,8 +175,9 @@ async def test_changes_arrive_without_being_asked_for(server, cluster):
     eventually(lambda: "gp3" in cluster.storage_classes.objects)
     server.remove(f"{CLASSES}/gp3")
     eventually(lambda: "gp3" not in cluster.storage_classes.objects)
-    found = await facts(cluster)
-    assert found.namespace["metadata"]["labels"] == {"gracekeeper.dev/enabled": "false"}
+    namespace = await cluster.namespace("team-a", 2.0)
+    assert namespace.manifest is not None
+    assert namespace.manifest["metadata"]["labels"] == {"gracekeeper.dev/enabled": "false"}
 
 
 async def test_a_server_that_hangs_costs_no_more_than_the_deadline(server, cluster):
@@ -295,10 +296,9 @@ async def test_a_job_name_that_is_no_name_never_becomes_a_path(server, cluster, 
 @pytest.mark.parametrize("namespace", ["gracekeeper/secrets/gracekeeper-tls?x=", "../../apis/apps/v1#", *NO_NAMES])
 async def test_a_namespace_that_is_no_name_never_becomes_a_path(server, cluster, namespace):
     asked = server.count("GET") + server.count("WATCH")
-    pods: tuple[dict[str, Any], ...] = (a_pod("data"), {})
-    for pod in pods:
-        found = await cluster.gather(namespace, pod, 2.0, Lookups("train"))
-        assert found == Facts(missing=(Missing("Namespace (no name)", MissingReason.NOT_FOUND),))
+    found = await cluster.namespace(namespace, 2.0)
+    assert found.missing == (Missing("Namespace (no name)", MissingReason.NOT_FOUND),)
+    assert await cluster.facts(namespace, Lookups(("data",), "train"), 2.0) == Facts()
     assert server.count("GET") + server.count("WATCH") == asked
 
 
@@ -312,9 +312,9 @@ async def test_what_is_no_name_is_said_once_and_not_repeated(cluster):
 
 async def test_of_a_pod_with_claims_without_end_so_many_are_read_and_the_others_are_counted(server, cluster):
     found = await facts(started(cluster), *(f"c{number}" for number in range(2000)))
-    assert server.count(f"GET {CLAIMS}") == 64
-    assert len(found.missing) == 65
-    assert found.missing[-1] == Missing("1936 more PersistentVolumeClaims of the pod", MissingReason.TOO_MANY)
+    assert server.count(f"GET {CLAIMS}") == 16
+    assert len(found.missing) == 17
+    assert found.missing[-1] == Missing("1984 more PersistentVolumeClaims of the pod", MissingReason.TOO_MANY)
 
 
 async def test_the_job_is_read_beside_the_claims_and_their_volumes(server, cluster):
@@ -323,7 +323,7 @@ async def test_the_job_is_read_beside_the_claims_and_their_volumes(server, clust
     server.put(f"{JOBS}/train", kind="Job", spec={})
     for path in (CLAIMS, VOLUMES, JOBS):
         server.delays[path] = 0.7
-    found = await started(cluster).gather("team-a", a_pod("data"), 1.8, Lookups("train"))
+    found = await started(cluster).facts("team-a", Lookups(("data",), "train"), 1.8)
     assert (found.missing, found.job) == ((), {"kind": "Job", "spec": {}})
 
 

@@ -12,8 +12,7 @@ from tests.test_sidecars import PROBE, RHYTHM
 from webhook import log
 from webhook.api import Api
 from webhook.cluster import Cluster
-from webhook.policy.facts import Missing, MissingReason
-from webhook.policy.lookups import Lookups
+from webhook.policy.facts import Lookups, Missing, MissingReason
 
 H100 = ("NVIDIA-H100-80GB-HBM3", 81559)
 POD = {"metadata": {"name": "train"}, "spec": {}}
@@ -41,7 +40,7 @@ def watching(server, *, converts: bool = False):
 
 
 async def memory_mib(cluster: Cluster):
-    return (await cluster.gather("team-a", POD, 2.0)).accelerator_memory_mib
+    return (await cluster.facts("team-a", Lookups(), 2.0)).accelerator_memory_mib
 
 
 async def test_given_no_conversion_then_the_nodes_alone_are_watched_for_the_memory_of_each_product(server):
@@ -70,11 +69,11 @@ async def test_when_nodes_may_not_be_read_then_they_are_missing_for_a_pod_whose_
     server.refusals["/api/v1/nodes"] = 403
     with watching(server) as cluster:
         for asked, missing in ((True, (Missing("Nodes", MissingReason.FORBIDDEN),)), (False, ())):
-            found = await cluster.gather("team-a", POD, 2.0, Lookups(nodes=asked))
-            assert [each for each in found.missing if each.what == "Nodes"] == list(missing)
+            found = await cluster.facts("team-a", Lookups(nodes=asked), 2.0)
+            assert [each for each in found.missing if each.name == "Nodes"] == list(missing)
 
 
 async def test_when_nodes_are_known_then_none_are_missing(server):
     with watching(server) as cluster:
-        found = await cluster.gather("team-a", POD, 2.0, Lookups(nodes=True))
-        assert not any(missing.what == "Nodes" for missing in found.missing)
+        found = await cluster.facts("team-a", Lookups(nodes=True), 2.0)
+        assert not any(missing.name == "Nodes" for missing in found.missing)

@@ -5,7 +5,7 @@ import json
 import stat
 import tarfile
 
-from e2e.cluster import archive
+from tools.cluster import archive
 
 
 def _written(tmp_path):

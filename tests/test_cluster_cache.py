@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from e2e.cluster import cache
+from tools.cluster import cache
 
 
 def test_a_key_follows_the_contents_of_files_and_folders_and_not_their_place(tmp_path):

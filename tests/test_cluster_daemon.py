@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from e2e.cluster import daemon
+from tools.cluster import daemon
 
 
 @pytest.fixture

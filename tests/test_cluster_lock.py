@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from e2e.cluster import lock
-from e2e.cluster.settings import ROOT
-from e2e.cluster.steps import StepError
+from tools.cluster import lock
+from tools.cluster.settings import ROOT
+from tools.cluster.steps import StepError
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from e2e.cluster import lock
+from tools.cluster import lock
 with lock.held(Path(sys.argv[1]), "lab"):
     print("held", flush=True)
     sys.stdin.read()

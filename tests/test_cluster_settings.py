@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster import config, creation, kind_cluster, kubernetes, world
-from e2e.cluster.settings import BUILD, Settings
-from e2e.cluster.steps import StepError
-from e2e.cluster.world import World
+from tools.cluster import config, creation, kind_cluster, kubernetes, world
+from tools.cluster.settings import BUILD, Settings
+from tools.cluster.steps import StepError
+from tools.cluster.world import World
 
 
 def test_an_empty_environment_gives_the_tested_versions_and_names():

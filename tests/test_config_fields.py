@@ -2,9 +2,9 @@
 
 import pytest
 
-from webhook.config_fields import load_config
-from webhook.field_errors import ConfigError
-from webhook.policy.config import Config, Mode, UnknownSize
+from webhook.config.field_errors import ConfigError
+from webhook.config.fields import load_config
+from webhook.policy.configuration import Config, Mode, UnknownSize
 
 
 def test_an_empty_configuration_is_the_built_in_one():

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from tests.tls_cluster import logger_into
-from webhook.config_file import ConfigFile, parsed
-from webhook.policy.config import Config, Mode, Supervise
+from webhook.config.configuration_file import ConfigFile, parsed
+from webhook.policy.configuration import Config, Mode, Supervise
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import yaml
 
 from scripts import config_schema
 from tests import golden
-from webhook.config_fields import PROFILE_KEYS, load_config
-from webhook.field_errors import ConfigError
-from webhook.policy.keys import KEYS
+from webhook.config.field_errors import ConfigError
+from webhook.config.fields import PROFILE_KEYS, load_config
+from webhook.policy.statements.keys import KEYS
 
 SCHEMA = json.loads(config_schema.SCHEMA.read_text(encoding="utf-8"))
 CHECK = jsonschema.Draft7Validator(SCHEMA)

@@ -12,17 +12,18 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from scripts import pictures
+from tests.policy_calls import facts_in_files
 from webhook import cli, manifests
 from webhook.admission import Refusal
-from webhook.config_fields import load_config
+from webhook.config.fields import load_config
+from webhook.config.settings import ServerSettings
 from webhook.metrics import Metrics
-from webhook.policy import throughput
-from webhook.policy.config import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, Supervise, UnknownSize
+from webhook.policy.configuration import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, Supervise, UnknownSize
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
-from webhook.policy.keys import KEYS
 from webhook.policy.prefix import SERVER_ENVIRONMENT_PREFIX
-from webhook.settings import ServerSettings
+from webhook.policy.statements.keys import KEYS
+from webhook.policy.storage.drivers import FAMILIES, silent
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -97,7 +98,7 @@ def test_the_worked_examples_of_sizing_show_lines_that_the_program_prints(headin
 
 def test_every_storage_driver_is_documented():
     named = set(quoted(section(page("docs/sizing.md"), "What is read of each driver")))
-    assert named >= {*throughput.FAMILIES, *throughput.silent.NAMES, *throughput.silent.OBJECT_STORES}
+    assert named >= {*FAMILIES, *silent.NAMES, *silent.OBJECT_STORES}
 
 
 def test_every_key_is_documented_with_its_variable_and_a_right_example():
@@ -228,7 +229,7 @@ def test_every_example_pod_can_be_decided_on(path, capsys):
 def test_the_example_s_objects_are_those_that_its_pod_asks_for():
     pod = manifests.pods_in(manifests.documents((DOCS / "examples/pod.yaml").read_text(), "pod"), "pod", "default")[0]
     found = manifests.documents((DOCS / "examples/objects.yaml").read_text(), "objects")
-    assert manifests.facts_for(pod, found).missing == ()
+    assert facts_in_files(pod, found).missing == ()
 
 
 def test_the_pictures_are_what_the_policy_decides_now():

@@ -2,9 +2,10 @@
 
 import pytest
 
-from webhook.policy.accelerators import memory_mib_by_product, memory_mib_of_name, requested
-from webhook.policy.estimate import most_bytes
+from webhook.policy.checkpoint.estimate import most_bytes
 from webhook.policy.facts import Facts
+from webhook.policy.pod import read_pod
+from webhook.policy.pod.accelerators import memory_mib_by_product, memory_mib_of_name, requested
 
 GIB = 2**30
 KARPENTER_ACCELERATOR = "karpenter.k8s.aws/instance-accelerator-name"
@@ -89,8 +90,8 @@ def test_of_nodes_the_largest_memory_of_each_product_counts_and_odd_labels_do_no
 
 def test_accelerators_are_counted_by_limits_and_by_requests_once():
     resources = {"requests": {"nvidia.com/gpu": "8", "cpu": "4"}, "limits": {"nvidia.com/gpu": 8, "memory": "1Gi"}}
-    assert requested({"resources": resources}) == {"nvidia.com/gpu": 8}
-    assert requested({"resources": {"limits": {"nvidia.com/gpu": "0", "amd.com/gpu": "many"}}}) == {}
+    assert requested(resources) == {"nvidia.com/gpu": 8}
+    assert requested({"limits": {"nvidia.com/gpu": "0", "amd.com/gpu": "many"}}) == {}
     assert requested({}) == {}
 
 
@@ -111,7 +112,7 @@ def test_accelerators_are_counted_by_limits_and_by_requests_once():
     ],
 )
 def test_the_most_is_what_the_accelerators_hold_less_the_gradients(pod, gib):
-    found = most_bytes(pod, Facts())
+    found = most_bytes(read_pod(pod), Facts())
     assert found is not None
     assert found.value == pytest.approx(gib * GIB * 14 / 18)
 
@@ -130,7 +131,7 @@ def test_the_most_is_what_the_accelerators_hold_less_the_gradients(pod, gib):
     ],
 )
 def test_what_the_nodes_tell_counts_before_the_table_and_where_the_pod_is_bound_to_nothing_known(pod, mib, source):
-    found = most_bytes(pod, NODES)
+    found = most_bytes(read_pod(pod), NODES)
     assert found is not None
     assert found.value == pytest.approx(mib * 2**20 * 14 / 18)
     assert source in found.source
@@ -147,7 +148,7 @@ def test_what_the_nodes_tell_counts_before_the_table_and_where_the_pod_is_bound_
 )
 def test_where_nothing_names_the_product_the_largest_of_a_family_that_one_maker_makes_counts(resource, gib):
     """Gaudi 3 and Trainium3; of a Trainium3 chip's 8 cores a logical one has two."""
-    found = most_bytes(a_pod({resource: "2"}), NODES)
+    found = most_bytes(read_pod(a_pod({resource: "2"})), NODES)
     assert found is not None
     assert found.value == pytest.approx(2 * gib * GIB * 14 / 18)
     assert "the largest of its family" in found.source
@@ -166,4 +167,4 @@ def test_where_nothing_names_the_product_the_largest_of_a_family_that_one_maker_
     ],
 )
 def test_without_an_accelerator_whose_memory_is_known_there_is_no_estimate(pod):
-    assert most_bytes(pod, NODES) is None
+    assert most_bytes(read_pod(pod), NODES) is None

@@ -5,14 +5,14 @@ from dataclasses import replace
 import jsonpatch
 
 from tests import golden
-from webhook.policy.decision import decide
+from tests.policy_calls import decide_pod
 from webhook.policy.patch import operations
 
 
 def test_given_bounds_of_the_namespace_are_not_known_when_forwarding_is_wanted_then_the_pod_runs_as_it_is_and_says_why():
     case = golden.load("forward-sigterm")
-    decision = decide(case.pod, replace(case.facts, limit_ranges=None), case.config, case.namespace)
-    assert decision.conversion is None
+    decision = decide_pod(case.pod, replace(case.facts, limit_ranges=None), case.config, case.namespace.name)
+    assert decision.changes is None
     assert decision.notes == ("forward-sigterm: the namespace's LimitRanges are not known",)
 
 

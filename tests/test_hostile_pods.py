@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from webhook.policy.config import MEBIBYTE, Config, GraceCap, Supervise, UnknownSize
-from webhook.policy.decision import Decision, decide
+from tests.policy_calls import decide_pod
+from webhook.policy.configuration import MEBIBYTE, Config, GraceCap, Supervise, UnknownSize
+from webhook.policy.decision import Decision
 from webhook.policy.facts import Facts, Missing, MissingReason
 from webhook.policy.patch import Operation, operations
+from webhook.policy.report import warnings
 
 _MOST_CPU_SECONDS = 5.0
 _LARGEST_ANNOTATION = 16 * 1024
@@ -49,7 +51,7 @@ def judged(pod: Pod, facts: Facts, config: Config) -> tuple[Decision, list[Opera
     gc.disable()
     try:
         began = time.thread_time()
-        decision = decide(pod, facts, config, "n")
+        decision = decide_pod(pod, facts, config, "n")
         patch = operations(pod, decision)
         return decision, patch, time.thread_time() - began
     finally:
@@ -60,8 +62,8 @@ def check(pod: Pod, facts: Facts, config: Config) -> Decision:
     decision, patch, cpu_seconds = judged(pod, facts, config)
     assert cpu_seconds < _MOST_CPU_SECONDS
     assert len((decision.annotation or "").encode()) < _LARGEST_ANNOTATION
-    assert len(decision.warnings) < 40
-    assert all(len(warning) <= 120 for warning in decision.warnings)
+    assert len(warnings(decision)) < 40
+    assert all(len(warning) <= 120 for warning in warnings(decision))
     assert json.dumps(patch)
     return decision
 
@@ -127,7 +129,7 @@ def test_no_volume_takes_long(what):
 
 
 def test_of_containers_that_may_upload_three_are_named():
-    decision = decide(VOLUMES["thousands of containers that mount the emptyDir"](), Facts(), Config(), "n")
+    decision = decide_pod(VOLUMES["thousands of containers that mount the emptyDir"](), Facts(), Config(), "n")
     assert any("container c1 or c2 or c3 or one of 11996 more" in note for note in decision.notes)
 
 
@@ -363,15 +365,15 @@ def test_of_many_ignored_values_32_are_told_the_first_16_with_what_may_be_meant_
         *["no such key"] * 16,
     ]
     assert "19968 more values were ignored" in story["notes"]
-    assert "gracekeeper: and 22 more" in decision.warnings
-    assert "gracekeeper: 19968 more values were ignored" in decision.warnings
+    assert "gracekeeper: and 22 more" in warnings(decision)
+    assert "gracekeeper: 19968 more values were ignored" in warnings(decision)
 
 
 def test_of_many_missing_objects_32_are_told_and_the_worst_reason_of_the_others():
     late = Missing("StorageClass s", MissingReason.DEADLINE)
     decision = check(a_pod(), Facts(missing=(*_NOT_FOUND, late)), Config())
     assert str(decision.missing[-1]) == "9968 more objects: deadline"
-    assert decision.warnings == ("gracekeeper: decided without 9968 more objects: deadline",)
+    assert warnings(decision) == ("gracekeeper: decided without 9968 more objects: deadline",)
 
 
 def test_where_all_the_words_are_too_many_few_are_written_and_the_grace_is_kept():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from scripts import image
+from tools import image
 
 DOCKERFILE = (image.ROOT / "Dockerfile").read_text(encoding="utf-8")
 STAGES = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.DOTALL | re.MULTILINE))
@@ -49,7 +49,8 @@ def test_the_stage_of_supervise_can_be_passed_without_a_binary():
 
 
 def test_each_image_has_a_key_of_what_goes_into_it(tmp_path):
-    for part in ("webhook/__init__.py", "supervise/main.go", "scripts/supervise.py", "Dockerfile", "requirements.lock"):
+    named = ("LICENSE", "Dockerfile", "requirements.lock")
+    for part in ("webhook/__init__.py", "supervise/main.go", "tools/supervise.py", *named):
         (tmp_path / part).parent.mkdir(exist_ok=True)
         (tmp_path / part).write_text(part)
     before = keys(tmp_path)

@@ -2,10 +2,11 @@
 
 import pytest
 
-from webhook.policy import keys
-from webhook.policy.config import Config, Match, Profile
-from webhook.policy.decision import Outcome, decide
+from tests.policy_calls import decide_pod, statements_of
+from webhook.policy.configuration import Config, Match, Profile
+from webhook.policy.decision import Outcome
 from webhook.policy.facts import Facts
+from webhook.policy.statements import keys
 
 
 def a_pod(**annotations):
@@ -15,8 +16,8 @@ def a_pod(**annotations):
 
 @pytest.mark.parametrize("mode", ["native", "container", "grace-only", "off"])
 def test_an_osmo_mode_is_read(mode):
-    said = keys.statements(a_pod(osmo_mode=mode), None, None)
-    assert [stated.value for stated in said.said["osmo-mode"]] == [mode]
+    statements = statements_of(a_pod(osmo_mode=mode))
+    assert [stated.value for stated in statements.by_key["osmo-mode"]] == [mode]
 
 
 @pytest.mark.parametrize(
@@ -30,9 +31,9 @@ def test_an_osmo_mode_is_read(mode):
     ],
 )
 def test_a_value_that_cannot_be_read_is_ignored_with_the_reason(annotations, why):
-    said = keys.statements(a_pod(**annotations), None, None)
-    assert said.said == {}
-    assert [why in str(passed) for passed in said.ignored] == [True]
+    statements = statements_of(a_pod(**annotations))
+    assert statements.by_key == {}
+    assert [why in str(passed) for passed in statements.ignored] == [True]
 
 
 @pytest.mark.parametrize("key", keys.KEYS.values(), ids=list(keys.KEYS))
@@ -42,7 +43,7 @@ def test_every_key_reads_its_own_example_and_the_example_is_legal_as_a_label(key
     assert key.variable.startswith("GRACEKEEPER_")
 
 
-def test_a_variable_set_twice_counts_once_and_the_server_s_own_settings_are_no_keys():
+def test_of_a_variable_set_twice_the_last_counts_as_in_the_container_and_the_server_s_own_settings_are_no_keys():
     pod = {
         "metadata": {},
         "spec": {
@@ -58,9 +59,9 @@ def test_a_variable_set_twice_counts_once_and_the_server_s_own_settings_are_no_k
             ]
         },
     }
-    said = keys.statements(pod, None, None)
-    assert [stated.value for stated in said.said["checkpoint-size"]] == [1e9]
-    assert said.ignored == ()
+    statements = statements_of(pod)
+    assert [stated.value for stated in statements.by_key["checkpoint-size"]] == [2e9]
+    assert statements.ignored == ()
 
 
 def test_a_claim_whose_capacity_cannot_be_read_says_nothing_about_its_iops():
@@ -72,7 +73,7 @@ def test_a_claim_whose_capacity_cannot_be_read_says_nothing_about_its_iops():
     }
     gp3 = {"provisioner": "ebs.csi.aws.com", "parameters": {"throughput": "2000", "iopsPerGB": "50"}}
     facts = Facts(claims={"c": claim}, storage_classes={"gp3": gp3})
-    decision = decide(pod, facts, Config(), "n")
+    decision = decide_pod(pod, facts, Config(), "n")
     assert "capped by 3000 IOPS" in next(term.source for term in decision.terms if term.name == "write-throughput")
 
 
@@ -80,7 +81,7 @@ def test_a_profile_matches_by_the_kind_of_the_owner():
     pod = a_pod()
     pod["metadata"]["ownerReferences"] = [{"apiVersion": "example.com/v1", "kind": "Experiment", "controller": True}]
     profile = Profile("ours", Match(owner_kinds=("Experiment",)), enabled=True)
-    assert decide(pod, Facts(), Config(profiles=(profile,)), "n").outcome is Outcome.PATCHED
+    assert decide_pod(pod, Facts(), Config(profiles=(profile,)), "n").outcome is Outcome.PATCHED
 
 
 @pytest.mark.parametrize("outcome", Outcome)

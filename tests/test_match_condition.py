@@ -8,7 +8,7 @@ import pytest
 from celpy.adapter import json_to_cel
 
 from tests import chart
-from webhook.policy.match_condition import match_condition
+from webhook.policy.recognition.match_condition import match_condition
 
 PODS, NAMESPACES, CHECK = "pods.gracekeeper.dev", "namespaces.gracekeeper.dev", "check.gracekeeper.dev"
 TRAINER = {"labels": {"batch.kubernetes.io/job-name": "train"}}

@@ -7,7 +7,7 @@ from tests import webhook_server
 from tests.webhook_server import TRAINING_POD, review
 from webhook.admission import Refusal
 from webhook.metrics import Metrics
-from webhook.policy.config import Mode
+from webhook.policy.configuration import Mode
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
 
@@ -92,6 +92,14 @@ def test_the_end_of_the_certificate_and_the_ages_of_watches_are_told(server):
     assert found["gracekeeper_certificate_expiry_timestamp_seconds", ()] == 1_800_000_000
     assert found["gracekeeper_watch_age_seconds", (("kind", "Namespace"),)] == 1.5
     assert found["gracekeeper_watch_age_seconds", (("kind", "StorageClass"),)] == 2.5
+
+
+def test_how_many_facts_were_out_of_date_is_told_as_it_is_at_the_scrape(server):
+    totals = [3, 5]
+    server.metrics.facts_out_of_date(lambda: totals[0])
+    assert scraped(server)["gracekeeper_facts_out_of_date_total", ()] == 3
+    totals.pop(0)
+    assert scraped(server)["gracekeeper_facts_out_of_date_total", ()] == 5
 
 
 def test_whether_native_sidecars_are_used_is_told_as_it_is_at_the_scrape(server):

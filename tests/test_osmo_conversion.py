@@ -9,16 +9,17 @@ import kubernetes_validate
 import pytest
 
 from tests import golden
-from webhook.policy.config import Config, OsmoMode
-from webhook.policy.decision import Outcome, decide
-from webhook.policy.osmo.resources import of_sidecar
+from tests.policy_calls import decide_pod
+from webhook.policy.configuration import Config, OsmoMode
+from webhook.policy.decision import Outcome
+from webhook.policy.osmo.sidecar_resources import resources_of_sidecar
 from webhook.policy.osmo.treatment import Treatment
 from webhook.policy.patch import operations
 from webhook.policy.quantity import kubernetes_quantity
 
 OURS = ("gracekeeper-init", "gracekeeper-gate")
 CASES = [golden.load(name) for name in golden.names() if name.startswith("osmo-")]
-CONVERTED = [case for case in CASES if case.expect["outcome"] == "patched" and case.decide().conversion is not None]
+CONVERTED = [case for case in CASES if case.expect["outcome"] == "patched" and case.decide().changes is not None]
 SUMS_HOLD_OSMO_CTRL = [case for case in CONVERTED if "native-already" not in case.name]
 
 
@@ -174,19 +175,19 @@ def test_a_container_keeps_all_that_is_not_wrapped(case):
 def test_given_bounds_of_the_namespace_are_not_known_when_a_task_is_converted_then_osmo_ctrl_stays_regular():
     native = next(case for case in CONVERTED if case.name == "osmo-native")
     for facts in (replace(native.facts, limit_ranges=None), replace(native.facts, resource_quotas=None)):
-        decision = decide(native.pod, facts, native.config, native.namespace)
+        decision = decide_pod(native.pod, facts, native.config, native.namespace.name)
         assert decision.osmo == Treatment(
             OsmoMode.CONTAINER, "the namespace's LimitRanges and ResourceQuotas are not known"
         )
 
 
 def test_given_an_osmo_ctrl_without_resources_when_it_becomes_a_sidecar_then_it_gets_none():
-    assert of_sidecar({"name": "osmo-ctrl"}) == {}
+    assert resources_of_sidecar({"name": "osmo-ctrl"}) == {}
 
 
 def test_given_no_image_of_supervise_when_a_task_comes_then_it_is_left_as_it_is_and_the_decision_says_why():
     native = next(case for case in CONVERTED if case.name == "osmo-native")
-    decision = decide(native.pod, native.facts, Config(), native.namespace)
+    decision = decide_pod(native.pod, native.facts, Config(), native.namespace.name)
     assert decision.outcome == Outcome.UNSUPPORTED
     assert "no image of supervise is configured" in str(decision.annotation)
     assert [operation["path"] for operation in operations(native.pod, decision)] == ["/metadata/annotations"]

@@ -2,8 +2,9 @@
 
 import pytest
 
-from webhook.policy.config import Config, GraceCap
-from webhook.policy.placement import may_bind
+from webhook.policy.configuration import GraceCap
+from webhook.policy.pod.placement import read_placement
+from webhook.policy.shutdown.grace import smallest_cap
 
 SPOT_OF_A = {"capacity": "spot", "pool": "a"}
 
@@ -37,6 +38,6 @@ def required(*terms):
     ],
 )
 def test_all_labels_hold_by_the_selector_and_within_one_term_of_the_affinity(spec, labels, binds):
-    assert may_bind(spec, labels) is binds
-    config = Config(grace_caps={"cap": GraceCap(120, labels)})
-    assert config.cap_of(spec) == (("cap", 120) if binds else None)
+    placement = read_placement(spec)
+    assert placement.may_bind(labels) is binds
+    assert smallest_cap({"cap": GraceCap(120, labels)}, placement) == (("cap", 120) if binds else None)

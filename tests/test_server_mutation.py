@@ -7,8 +7,9 @@ import pytest
 
 from tests import webhook_server
 from tests.webhook_server import TRAINING_POD, Lines, review
-from webhook.policy.config import Config, Mode
-from webhook.policy.facts import Facts, Missing, MissingReason
+from webhook.evaluation import NoFacts
+from webhook.policy.configuration import Config, Mode
+from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace
 from webhook.server.mutation import deadline_seconds
 
 SECRET = "s3cret"
@@ -52,13 +53,30 @@ def test_the_deadline_is_a_share_of_what_the_caller_says_and_never_more_than_the
     assert deadline_seconds(timeout, 2) == pytest.approx(seconds)
 
 
-async def slow(_namespace, _pod, _seconds, _job):
-    await asyncio.sleep(60)
-    return Facts()
+class Slow(NoFacts):
+    async def namespace(self, _name, _seconds):
+        await asyncio.sleep(60)
 
 
-async def broken(_namespace, pod, _seconds, _job):
-    raise ValueError(f"cannot read {pod or TRAINING_POD}")
+class Broken(NoFacts):
+    async def namespace(self, _name, _seconds):
+        raise ValueError(f"cannot read {TRAINING_POD}")
+
+
+class Recorded(NoFacts):
+    """Knows nothing, and notes what it is asked for."""
+
+    def __init__(self):
+        self.namespaces: list[str] = []
+        self.lookups: list[Lookups] = []
+
+    async def namespace(self, name, _seconds):
+        self.namespaces.append(name)
+        return Namespace(name)
+
+    async def facts(self, _namespace, lookups, _seconds):
+        self.lookups.append(lookups)
+        return Facts()
 
 
 def without_decision(patch):
@@ -66,7 +84,7 @@ def without_decision(patch):
 
 
 def test_facts_that_do_not_come_are_done_without_and_the_answer_says_so_in_time():
-    with webhook_server.running(gather=slow) as server:
+    with webhook_server.running(source=Slow()) as server:
         began = time.monotonic()
         answer = server.post(review(), "/mutate?timeout=500ms")
         assert time.monotonic() - began < 30
@@ -78,55 +96,48 @@ def test_facts_that_do_not_come_are_done_without_and_the_answer_says_so_in_time(
 
 
 def test_the_longest_deadline_holds_where_the_caller_waits_for_longer():
-    with webhook_server.running(gather=slow, deadline_seconds=0.2) as server:
+    with webhook_server.running(source=Slow(), deadline_seconds=0.2) as server:
         began = time.monotonic()
         assert server.post(review(), "/mutate?timeout=59s").patch
         assert time.monotonic() - began < 30
 
 
 def test_the_namespace_that_came_in_time_still_counts():
-    asked = []
+    allowed_seconds = []
 
-    async def half(_namespace, pod, seconds, _job):
-        asked.append((bool(pod), seconds))
-        if pod:
+    class Half(NoFacts):
+        async def namespace(self, name, seconds):
+            allowed_seconds.append(seconds)
+            return Namespace(name, {"metadata": {"annotations": {"gracekeeper.dev/maximum-grace-seconds": "100"}}})
+
+        async def facts(self, _namespace, _lookups, seconds):
+            allowed_seconds.append(seconds)
             await asyncio.sleep(60)
-        return Facts(namespace={"metadata": {"annotations": {"gracekeeper.dev/maximum-grace-seconds": "100"}}})
 
-    with webhook_server.running(gather=half) as server:
+    with webhook_server.running(source=Half()) as server:
         patch = server.post(review(), "/mutate?timeout=500ms").patch
     assert [operation["value"] for operation in without_decision(patch)] == [100]
-    assert [of_pod for of_pod, _ in asked] == [False, True]
-    assert all(0 <= seconds <= 0.4 for _, seconds in asked)
+    assert len(allowed_seconds) == 2
+    assert all(0 <= seconds <= 0.4 for seconds in allowed_seconds)
 
 
 def test_of_a_pod_that_is_none_of_ours_only_the_namespace_is_asked_for():
-    asked = []
-
-    async def gather(namespace, pod, _seconds, _job):
-        asked.append((namespace, pod))
-        return Facts()
-
-    with webhook_server.running(gather=gather) as server:
+    source = Recorded()
+    with webhook_server.running(source=source) as server:
         server.post(review({"metadata": {}, "spec": {"containers": [{"name": "web"}]}}))
         server.post(review(operation="UPDATE"))
-    assert asked == [("team-a", {})]
+    assert (source.namespaces, source.lookups) == (["team-a"], [])
 
 
 def test_the_job_of_a_pod_is_asked_for_where_its_number_of_pods_counts():
-    asked = []
-
-    async def gather(_namespace, _pod, _seconds, beside):
-        asked.append(beside.job)
-        return Facts()
-
+    source = Recorded()
     owners = [{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "controller": True}]
     annotations = {"batch.kubernetes.io/job-completion-index": "0", "gracekeeper.dev/checkpoint-size": "9.2GB"}
     sharded = {**annotations, "gracekeeper.dev/checkpoint-writers": "all"}
-    with webhook_server.running(gather=gather) as server:
+    with webhook_server.running(source=source) as server:
         for said in (annotations, sharded):
             server.post(review({"metadata": {"annotations": said, "ownerReferences": owners}, "spec": {}}))
-    assert asked == [None, None, None, "train"]
+    assert [lookups.job for lookups in source.lookups] == [None, "train"]
 
 
 def test_what_gathering_could_not_have_is_counted_by_its_reason_and_told():
@@ -138,7 +149,7 @@ def test_what_gathering_could_not_have_is_counted_by_its_reason_and_told():
 
 
 def test_a_bug_in_gathering_lets_the_pod_through_and_is_counted_and_logged_without_the_pod():
-    with webhook_server.running(gather=broken) as server:
+    with webhook_server.running(source=Broken()) as server:
         answer = server.post(review())
         assert answer.response == {"uid": review()["request"]["uid"], "allowed": True}
         assert server.value("gracekeeper_bugs_total") == 1
@@ -146,7 +157,7 @@ def test_a_bug_in_gathering_lets_the_pod_through_and_is_counted_and_logged_witho
     assert (level, event) == ("error", "bug")
     assert values["uid"] == review()["request"]["uid"]
     assert values["error"] == "ValueError"
-    assert any("broken" in frame for frame in values["trace"])
+    assert any("namespace" in frame for frame in values["trace"])
     assert SECRET not in str(server.logger.lines)
 
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from webhook import settings
-from webhook.field_errors import ConfigError
-from webhook.settings import CertificateSource, FactsSource, LogFormat
+from webhook.config import settings
+from webhook.config.field_errors import ConfigError
+from webhook.config.settings import CertificateSource, FactsSource, LogFormat
 
 FILES = {"CERTIFICATE_SOURCE": "files", "CERTIFICATE_DIRECTORY": "/tls"}
 

@@ -11,6 +11,7 @@ import structlog
 
 from e2e.osmo import pods
 from tests import task_server
+from tests.policy_calls import look_at
 from tests.task_server import LIMIT_RANGES, NODES, PODS, QUOTAS, RECORDED, join
 from tests.test_cluster import QUICK, eventually
 from webhook import log
@@ -18,9 +19,7 @@ from webhook.api import Api
 from webhook.cluster import Cluster, Probe
 from webhook.cluster.nodes import is_new_enough
 from webhook.cluster.sidecars import Rhythm
-from webhook.policy.config import Config
 from webhook.policy.facts import Sidecars
-from webhook.policy.recognise import look_at
 
 PROBE = Probe("gracekeeper", "gracekeeper/supervise:0.1.0")
 RHYTHM = Rhythm(version_seconds=0.1, probe_seconds=60.0, retry_seconds=(0.02, 0.1), look_seconds=0.02)
@@ -334,9 +333,9 @@ def test_the_test_pod_passes_restricted_pod_security_and_any_quota():
 
 def test_the_test_pod_is_nobody_s_training():
     pod = PROBE.pod()
-    assert not look_at(pod, None, "gracekeeper", Config()).trains
+    assert not look_at(pod, namespace_name="gracekeeper").recognition.trains
     assert pod["metadata"].pop("labels") == {"gracekeeper.dev/enabled": "false"}
-    assert not look_at(pod, None, "gracekeeper", Config()).trains
+    assert not look_at(pod, namespace_name="gracekeeper").recognition.trains
 
 
 def test_the_pod_is_only_ever_shown_as_a_dry_run(server, cluster):
@@ -346,7 +345,7 @@ def test_the_pod_is_only_ever_shown_as_a_dry_run(server, cluster):
 
 
 async def facts(cluster: Cluster, pod=OSMO_TASK):
-    return await cluster.gather("team-a", pod, 1.0)
+    return await cluster.facts("team-a", look_at(pod).lookups, 1.0)
 
 
 async def test_every_pod_is_decided_with_all_of_it_as_supervise_may_be_added_to_any(server):

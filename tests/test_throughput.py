@@ -7,24 +7,26 @@ from collections import Counter
 import pytest
 
 from tests.storage_rows import Objects, rows
-from webhook.policy import throughput
-from webhook.policy.throughput import FAMILIES, Throughput, Volume, instead, of_volume
+from webhook.policy.storage.claim import Claim
+from webhook.policy.storage.drivers import FAMILIES
+from webhook.policy.storage.drivers.silent import why_silent
+from webhook.policy.storage.throughput import Throughput, fallback_for, throughput_of
 
 FALLBACK = Throughput(1.0, "default")
 
 
-def a_volume(driver, **what) -> Volume:
+def a_volume(driver, **what) -> Claim:
     return Objects(driver, **what).volume
 
 
 @pytest.mark.parametrize("row", rows(), ids=str)
 def test_a_volume_takes_what_was_computed_by_hand(row):
     volume = row.objects().volume
-    found, ignored = of_volume(volume)
+    found, ignored = throughput_of(volume)
     assert ignored == ()
     if row.bytes_per_second is None:
         assert found is None
-        assert instead(volume, FALLBACK) == Throughput(1.0, f"default, as {instead_said(volume)}")
+        assert fallback_for(volume, FALLBACK) == Throughput(1.0, f"default, as {instead_said(volume)}")
         assert row.said in instead_said(volume)
     else:
         assert found is not None
@@ -32,12 +34,12 @@ def test_a_volume_takes_what_was_computed_by_hand(row):
         assert row.said in found.source
 
 
-def instead_said(volume: Volume) -> str:
-    return instead(volume, FALLBACK).source.removeprefix("default, as ")
+def instead_said(volume: Claim) -> str:
+    return fallback_for(volume, FALLBACK).source.removeprefix("default, as ")
 
 
 def test_every_driver_has_rows_and_every_family_at_least_five():
-    of_family = Counter(FAMILIES.get(row.driver, throughput.silent.write).__module__ for row in rows())
+    of_family = Counter(FAMILIES.get(row.driver, why_silent).__module__ for row in rows())
     assert set(FAMILIES) <= {row.driver for row in rows()}
     assert len(of_family) == 9
     assert min(of_family.values()) >= 5
@@ -54,7 +56,7 @@ def test_every_driver_has_rows_and_every_family_at_least_five():
     ],
 )
 def test_the_driver_is_that_of_the_bound_volume_be_it_in_tree(source, provisioner):
-    made_by = Volume({}, {"spec": {"capacity": {"storage": "1Ti"}, **source}}, {"provisioner": "ebs.csi.aws.com"}, None)
+    made_by = Claim({}, {"spec": {"capacity": {"storage": "1Ti"}, **source}}, {"provisioner": "ebs.csi.aws.com"}, None)
     assert made_by.provisioner == provisioner
 
 
@@ -62,20 +64,20 @@ def test_the_driver_is_that_of_the_bound_volume_be_it_in_tree(source, provisione
 def test_a_class_that_did_not_make_the_volume_tells_nothing_of_it(provisioner):
     static = {"spec": {"capacity": {"storage": "1200Gi"}, "csi": {"driver": "fsx.csi.aws.com"}}}
     parameters = {"deploymentType": "SCRATCH_2", "type": "gp3"}
-    volume = Volume({}, static, {"provisioner": provisioner, "parameters": parameters}, None)
-    assert of_volume(volume) == (None, ())
-    assert "no StorageClass tells what fsx.csi.aws.com made the volume as" in instead(volume, FALLBACK).source
+    volume = Claim({}, static, {"provisioner": provisioner, "parameters": parameters}, None)
+    assert throughput_of(volume) == (None, ())
+    assert "no StorageClass tells what fsx.csi.aws.com made the volume as" in fallback_for(volume, FALLBACK).source
 
 
 def test_what_is_not_known_of_a_volume_is_said_with_the_fallback():
-    assert instead(a_volume("nfs.csi.k8s.io", request="1Gi"), Throughput(5.0, "profile fast")) == Throughput(
+    assert fallback_for(a_volume("nfs.csi.k8s.io", request="1Gi"), Throughput(5.0, "profile fast")) == Throughput(
         5.0, "profile fast, as nfs.csi.k8s.io states no throughput"
     )
 
 
-@pytest.mark.parametrize("volume", [Volume({}, None, None, None), a_volume("ebs.csi.aws.com", request="1Gi")])
+@pytest.mark.parametrize("volume", [Claim({}, None, None, None), a_volume("ebs.csi.aws.com", request="1Gi")])
 def test_the_fallback_stands_alone_where_no_driver_is_known_or_the_driver_speaks(volume):
-    assert instead(volume, FALLBACK) == FALLBACK
+    assert fallback_for(volume, FALLBACK) == FALLBACK
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_the_object_nearest_to_the_volume_is_heard_first(annotated, attributes_c
         capacity="1Ti",
         annotations=dict.fromkeys(annotated, "7MiB/s"),
     )
-    found, _ = of_volume(volume)
+    found, _ = throughput_of(volume)
     assert found is not None
     assert found.source.startswith(wins)
 
@@ -114,7 +116,7 @@ def test_an_attributes_class_is_of_the_volume_even_where_it_repeats_its_class():
         capacity="1Ti",
         annotations={"StorageClass": "7MiB/s"},
     )
-    found, _ = of_volume(volume)
+    found, _ = throughput_of(volume)
     assert found is not None
     assert found.source.startswith("VolumeAttributesClass a")
 
@@ -162,8 +164,8 @@ def spelled(driver: str, key: str, number: int, suffix: str) -> str:
     return f"AMLFS-Durable-Premium-{number}" if key == "sku-name" else str(number)
 
 
-def speed(volume: Volume) -> float:
-    found, _ = of_volume(volume)
+def speed(volume: Claim) -> float:
+    found, _ = throughput_of(volume)
     return 0.0 if found is None else found.bytes_per_second
 
 
@@ -216,18 +218,18 @@ def test_no_parameters_however_odd_raise_an_error_or_make_a_volume_take_nothing(
             of_volume=odd[2],
             capacity=chance.choice(ODD),
         )
-        found, _ = of_volume(volume)
+        found, _ = throughput_of(volume)
         assert found is None or 0 < found.bytes_per_second < math.inf, volume
-        assert instead(volume, FALLBACK).source.startswith("default")
+        assert fallback_for(volume, FALLBACK).source.startswith("default")
 
 
 @pytest.mark.parametrize("parameters", [None, [], "type=gp3", 7])
 def test_parameters_that_are_no_parameters_count_as_none(parameters):
-    volume = Volume(
+    volume = Claim(
         {"spec": None},
         {"spec": {"csi": parameters}},
         {"provisioner": "ebs.csi.aws.com", "parameters": parameters},
         None,
     )
-    found, _ = of_volume(volume)
+    found, _ = throughput_of(volume)
     assert found == Throughput(125 * 2**20, "default of ebs.csi.aws.com gp3: gp3 throughput 125 MiB/s")

@@ -2,11 +2,16 @@
 
 import pytest
 
-from webhook.policy import keys, speed, volumes, writers
-from webhook.policy.config import Config
+from tests.policy_calls import statements_of
+from webhook.policy.checkpoint import writers
+from webhook.policy.checkpoint.size import Amount
+from webhook.policy.configuration import Config
 from webhook.policy.facts import Facts
-from webhook.policy.paths import save_paths
-from webhook.policy.size import Amount
+from webhook.policy.pod import read_pod
+from webhook.policy.pod.container import read_container
+from webhook.policy.storage.destination import Destination, destination_of
+from webhook.policy.storage.save_paths import save_paths
+from webhook.policy.storage.speed import node_limit, target_of
 
 CLAIM = {"name": "ckpt", "persistentVolumeClaim": {"claimName": "c"}}
 OTHER = {"name": "data", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}
@@ -20,11 +25,11 @@ def a_pod(*pod_volumes, mounts=(), annotations=None, **container):
 
 
 def said(pod):
-    return keys.statements(pod, None, None)
+    return statements_of(pod)
 
 
 def destination(pod):
-    return volumes.destination(pod, said(pod))
+    return destination_of(read_pod(pod), said(pod))
 
 
 @pytest.mark.parametrize(
@@ -58,24 +63,26 @@ def destination(pod):
     ],
 )
 def test_a_path_is_read_however_it_is_said(container, paths):
-    assert [path.path for path in save_paths(container)] == paths
+    assert [path.path for path in save_paths(read_container("containers", 0, container))] == paths
 
 
 def test_a_long_script_is_read_in_no_time():
     script = "x --lr 1 --savey /a \\\n" * 20_000 + "t --save /a"
-    assert [path.path for path in save_paths({"command": ["sh", "-c", script]})] == ["/a"]
+    assert [path.path for path in save_paths(read_container("containers", 0, {"command": ["sh", "-c", script]}))] == [
+        "/a"
+    ]
 
 
 @pytest.mark.parametrize("named", ["ckpt", "/ckpt", "/ckpt/", "/ckpt/run-1"])
 def test_a_volume_is_named_by_itself_by_its_mount_or_by_a_path_in_it(named):
     pod = a_pod(CLAIM, OTHER, mounts=[("ckpt", "/ckpt"), ("data", "/data")], annotations={"checkpoint-volume": named})
-    assert destination(pod) == volumes.Destination(("ckpt",))
+    assert destination(pod) == Destination(("ckpt",))
 
 
 def test_a_volume_that_is_not_there_is_noted_and_the_next_rule_is_heard():
     pod = a_pod(CLAIM, annotations={"checkpoint-volume": "/ckptt"}, mounts=[("ckpt", "/ckpt")])
     found = destination(pod)
-    assert found.claims == ("ckpt",)
+    assert found.volume_names == ("ckpt",)
     assert found.notes == ("checkpoint-volume /ckptt is no volume or mount path of the pod",)
 
 
@@ -83,7 +90,7 @@ def test_the_named_volume_counts_before_a_path():
     pod = a_pod(
         CLAIM, OTHER, mounts=[("data", "/data")], annotations={"checkpoint-volume": "ckpt"}, args=["--save=/data"]
     )
-    assert destination(pod).claims == ("ckpt",)
+    assert destination(pod).volume_names == ("ckpt",)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ def test_the_named_volume_counts_before_a_path():
 )
 def test_a_volume_of_another_kind_is_no_claim_and_stays(kind):
     pod = a_pod(CLAIM, {"name": "other", **kind}, mounts=[("other", "/o")], args=["--save=/o"])
-    assert destination(pod) == volumes.Destination(why="volume other by --save /o")
+    assert destination(pod) == Destination(why="volume other by --save /o")
 
 
 def test_a_path_where_nothing_can_be_written_is_passed_over():
@@ -99,26 +106,26 @@ def test_a_path_where_nothing_can_be_written_is_passed_over():
     mounts = [("in", "/in"), ("cm", "/etc/x"), ("ckpt", "/ckpt"), ("gone", "/gone")]
     pod = a_pod(read_only, {"name": "cm", "configMap": {"name": "m"}}, CLAIM, mounts=mounts)
     pod["spec"]["containers"][0]["args"] = ["--save=/in/x", "--output_dir=/etc/x", "--save_dir=/gone"]
-    assert destination(pod) == volumes.Destination(("ckpt",))
+    assert destination(pod) == Destination(("ckpt",))
 
 
 def test_only_the_trainer_s_own_words_count():
     pod = a_pod(CLAIM, SCRATCH, mounts=[("ckpt", "/ckpt")])
     sidecar = {"name": "logs", "env": [{"name": "OUTPUT_DIR", "value": "/tmp"}]}
     pod["spec"]["containers"].append(sidecar)
-    assert destination(pod) == volumes.Destination(("ckpt",))
+    assert destination(pod) == Destination(("ckpt",))
 
 
 def test_a_claim_that_one_container_may_write_to_counts():
     pod = a_pod(CLAIM, OTHER, mounts=[("ckpt", "/ckpt")])
     reader = {"name": "reader", "volumeMounts": [{"name": "ckpt", "mountPath": "/in", "readOnly": True}]}
     pod["spec"]["containers"].insert(0, reader)
-    assert destination(pod).claims == ("ckpt", "data")
+    assert destination(pod).volume_names == ("ckpt", "data")
 
 
 @pytest.mark.parametrize("pod", [{}, {"spec": {}}, {"spec": {"containers": None, "volumes": None}}])
 def test_a_pod_of_which_little_is_there_goes_nowhere(pod):
-    assert destination(pod) == volumes.Destination()
+    assert destination(pod) == Destination()
 
 
 def test_who_mounts_the_emptydir_beside_the_trainer_while_it_runs_may_upload_it():
@@ -134,11 +141,11 @@ def test_who_mounts_the_emptydir_beside_the_trainer_while_it_runs_may_upload_it(
 def test_an_osmo_task_s_folder_is_uploaded_and_so_worth_no_warning():
     pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations={"checkpoint-size": "9.2GB"}, args=["--save=/out"])
     pod["metadata"]["labels"] = {"osmo.task_uuid": "t", "osmo.workflow_uuid": "w"}
-    share = writers.share_of_job(pod, said(pod), Amount(1e9, "test"), None)
-    assert "ends with the pod" in speed.target(pod, Facts(), said(pod), Config(), share).notes[0]
+    share = writers.share_of_job(read_pod(pod), said(pod), Amount(1e9, "test"), None)
+    assert "ends with the pod" in target_of(read_pod(pod), Facts(), said(pod), Config(), share).notes[0]
     pod["spec"]["containers"][0]["command"] = ["/osmo/bin/osmo_exec"]
     pod["spec"]["containers"].append({"name": "osmo-ctrl", "command": ["/osmo/bin/osmo_ctrl"]})
-    found = speed.target(pod, Facts(), said(pod), Config(), share)
+    found = target_of(read_pod(pod), Facts(), said(pod), Config(), share)
     assert found.notes == ()
     assert found.throughput.bytes_per_second == Config().defaults.write_bytes_per_second
 
@@ -147,8 +154,8 @@ def test_the_pod_s_own_throughput_is_bounded_by_nothing_but_its_folder_is_still_
     said_by_pod = {"checkpoint-size": "9.2GB", "write-throughput": "1GiB/s"}
     pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations=said_by_pod, args=["--save=/out"])
     pod["spec"]["nodeSelector"] = {"node.kubernetes.io/instance-type": "m5.large"}
-    share = writers.share_of_job(pod, said(pod), Amount(1e9, "test"), None)
-    found = speed.target(pod, Facts(), said(pod), Config(node_throughput={"m5.large": 1e6}), share)
+    share = writers.share_of_job(read_pod(pod), said(pod), Amount(1e9, "test"), None)
+    found = target_of(read_pod(pod), Facts(), said(pod), Config(node_throughput={"m5.large": 1e6}), share)
     assert found.throughput.bytes_per_second == 2**30
     assert found.notes == ("the checkpoint ends with the pod: it goes to volume scratch (emptyDir)",)
 
@@ -164,10 +171,10 @@ def test_the_pod_s_own_throughput_is_bounded_by_nothing_but_its_folder_is_still_
 )
 def test_of_the_limits_that_hold_for_the_node_the_smallest_counts(configured, limit):
     pod = {"spec": {"nodeSelector": {"beta.kubernetes.io/instance-type": "m5.large", "pool": "a"}}}
-    found = speed.node_limit(pod, Config(node_throughput=configured))
+    found = node_limit(read_pod(pod), Config(node_throughput=configured))
     assert (found and found.bytes_per_second) == limit
 
 
 def test_what_a_file_leaves_out_is_no_error():
     pod = {"spec": {"containers": [{"volumeMounts": [{}, {"name": "x"}], "args": ["--save=/a"]}], "volumes": [{}]}}
-    assert destination(pod) == volumes.Destination(ends_with_the_pod="the root file system (--save /a)")
+    assert destination(pod) == Destination(ends_with_the_pod="the root file system (--save /a)")

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from tests.policy_calls import facts_in_files
 from webhook import manifests
 from webhook.cli import main
 
@@ -147,7 +148,7 @@ def test_each_template_of_a_workflow_with_containers_is_a_pod(kind):
     assert metadata["ownerReferences"][0]["kind"] == "Workflow"
     assert of_set.pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"] == "one"
     assert of_set.pod["spec"]["nodeSelector"] == {"pool": "gpu"}
-    facts = manifests.facts_for(script, [])
+    facts = facts_in_files(script, [])
     assert facts.claims["w-ckpt"]["spec"] == {"storageClassName": "fast"}
     assert facts.missing == ()
 
@@ -189,9 +190,9 @@ spec:
 """
     (found,) = pods_of(text)
     assert found.pod["spec"]["volumes"] == [{"name": "ckpt", "persistentVolumeClaim": {"claimName": "ckpt-s-0"}}]
-    assert manifests.facts_for(found, []).claims["ckpt-s-0"]["spec"] == {"storageClassName": "template"}
+    assert facts_in_files(found, []).claims["ckpt-s-0"]["spec"] == {"storageClassName": "template"}
     bound = {"kind": "PersistentVolumeClaim", "metadata": {"name": "ckpt-s-0"}, "spec": {"volumeName": "pv"}}
-    assert manifests.facts_for(found, [bound]).claims["ckpt-s-0"]["spec"] == {"volumeName": "pv"}
+    assert facts_in_files(found, [bound]).claims["ckpt-s-0"]["spec"] == {"volumeName": "pv"}
 
 
 def test_pods_of_a_ray_job_belong_to_a_ray_cluster_but_its_submitter_to_a_job():
@@ -240,11 +241,11 @@ def test_an_indexed_job_s_pods_carry_their_index_and_the_job_is_known(manifest, 
     (found,) = pods_of(manifest.replace("TEMPLATE", "{spec: {containers: [{name: c}]}}"))
     assert found.pod["metadata"]["annotations"] == {"batch.kubernetes.io/job-completion-index": "0"}
     assert found.pod["metadata"].get("labels", {}).items() >= labels.items()
-    job = manifests.facts_for(found, None).job
+    job = facts_in_files(found, None).job
     assert job is not None
     assert job["spec"]["completionMode"] == "Indexed"
     assert (job["spec"].get("completions"), job["spec"].get("parallelism")) == numbers
-    assert manifests.facts_for(found, []).job == job
+    assert facts_in_files(found, []).job == job
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ def test_an_indexed_job_s_pods_carry_their_index_and_the_job_is_known(manifest, 
 def test_pods_that_no_indexed_job_makes_carry_no_index(manifest):
     (found,) = pods_of(manifest.replace("TEMPLATE", "{spec: {containers: [{name: c}]}}"))
     assert "annotations" not in found.pod["metadata"]
-    assert manifests.facts_for(found, None).job is None
+    assert facts_in_files(found, None).job is None
 
 
 def test_the_job_of_a_pod_is_found_among_the_objects_of_its_namespace():
@@ -279,8 +280,8 @@ spec: {containers: [{name: c}]}
         {"kind": "Job", "metadata": {"name": name, "namespace": namespace}, "spec": {}}
         for name, namespace in [("train", "team-a"), ("train", "team-b"), ("another", "team-a")]
     ]
-    assert manifests.facts_for(found, jobs).job == jobs[0]
-    assert manifests.facts_for(found, jobs[1:]).job is None
+    assert facts_in_files(found, jobs).job == jobs[0]
+    assert facts_in_files(found, jobs[1:]).job is None
 
 
 def test_a_leader_worker_set_tells_its_size_on_its_pods():

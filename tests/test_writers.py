@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from webhook.policy import keys, writers
-from webhook.policy.config import Config, UnknownSize
-from webhook.policy.decision import decide
-from webhook.policy.estimate import most_bytes
+from tests.policy_calls import decide_pod, lookups_of, statements_of
+from webhook.policy.checkpoint import writers
+from webhook.policy.checkpoint.estimate import most_bytes
+from webhook.policy.checkpoint.size import Amount
+from webhook.policy.configuration import Config, UnknownSize
 from webhook.policy.facts import Facts
-from webhook.policy.lookups import lookups
-from webhook.policy.size import Amount
+from webhook.policy.pod import read_pod
 
 GIB = 2**30
 ROWS = {
@@ -46,7 +46,7 @@ def an_osmo_task(**said):
 
 
 def share(pod, checkpoint_bytes, job=None):
-    return writers.share_of_job(pod, keys.statements(pod, None, None), Amount(checkpoint_bytes, "the table"), job)
+    return writers.share_of_job(read_pod(pod), statements_of(pod), Amount(checkpoint_bytes, "the table"), job)
 
 
 def indexed(completions, parallelism, mode="Indexed"):
@@ -101,7 +101,7 @@ def numbered(pod, owner="Job", version="batch/v1", *, controller=True, name: obj
     ],
 )
 def test_the_number_of_pods_is_read_where_the_framework_wrote_it(pod, pods, source):
-    found = writers.pods_of_job(pod, None)
+    found = writers.pods_of_job(read_pod(pod), None)
     assert found is not None
     assert ((found.fewest, found.most), found.source) == (pods, source)
 
@@ -111,7 +111,7 @@ def test_the_number_of_pods_is_read_where_the_framework_wrote_it(pod, pods, sour
     [{}, {"PET_NNODES": "auto"}, {"PET_NNODES": "1:x"}, {"PET_NNODES": "0"}, {"WORLD_SIZE": "$(N)"}, {"RANK": "0"}],
 )
 def test_what_is_no_number_of_pods_tells_none(variables):
-    assert writers.pods_of_job(a_pod(variables), None) is None
+    assert writers.pods_of_job(read_pod(a_pod(variables)), None) is None
 
 
 OF_TWO_JOBS = {"jobset.sigs.k8s.io/replicatedjob-replicas": "2"}
@@ -132,12 +132,12 @@ OF_TWO_JOBS = {"jobset.sigs.k8s.io/replicatedjob-replicas": "2"}
     ],
 )
 def test_an_indexed_job_tells_how_many_pods_write_at_once_where_no_framework_does(pod, job, pods, source):
-    assert writers.pods_of_job(numbered(pod), job) == writers.JobPods(pods, pods, source)
+    assert writers.pods_of_job(read_pod(numbered(pod)), job) == writers.JobPods(pods, pods, source)
 
 
 @pytest.mark.parametrize("job", [None, {}, indexed(8, 8, "NonIndexed"), indexed(8, 0), indexed(None, 8)])
 def test_what_is_no_running_indexed_job_tells_no_number(job):
-    assert writers.pods_of_job(numbered(a_pod()), job) is None
+    assert writers.pods_of_job(read_pod(numbered(a_pod())), job) is None
 
 
 SHARDED = {"gracekeeper.dev/checkpoint-writers": "all"}
@@ -175,7 +175,7 @@ EVIDENCE, ESTIMATE = UnknownSize.EVIDENCE, UnknownSize.ESTIMATE
     ],
 )
 def test_the_job_is_asked_for_only_where_its_number_can_count(pod, unknown_size, job):
-    assert lookups(pod, keys.statements(pod, None, None), unknown_size).job == job
+    assert lookups_of(pod, unknown_size).job == job
 
 
 @pytest.mark.parametrize(
@@ -193,19 +193,19 @@ def test_the_job_is_asked_for_only_where_its_number_can_count(pod, unknown_size,
     ],
 )
 def test_the_nodes_are_asked_where_nothing_else_tells_the_memory_of_an_estimate(pod, unknown_size, asked):
-    assert lookups(pod, keys.statements(pod, None, None), unknown_size).nodes is asked
+    assert lookups_of(pod, unknown_size).nodes is asked
 
 
 def test_a_job_smaller_than_the_world_is_a_part_of_it_as_a_jobset_s_leader_is():
     pod = numbered(a_pod({"WORLD_SIZE": "128"}, gpus=8))
-    assert writers.pods_of_job(pod, indexed(1, 1)) == writers.JobPods(16, 128, IN_DOUBT)
+    assert writers.pods_of_job(read_pod(pod), indexed(1, 1)) == writers.JobPods(16, 128, IN_DOUBT)
 
 
 def test_a_share_and_an_estimate_are_divided_by_the_indexed_job_s_pods():
     pod = numbered(a_pod(annotations=SHARDED))
-    said = keys.statements(pod, None, None)
+    said = statements_of(pod)
     assert share(pod, GIB, indexed(8, 8)).own_bytes == GIB / 8
-    together = writers.own_share(pod, said, Amount(GIB, "an estimate"), indexed(8, 8)).together
+    together = writers.own_share(read_pod(pod), said, Amount(GIB, "an estimate"), indexed(8, 8)).together
     assert together == Amount(8, "pods of the Indexed Job")
 
 
@@ -247,7 +247,7 @@ def test_what_a_pod_of_eight_h100_writes_is_below_its_estimate(name):
     row = ROWS[name]
     hosts = int(row["ranks"]) // GPUS_PER_POD
     pod = a_pod(gpus=GPUS_PER_POD, nodeSelector={"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"})
-    most = most_bytes(pod, Facts())
+    most = most_bytes(read_pod(pod), Facts())
     assert most is not None
     assert float(row["checkpoint_bytes"]) / hosts < most.value
 
@@ -265,7 +265,7 @@ def test_on_a_shared_volume_the_whole_at_full_speed_takes_as_long_as_a_share_at_
         size = {"gracekeeper.dev/checkpoint-size": row["checkpoint_bytes"]}
         nodes = {"PET_NNODES": str(int(row["ranks"]) // GPUS_PER_POD)}
         pod = a_pod(nodes, annotations={**size, **said}, volumes=[volume])
-        graces.add(decide(pod, Facts(claims={"c": claim}), Config(), "n").grace_seconds)
+        graces.add(decide_pod(pod, Facts(claims={"c": claim}), Config(), "n").grace_seconds)
     assert len(graces) == 1
 
 
@@ -275,7 +275,7 @@ def test_on_a_shared_volume_the_whole_at_full_speed_takes_as_long_as_a_share_at_
 )
 def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(said, pods):
     pod = a_pod({"PET_NNODES": "2:8"}, annotations=said)
-    found = writers.own_share(pod, keys.statements(pod, None, None), Amount(GIB, "an estimate"), None)
+    found = writers.own_share(read_pod(pod), statements_of(pod), Amount(GIB, "an estimate"), None)
     assert found.own_bytes == GIB
     assert found.divided_by is None
     assert found.together is not None
@@ -288,7 +288,7 @@ def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(said, pod
 def test_a_world_of_processes_or_of_pods_never_shortens_a_grace_and_the_job_says_which(job, divided_by, together):
     pod = numbered(a_pod({"WORLD_SIZE": "16"}, gpus=8, annotations=SHARDED))
     assert share(pod, GIB, job).own_bytes == GIB / divided_by
-    found = writers.own_share(pod, keys.statements(pod, None, None), Amount(GIB, "an estimate"), job)
+    found = writers.own_share(read_pod(pod), statements_of(pod), Amount(GIB, "an estimate"), job)
     assert found.together is not None
     assert found.together.value == together
 

@@ -6,8 +6,8 @@ import pytest
 
 from webhook import yaml_text
 from webhook.cli import main
-from webhook.config_file import parsed
-from webhook.field_errors import ConfigError
+from webhook.config.configuration_file import parsed
+from webhook.config.field_errors import ConfigError
 from webhook.manifests import documents
 from webhook.yaml_text import NotYamlError
 

@@ -20,10 +20,10 @@ import uvloop
 
 from webhook import log
 from webhook.admission import Refusal
+from webhook.evaluation import NoFacts
 from webhook.metrics import Metrics
-from webhook.policy.config import Config
-from webhook.policy.facts import Facts
-from webhook.policy.lookups import Lookups
+from webhook.policy.configuration import Config
+from webhook.policy.facts import Facts, Lookups, Namespace
 from webhook.server import Addresses, Certificate, Mutation, Server, run
 from webhook.server.connection import Limits
 
@@ -74,13 +74,35 @@ class Answered:
 
 
 @dataclass
+class _Exchangeable:
+    """A source of facts that knows what the running server was given."""
+
+    running: "Running"
+
+    async def namespace(self, name: str, _seconds: float) -> Namespace:
+        return self.running.namespace or Namespace(name)
+
+    async def facts(self, _namespace: str, _lookups: Lookups, _seconds: float) -> Facts:
+        return self.running.facts
+
+
+class _Delayed(NoFacts):
+    """A source that knows nothing, after 2 ms."""
+
+    async def facts(self, _namespace: str, _lookups: Lookups, _seconds: float) -> Facts:
+        await asyncio.sleep(0.002)
+        return Facts()
+
+
+@dataclass
 class Running:
     """A server that runs in a thread; facts, configuration and what is lacking can be exchanged while it runs."""
 
     limits: Limits = field(default_factory=Limits)
-    gather: Any = None
+    source: Any = None
     config: Any = field(default_factory=Config)
     facts: Facts = field(default_factory=Facts)
+    namespace: Namespace | None = None
     lacks: list[str] = field(default_factory=list)
     logger: Any = field(default_factory=Lines)
     drain_seconds: float = 0
@@ -92,7 +114,11 @@ class Running:
         self.server = Server(
             Addresses("127.0.0.1", 0, 0),
             Mutation(
-                self.gather or self._gather, lambda: self.config, self.metrics, self.logger, self.deadline_seconds
+                self.source or _Exchangeable(self),
+                lambda: self.config,
+                self.metrics,
+                self.logger,
+                self.deadline_seconds,
             ),
             self.certificate,
             self.metrics,
@@ -103,9 +129,6 @@ class Running:
         )
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self._run)
-
-    async def _gather(self, _namespace: str, _pod: Any, _seconds: float, _beside: Lookups) -> Facts:
-        return self.facts
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -256,13 +279,9 @@ def _main(directory: Path, drain_seconds: float) -> None:
     log.configure()
     certificate, metrics, logger = Certificate(), Metrics(Refusal), log.logger()
 
-    async def gather(_namespace: str, _pod: Any, _seconds: float, _beside: Lookups) -> Facts:
-        await asyncio.sleep(0.002)
-        return Facts()
-
     if (directory / "tls.crt").exists():
         certificate.use((directory / "tls.crt").read_bytes(), (directory / "tls.key").read_bytes())
-    mutation = Mutation(gather, Config, metrics, logger)
+    mutation = Mutation(_Delayed(), Config, metrics, logger)
     logger.info("starting")
     run(
         Server(Addresses("127.0.0.1", 0, 0), mutation, certificate, metrics, logger, drain_seconds=drain_seconds),

@@ -58,7 +58,7 @@ class _Envelope(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
 
-class Kind(_Envelope):
+class GroupVersionKind(_Envelope):
     """What the object is: Kubernetes' GroupVersionKind."""
 
     group: str = ""
@@ -71,7 +71,7 @@ class Review(_Envelope):
 
     uid: Annotated[str, Field(min_length=1, max_length=_LONGEST_UID)]
     """Echoed, hence bounded: an answer is never as large as a caller likes."""
-    kind: Kind = Kind()
+    kind: GroupVersionKind = GroupVersionKind()
     sub_resource: str = ""
     operation: str = ""
     namespace: str = ""
@@ -97,11 +97,11 @@ class _AdmissionReview(_Envelope):
     request: Review
 
 
-_POD = Kind(version="v1", kind="Pod")
+_POD = GroupVersionKind(version="v1", kind="Pod")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AdmissionResponse:
     """What the API server is told; there is no way to say no."""
 
     uid: str
@@ -110,8 +110,8 @@ class Answer:
     audit_annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(body: bytes) -> Review:
-    """The review in a request's body; RefusedError where there is none."""
+def review_in(body: bytes) -> Review:
+    """Return the review in a request's body; RefusedError where there is none."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -128,17 +128,17 @@ def read(body: bytes) -> Review:
     return review
 
 
-def write(answer: Answer) -> bytes:
-    """The body of the answer, a complete AdmissionReview."""
-    response: dict[str, Any] = {"uid": answer.uid, "allowed": True}
-    if answer.operations:
-        response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(orjson.dumps(answer.operations)).decode("ascii")
-    if answer.warnings:
-        response["warnings"] = [_CONTROL.sub(" ", warning)[:_LONGEST_WARNING] for warning in answer.warnings]
-    if answer.audit_annotations:
-        response["auditAnnotations"] = {k: text[:_LONGEST_AUDIT_TEXT] for k, text in answer.audit_annotations.items()}
-    return orjson.dumps({"apiVersion": _API_VERSION, "kind": _KIND, "response": response})
+def body_of(response: AdmissionResponse) -> bytes:
+    """Return the body that carries the response, a complete AdmissionReview."""
+    fields: dict[str, Any] = {"uid": response.uid, "allowed": True}
+    if response.operations:
+        fields["patchType"] = "JSONPatch"
+        fields["patch"] = base64.b64encode(orjson.dumps(response.operations)).decode("ascii")
+    if response.warnings:
+        fields["warnings"] = [_CONTROL.sub(" ", warning)[:_LONGEST_WARNING] for warning in response.warnings]
+    if response.audit_annotations:
+        fields["auditAnnotations"] = {k: text[:_LONGEST_AUDIT_TEXT] for k, text in response.audit_annotations.items()}
+    return orjson.dumps({"apiVersion": _API_VERSION, "kind": _KIND, "response": fields})
 
 
 def _check_version(document: Any) -> None:

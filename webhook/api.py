@@ -15,13 +15,12 @@ import orjson
 import urllib3
 
 from webhook import __version__
-
-JsonObject = Mapping[str, Any]
+from webhook.policy.pod.metadata import JsonObject
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
-# Six watches, the threads of live reads, those of the certificate and of the sidecars, each with its own connection.
-KEPT_CONNECTIONS = 16
+# Six watches, the 16 threads of live reads, those of the certificate and of the sidecars, each with its own connection.
+KEPT_CONNECTIONS = 24
 CONNECT_SECONDS = 3.0
 """TLS included. A first packet that got lost while the API server was away would else use up the whole call when it is back."""
 WATCH_BUFFER_BYTES = 65536

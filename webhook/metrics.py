@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from webhook import __version__
-from webhook.policy.config import Mode
+from webhook.policy.configuration import Mode
 from webhook.policy.decision import Decision, Outcome
 from webhook.policy.facts import MissingReason
 
@@ -138,6 +138,10 @@ class Metrics:
         """Tell, at each scrape, how long ago each watched kind was last heard of."""
         self._registry.register(_WatchAges(ages_seconds))
 
+    def facts_out_of_date(self, total: Callable[[], int]) -> None:
+        """Tell, at each scrape, how many objects were served as they were read before."""
+        self._registry.register(_FactsOutOfDate(total))
+
     def sidecars(self, native: Callable[[], bool]) -> None:
         """Tell, at each scrape, whether native sidecars are used."""
         self._native_sidecars.set_function(lambda: float(native()))
@@ -160,3 +164,15 @@ class _WatchAges(Collector):
         for kind, age_seconds in self._ages_seconds().items():
             family.add_metric([kind], age_seconds)
         yield family
+
+
+class _FactsOutOfDate(Collector):
+    def __init__(self, total: Callable[[], int]) -> None:
+        self._total = total
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "gracekeeper_facts_out_of_date",
+            "Objects that a decision used as they were read before, because the API server did not show them in time.",
+            value=self._total(),
+        )

@@ -15,7 +15,7 @@ from webhook.policy.prefix import DECISION_ANNOTATION
 
 SAVED = "checkpoint.pth"
 
-pytestmark = pytest.mark.usefixtures("release")
+pytestmark = [pytest.mark.old_cluster, pytest.mark.usefixtures("release")]
 
 
 @pytest.fixture(scope="module")

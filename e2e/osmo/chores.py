@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from e2e.cluster.steps import attempt
-from e2e.kube import Json, Kube
 from e2e.osmo.pods import RUN_LABEL
 from e2e.osmo.runs import BEFORE, CONTAINER, NATIVE, Live
 from e2e.pods import PAUSE_IMAGE
+from tools.cluster.steps import attempt
+from tools.kube import Json, Kube
 from webhook.api import ApiError
 
 SLOT = "e2e.example/slot"

@@ -3,12 +3,14 @@
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from e2e.cluster import cache, go
-from e2e.cluster.kind_cluster import Cluster
-from e2e.cluster.steps import run, step
 from e2e.osmo.pods import Images
+from tools import cluster_images
+from tools.cluster import cache, go
+from tools.cluster.kind_cluster import Cluster
+from tools.cluster.steps import run, step
 
 FOLDER = Path(__file__).parent
 STAND_INS = FOLDER / "standin"
@@ -31,11 +33,14 @@ def loaded(cluster: Cluster) -> Images:
     """The image for the user's container and for osmo-ctrl, on every node."""
     key = cache.key(STAND_INS, FOLDER / "container", cluster.base_image)
     names = {stage: f"gracekeeper/e2e-osmo:{stage}-{key}" for stage in ("user", "client")}
+    for stage, name in names.items():
+        cluster_images.on_the_nodes(cluster, name, partial(_build, cluster, stage, name))
+    return Images(**names)
+
+
+def _build(cluster: Cluster, stage: str, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(FOLDER / "container", folder, dirs_exist_ok=True)
         shutil.copy(stand_ins(cluster.settings.cache), folder)
-        for stage, name in names.items():
-            base = ["--build-arg", f"BASE={cluster.base_image}"]
-            run(["docker", "build", "-q", "-t", name, "--target", stage, *base, folder])
-            cluster.load(name)
-    return Images(**names)
+        base = ["--build-arg", f"BASE={cluster.base_image}"]
+        run(["docker", "build", "-q", "-t", name, "--target", stage, *base, folder])

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.cluster.steps import StepError
 from e2e.osmo.pods import EVIDENCE_ON_NODE
+from tools.cluster.steps import StepError
 
 _END = "--end-of-answer--"
 

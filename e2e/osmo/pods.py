@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from e2e.kube import Json
+from tools.kube import Json
 
 EXAMPLES = Path(__file__).with_name("examples")
 EVIDENCE_ON_NODE = "/var/lib/gracekeeper-e2e"

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any
 
-from e2e.cluster.steps import attempt
-from e2e.kube import CALL_SECONDS, Json, Kube, eventually
 from e2e.osmo import listener, nodes, pods
 from e2e.osmo.pods import CTRL, Images, Variation
+from tools.cluster.steps import attempt
+from tools.kube import CALL_SECONDS, Json, Kube, eventually
 from webhook.api import ApiError
 from webhook.policy.prefix import DECISION_ANNOTATION, PREFIX
 

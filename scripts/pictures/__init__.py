@@ -3,7 +3,9 @@
 Law: every number comes from a Decision, or from a run that the e2e tests recorded.
 """
 
+import asyncio
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,10 @@ from scripts.pictures.by_storage import grace_by_storage
 from scripts.pictures.osmo import osmo_shutdowns
 from scripts.pictures.shutdown import shutdown
 from webhook import manifests
-from webhook.policy.config import Config
-from webhook.policy.decision import Decision, decide
+from webhook.evaluation import evaluate
+from webhook.manifests.file_facts import FileFacts
+from webhook.policy.configuration import Config
+from webhook.policy.decision import Decision
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "pictures"
@@ -35,4 +39,4 @@ def example() -> Decision:
     objects = manifests.documents((EXAMPLES / "objects.yaml").read_text(encoding="utf-8"), "objects.yaml")
     pods = manifests.documents((EXAMPLES / "pod.yaml").read_text(encoding="utf-8"), "pod.yaml")
     pod = manifests.pods_in(pods, "pod.yaml", "default")[0]
-    return decide(pod.pod, manifests.facts_for(pod, objects), Config(), pod.namespace)
+    return asyncio.run(evaluate(pod.pod, pod.namespace, Config(), FileFacts(pod, objects), math.inf))

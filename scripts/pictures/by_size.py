@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 from scripts.pictures import svg
-from webhook.policy.config import MEBIBYTE, Config, Defaults
-from webhook.policy.decision import decide
-from webhook.policy.facts import Facts
-from webhook.policy.pod import KUBERNETES_DEFAULT_GRACE_SECONDS
+from webhook.policy.configuration import MEBIBYTE, Config, Defaults
+from webhook.policy.door import decide, first_look
+from webhook.policy.facts import Facts, Namespace
+from webhook.policy.pod import KUBERNETES_DEFAULT_GRACE_SECONDS, read_pod
 from webhook.policy.prefix import PREFIX
 
 AUTOSCALER_SECONDS = 600
@@ -62,4 +62,5 @@ def _grace_seconds(size_bytes: float, mibps: float) -> int:
         PREFIX + "write-throughput": f"{mibps * MEBIBYTE:.0f}B/s",
     }
     pod: dict[str, Any] = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "trainer"}]}}
-    return decide(pod, Facts(), Config(), "default").grace_seconds or 0
+    look = first_look(read_pod(pod), Namespace("default"), Config())
+    return decide(look, Facts()).grace_seconds or 0

@@ -6,10 +6,11 @@ from typing import Any
 
 from scripts.pictures import svg
 from scripts.pictures.by_size import AUTOSCALER_SECONDS
-from webhook.policy.config import Config, Defaults
-from webhook.policy.decision import Decision, decide
-from webhook.policy.facts import Facts
-from webhook.policy.pod import KUBERNETES_DEFAULT_GRACE_SECONDS
+from webhook.policy.configuration import Config, Defaults
+from webhook.policy.decision import Decision
+from webhook.policy.door import decide, first_look
+from webhook.policy.facts import Facts, Namespace
+from webhook.policy.pod import KUBERNETES_DEFAULT_GRACE_SECONDS, read_pod
 from webhook.policy.prefix import PREFIX
 
 STORAGE: tuple[tuple[str, str, str, str, Mapping[str, str]], ...] = (
@@ -85,4 +86,4 @@ def _on_storage(size_bytes: float, provisioner: str, request: str, parameters: M
             "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
         },
     }
-    return decide(pod, facts, Config(), "default")
+    return decide(first_look(read_pod(pod), Namespace("default"), Config()), facts)

@@ -4,17 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from scripts import supervise
 from tests.supervise.container import RightsError, namespace_words
 from tests.supervise.pod import Pod
 from tests.supervise.slow import Slow
+from tools import supervise
+from tools.cluster.steps import StepError
 
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @pytest.fixture(scope="session")
 def program() -> Path:
-    return supervise.build(MACHINES[platform.machine()])
+    try:
+        return supervise.built(MACHINES[platform.machine()])
+    except StepError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -59,7 +59,10 @@ class Pod:
         return self.run(self.program, "gate", "--folder", self.folder, **options)
 
     def write(self, name: str, content: str = "1") -> None:
-        (self.folder / name).write_text(content)
+        """A file that appears whole, as supervise writes it: one that is still empty would be read as such."""
+        unfinished = self._files / "unfinished"
+        unfinished.write_text(content)
+        unfinished.rename(self.folder / name)
 
     def read(self, name: str) -> str:
         path = self.folder / name

@@ -8,12 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from webhook import __version__, settings
+from webhook import __version__
 from webhook.cli import check_config, mutate
-from webhook.cli.files import CommandError
-from webhook.field_errors import ConfigError
+from webhook.cli.inputs import CommandError
+from webhook.config import settings
+from webhook.config.field_errors import ConfigError
 from webhook.manifests import BadManifestError
-from webhook.policy.match_condition import match_condition
+from webhook.policy.recognition.match_condition import match_condition
 
 __all__ = ["main"]
 

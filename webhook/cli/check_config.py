@@ -4,11 +4,12 @@ import argparse
 import sys
 from typing import Any
 
-from webhook import config_file, yaml_text
-from webhook.cli.files import CommandError, text_of
-from webhook.config_fields import load_config
-from webhook.field_errors import ConfigError
-from webhook.policy.config_doubts import doubts
+from webhook import yaml_text
+from webhook.cli.inputs import CommandError, text_of
+from webhook.config import configuration_file
+from webhook.config.doubts import doubts
+from webhook.config.field_errors import ConfigError
+from webhook.config.fields import load_config
 
 _DONE, _IN_DOUBT, _REFUSED = 0, 1, 2
 
@@ -34,11 +35,11 @@ def add_to(commands: Any) -> None:
 def _check(options: argparse.Namespace) -> int:
     name = "standard input" if options.file == "-" else options.file
     try:
-        node = config_file.document(text_of(options.file))
+        node = configuration_file.document(text_of(options.file))
         above: tuple[str, ...] = ("config",) if options.values else ()
         for part in above:
             node = _below(node, part)
-        found = load_config(config_file.values_of(node))
+        found = load_config(configuration_file.values_of(node))
     except ConfigError as error:
         places = error.places if any(error.places) else ()
         for index, line in enumerate(error.lines):

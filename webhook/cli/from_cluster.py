@@ -16,15 +16,18 @@ from rich.text import Text
 
 from webhook import log
 from webhook.api import Api, ApiError
-from webhook.cli.files import CommandError
+from webhook.cli.inputs import CommandError
 from webhook.cluster import Cluster
 from webhook.cluster.workloads import RunningPod, Workload, Workloads
-from webhook.policy import pod as pods
-from webhook.policy.config import Config
-from webhook.policy.decision import Decision, Outcome, conclude
-from webhook.policy.facts import MissingReason, Sidecars
+from webhook.evaluation import evaluate
+from webhook.policy import report as telling
+from webhook.policy.configuration import Config
+from webhook.policy.decision import Decision
+from webhook.policy.facts import Facts, Lookups, Namespace, Sidecars
+from webhook.policy.pod import KUBERNETES_DEFAULT_GRACE_SECONDS
+from webhook.policy.pod.metadata import annotations_of
+from webhook.policy.pod.pod import grace_seconds_of
 from webhook.policy.prefix import DECISION_ANNOTATION
-from webhook.policy.recognise import look_at
 
 _DONE, _IGNORED_SOMETHING = 0, 1
 _AT_ONCE = 32
@@ -32,13 +35,27 @@ _FACTS_SECONDS = 10.0
 _WATCHES_SECONDS = 10.0
 _WIDTH = 1000
 """Characters: no name is shortened; a terminal breaks lines itself."""
-_LEFT_ALONE = frozenset({Outcome.NOT_TRAINING, Outcome.OPTED_OUT, Outcome.EXCLUDED})
 _SIDECARS = Sidecars(native=True, why_not="")
 """The cluster is not shown a test pod from here; the number is the same in both modes of the conversion."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class _WithNativeSidecars:
+    """A provider of facts (`evaluation.FactsProvider`): the cluster's, and native sidecars."""
+
+    cluster: Cluster
+
+    async def namespace(self, name: str, seconds: float) -> Namespace:
+        """Return the cluster's Namespace."""
+        return await self.cluster.namespace(name, seconds)
+
+    async def facts(self, namespace: str, lookups: Lookups, seconds: float) -> Facts:
+        """Return the cluster's facts, with native sidecars."""
+        return replace(await self.cluster.facts(namespace, lookups, seconds), sidecars=_SIDECARS)
+
+
+@dataclass(frozen=True, slots=True)
+class PodRow:
     """One pod: the grace that it has, and what a pod like it would get."""
 
     running: RunningPod
@@ -55,7 +72,7 @@ def report(options: argparse.Namespace, config: Config) -> int:
         lines = _decided(api, list(Workloads(api).pods(namespace)), config)
     except ApiError as error:
         raise CommandError(_in_words(error)) from None
-    by_workload: dict[Workload, list[Line]] = defaultdict(list)
+    by_workload: dict[Workload, list[PodRow]] = defaultdict(list)
     for line in lines:
         by_workload[line.running.workload].append(line)
     ordered = sorted(by_workload.items(), key=lambda item: (item[0].namespace, item[0].kind, item[0].name))
@@ -75,7 +92,7 @@ def _in_words(error: ApiError) -> str:
     return f"the API server refuses: {error.message or error.reason}"
 
 
-def _decided(api: Api, running: Sequence[RunningPod], config: Config) -> list[Line]:
+def _decided(api: Api, running: Sequence[RunningPod], config: Config) -> list[PodRow]:
     cluster = Cluster(api, log.silent())
     cluster.start()
     try:
@@ -87,24 +104,22 @@ def _decided(api: Api, running: Sequence[RunningPod], config: Config) -> list[Li
         cluster.stop()
 
 
-async def _all_decided(cluster: Cluster, running: Sequence[RunningPod], config: Config) -> list[Line]:
-    found: list[Line] = []
+async def _all_decided(cluster: Cluster, running: Sequence[RunningPod], config: Config) -> list[PodRow]:
+    found: list[PodRow] = []
     for begin in range(0, len(running), _AT_ONCE):
         some = running[begin : begin + _AT_ONCE]
         found += await asyncio.gather(*(_line(cluster, each, config) for each in some))
     return found
 
 
-async def _line(cluster: Cluster, running: RunningPod, config: Config) -> Line:
-    today = pods.grace_seconds(running.pod)
+async def _line(cluster: Cluster, running: RunningPod, config: Config) -> PodRow:
+    today = grace_seconds_of(running.pod)
     fresh = _as_it_came(running, today)
-    namespace = running.workload.namespace
-    space = await cluster.gather(namespace, {}, _FACTS_SECONDS)
-    look = look_at(fresh, space.namespace, namespace, config)
-    facts = replace(await cluster.gather(namespace, fresh, _FACTS_SECONDS, look.lookups), sidecars=_SIDECARS)
-    decision = conclude(look, fresh, facts, config)
-    tomorrow = pods.grace_seconds(fresh) if decision.grace_seconds is None else decision.grace_seconds
-    return Line(running, decision, today, tomorrow)
+    deadline = time.monotonic() + _FACTS_SECONDS
+    source = _WithNativeSidecars(cluster)
+    decision = await evaluate(fresh, running.workload.namespace, config, source, deadline)
+    tomorrow = decision.grace_before_seconds if decision.grace_seconds is None else decision.grace_seconds
+    return PodRow(running, decision, today, tomorrow)
 
 
 def _as_it_came(running: RunningPod, today_seconds: int) -> dict[str, Any]:
@@ -114,9 +129,9 @@ def _as_it_came(running: RunningPod, today_seconds: int) -> dict[str, Any]:
     decision says that its own grace was kept; so a new maximum shows what it lowers.
     """
     if running.template_known:
-        seconds = running.template_grace_seconds or pods.KUBERNETES_DEFAULT_GRACE_SECONDS
+        seconds = running.template_grace_seconds or KUBERNETES_DEFAULT_GRACE_SECONDS
     elif _was_raised(running.pod, today_seconds):
-        seconds = pods.KUBERNETES_DEFAULT_GRACE_SECONDS
+        seconds = KUBERNETES_DEFAULT_GRACE_SECONDS
     else:
         seconds = today_seconds
     return {**running.pod, "spec": {**running.pod["spec"], "terminationGracePeriodSeconds": seconds}}
@@ -124,7 +139,7 @@ def _as_it_came(running: RunningPod, today_seconds: int) -> dict[str, Any]:
 
 def _was_raised(pod: dict[str, Any], today_seconds: int) -> bool:
     try:
-        story = json.loads(pods.annotations(pod).get(DECISION_ANNOTATION, "null"))
+        story = json.loads(annotations_of(pod).get(DECISION_ANNOTATION, "null"))
     except ValueError:
         return False
     return (
@@ -136,7 +151,7 @@ def _was_raised(pod: dict[str, Any], today_seconds: int) -> bool:
 
 
 def _faults(decision: Decision) -> list[str]:
-    return [str(missing) for missing in decision.missing if missing.reason is not MissingReason.NOT_FOUND]
+    return [str(missing) for missing in decision.missing if missing.is_fault]
 
 
 def _range(numbers: Sequence[int]) -> str:
@@ -144,7 +159,7 @@ def _range(numbers: Sequence[int]) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
-def _print_table(found: Sequence[tuple[Workload, list[Line]]]) -> None:
+def _print_table(found: Sequence[tuple[Workload, list[PodRow]]]) -> None:
     shown = [(workload, lines) for workload, lines in found if not _left_alone(lines)]
     table = Table("namespace", "workload", "pods", "today", "tomorrow", "outcome", "from", box=None, padding=(0, 2))
     for column in (2, 3, 4):
@@ -166,15 +181,15 @@ def _print_table(found: Sequence[tuple[Workload, list[Line]]]) -> None:
         console.print(Text(remark, style="yellow"))
 
 
-def _left_alone(lines: Sequence[Line]) -> bool:
-    return all(line.decision.outcome in _LEFT_ALONE and not line.decision.ignored for line in lines)
+def _left_alone(lines: Sequence[PodRow]) -> bool:
+    return all(not line.decision.outcome.is_of_training_pod and not line.decision.ignored for line in lines)
 
 
-def _outcomes(lines: Sequence[Line]) -> str:
+def _outcomes(lines: Sequence[PodRow]) -> str:
     return ", ".join(sorted({line.decision.outcome for line in lines}))
 
 
-def _source(lines: Sequence[Line]) -> str:
+def _source(lines: Sequence[PodRow]) -> str:
     """What counts most for the number: the profile, and who says the size or the grace."""
     told = []
     for line in lines:
@@ -186,7 +201,7 @@ def _source(lines: Sequence[Line]) -> str:
     return ", ".join(dict.fromkeys(told))
 
 
-def _remarks(lines: Sequence[Line]) -> Iterator[str]:
+def _remarks(lines: Sequence[PodRow]) -> Iterator[str]:
     for line in lines:
         workload = line.running.workload
         for what, texts in (("ignored", line.decision.ignored), ("without", _faults(line.decision))):
@@ -194,7 +209,7 @@ def _remarks(lines: Sequence[Line]) -> Iterator[str]:
                 yield f"{workload.namespace} {workload.kind} {workload.name}: {what} {text}"
 
 
-def _as_json(workload: Workload, lines: Sequence[Line]) -> dict[str, Any]:
+def _as_json(workload: Workload, lines: Sequence[PodRow]) -> dict[str, Any]:
     today, tomorrow = [line.today_seconds for line in lines], [line.tomorrow_seconds for line in lines]
     return {
         "namespace": workload.namespace,
@@ -207,14 +222,7 @@ def _as_json(workload: Workload, lines: Sequence[Line]) -> dict[str, Any]:
                 "name": line.running.pod["metadata"]["name"],
                 "todaySeconds": line.today_seconds,
                 "tomorrowSeconds": line.tomorrow_seconds,
-                "outcome": line.decision.outcome,
-                "because": line.decision.because,
-                "mode": line.decision.mode,
-                "profile": line.decision.profile,
-                "terms": {term.name: f"{term.value} ({term.source})" for term in line.decision.terms},
-                "ignored": [str(passed) for passed in line.decision.ignored],
-                "missing": [str(missing) for missing in line.decision.missing],
-                "notes": list(line.decision.notes),
+                **telling.row(line.decision),
             }
             for line in lines
         ],

@@ -1,7 +1,9 @@
 """`gracekeeper mutate`: what would become of the pods in a file, without a cluster; or of those in a cluster."""
 
 import argparse
+import asyncio
 import json
+import math
 import sys
 from dataclasses import replace
 from typing import Any
@@ -9,10 +11,14 @@ from typing import Any
 import jsonpatch
 from rich.console import Console
 
-from webhook import __version__, explain, manifests, yaml_text
-from webhook.cli.files import CommandError, config_of, text_of
-from webhook.policy.config import Config
-from webhook.policy.decision import Decision, decide
+from webhook import __version__, manifests, yaml_text
+from webhook.cli import explanation
+from webhook.cli.inputs import CommandError, config_of, text_of
+from webhook.evaluation import evaluate
+from webhook.manifests.file_facts import FileFacts
+from webhook.policy import report
+from webhook.policy.configuration import Config
+from webhook.policy.decision import Decision
 from webhook.policy.patch import DoubtfulPatchError, operations
 
 _DONE, _IGNORED_SOMETHING = 0, 1
@@ -96,10 +102,10 @@ def _of_file(options: argparse.Namespace) -> int:
     sys.stderr.writelines(f"{line}\n" for line in unread)
     result = _IGNORED_SOMETHING if unread else _DONE
     for position, pod in enumerate(found):
-        decision = decide(pod.pod, manifests.facts_for(pod, objects), config, pod.namespace)
+        decision = asyncio.run(evaluate(pod.pod, pod.namespace, config, FileFacts(pod, objects), math.inf))
         patch, doubt = _patch(pod.pod, decision)
         _print(options.output, pod, decision, patch, first=position == 0)
-        complaints = [*decision.warnings] + ([f"gracekeeper: no patch: {doubt}"] if doubt else [])
+        complaints = [*report.warnings(decision)] + ([f"gracekeeper: no patch: {doubt}"] if doubt else [])
         if options.output != "explain" or doubt:
             sys.stderr.writelines(f"{pod.where}: {complaint}\n" for complaint in complaints)
         if decision.ignored or doubt:
@@ -125,7 +131,7 @@ def _print(
     output: str, found: manifests.PodInFile, decision: Decision, patch: list[dict[str, Any]], *, first: bool
 ) -> None:
     if output == "explain":
-        explain.print_explanation(Console(soft_wrap=True, highlight=False), found.where, found.pod, decision)
+        explanation.print_explanation(Console(soft_wrap=True, highlight=False), found.where, decision)
     elif output == "patch":
         _say(json.dumps(patch))
     else:

@@ -1,24 +1,22 @@
 """`gracekeeper serve`: the webhook's process, put together from its parts."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from webhook import __version__, log
 from webhook.admission import Refusal
 from webhook.api import Api, ApiError
-from webhook.cli.files import CommandError, config_of
+from webhook.cli.inputs import CommandError, config_of
 from webhook.cluster import Cluster, Probe
-from webhook.config_file import ConfigFile
+from webhook.config.configuration_file import ConfigFile
+from webhook.config.settings import CertificateSource, FactsSource, ServerSettings
+from webhook.evaluation import NoFacts
 from webhook.metrics import Metrics
-from webhook.policy.config import Config
-from webhook.policy.facts import Facts
-from webhook.policy.lookups import Lookups
+from webhook.policy.configuration import Config
 from webhook.server import Addresses, Certificate, Mutation, Server, run
-from webhook.settings import CertificateSource, FactsSource, ServerSettings
 from webhook.tls.files import FilesSource
 from webhook.tls.source import Objects, SecretSource
 
@@ -56,6 +54,7 @@ def _built(
     config_file = _followed(settings, config, metrics, logger, stop)
     if cluster is not None:
         metrics.watch(cluster.ages_seconds)
+        metrics.facts_out_of_date(cluster.facts_out_of_date)
         metrics.sidecars(cluster.has_native_sidecars)
         cluster.start()
     threading.Thread(target=source.run, args=(stop,), name="certificate", daemon=True).start()
@@ -63,10 +62,10 @@ def _built(
     def lacks() -> Sequence[str]:
         return [*source.lacks(), *(cluster.lacks() if cluster is not None else ())]
 
-    gather = _nothing if cluster is None else cluster.gather
+    facts = NoFacts() if cluster is None else cluster
     server = Server(
         addresses=Addresses(settings.host, settings.port, settings.health_port),
-        mutation=Mutation(gather, lambda: config_file.config, metrics, logger, settings.deadline_seconds),
+        mutation=Mutation(facts, lambda: config_file.config, metrics, logger, settings.deadline_seconds),
         certificate=certificate,
         metrics=metrics,
         logger=logger,
@@ -109,7 +108,3 @@ def _certificate_source(
         life=timedelta(days=settings.certificate_validity_days),
         settle_seconds=settings.certificate_settle_seconds,
     )
-
-
-async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float, _beside: Lookups) -> Facts:
-    return Facts()

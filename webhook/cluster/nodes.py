@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from webhook.cluster.watched import Kind
-from webhook.policy.accelerators import MEMORY_LABEL, PRODUCT_LABEL, memory_mib_by_product
-from webhook.policy.facts import JsonObject
+from webhook.policy.pod.accelerators import MEMORY_LABEL, PRODUCT_LABEL, memory_mib_by_product
+from webhook.policy.pod.metadata import JsonObject
 
 _NEEDED = (1, 31)
 NEED = "native sidecars need 1.31"

@@ -12,7 +12,8 @@ from webhook.api import Api
 from webhook.cluster.sidecars import SidecarSupport
 from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
-from webhook.policy.facts import JsonObject, Sidecars
+from webhook.policy.facts import Sidecars
+from webhook.policy.pod.metadata import JsonObject
 
 
 def _kept(found: JsonObject) -> dict[str, JsonObject]:

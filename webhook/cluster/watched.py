@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar
 from webhook import log
 from webhook.api import Api, ApiError, Watch
 from webhook.log import Logger
+from webhook.policy.pod.metadata import JsonObject
 
-JsonObject = Mapping[str, Any]
 _Told = TypeVar("_Told")
 
 _LIST_SECONDS = 10.0

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.api import Api, ApiError
-from webhook.policy import pod as pods
-from webhook.policy.facts import JsonObject
+from webhook.policy.pod.metadata import JsonObject, controller_of
 
 _PAGE_PODS = 500
 _CALL_SECONDS = 30.0
@@ -71,7 +70,7 @@ class Workloads:
         metadata = pod["metadata"]
         namespace = metadata.get("namespace", "")
         found = Workload(namespace, "Pod", metadata["name"])
-        reference, template = pods.controller(pod), None
+        reference, template = controller_of(pod), None
         for step in range(_LONGEST_CHAIN):
             if not reference:
                 break
@@ -79,7 +78,7 @@ class Workloads:
             owner = self._owner(namespace, reference)
             if step == 0 and owner is not None:
                 template = (owner.get("spec") or {}).get("template")
-            reference = pods.controller(owner or {})
+            reference = controller_of(owner)
         seconds = ((template or {}).get("spec") or {}).get("terminationGracePeriodSeconds")
         as_created = {"apiVersion": "v1", "kind": "Pod", **{k: v for k, v in pod.items() if k != "status"}}
         return RunningPod(as_created, found, seconds, template_known=template is not None)

@@ -7,26 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.manifests import jobs, shapes, workloads
+from webhook.manifests import jobs, pod_templates, shapes
 from webhook.manifests.text import BadManifestError, documents, kind_of_value
-from webhook.policy.accelerators import memory_mib_by_product
-from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
-from webhook.policy.pod import labels
+from webhook.policy.pod.metadata import JsonObject
 
-__all__ = ["BadManifestError", "PodInFile", "documents", "facts_for", "pods_in", "surroundings", "unread"]
+__all__ = ["BadManifestError", "PodInFile", "documents", "pods_in", "surroundings", "unread"]
 
-_FACT_FIELDS = {
-    "PersistentVolumeClaim": "claims",
-    "PersistentVolume": "persistent_volumes",
-    "StorageClass": "storage_classes",
-    "VolumeAttributesClass": "volume_attributes_classes",
-}
-_FACT_FIELDS_OF_NAMESPACE = {"LimitRange": "limit_ranges", "ResourceQuota": "resource_quotas"}
-_IN_NAMESPACES = {"PersistentVolumeClaim", *_FACT_FIELDS_OF_NAMESPACE}
 _MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 """What reading another kind's fields comes to where they are not what that kind says."""
-_SIDECARS = Sidecars(native=True, why_not="")
-"""Files tell nothing about the nodes; the clusters of today run native sidecars."""
 _CONTROLLER_BETWEEN = {
     ("apps", "Deployment"): ("apps/v1", "ReplicaSet"),
     ("batch", "CronJob"): ("batch/v1", "Job"),
@@ -81,7 +69,7 @@ def pods_in(
     TrainJob. What `unread` tells is left out; BadManifestError where nothing is left.
     """
     try:
-        created = list(workloads.created(objects, others))
+        created = list(pod_templates.created(objects, others))
         found = [pod for document in created for pod in _pods_of(document, name, namespace)]
     except _MISSHAPEN:
         raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
@@ -105,7 +93,7 @@ def surroundings(text: str, name: str) -> list[dict[str, Any]]:
 def unread(objects: list[dict[str, Any]], name: str, others: Sequence[JsonObject] = ()) -> list[str]:
     """One line for each object whose pods `pods_in` cannot show, or not wholly."""
     try:
-        return [f"{name}: {line}" for line in workloads.unread(objects, others)]
+        return [f"{name}: {line}" for line in pod_templates.unread(objects, others)]
     except _MISSHAPEN:
         raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
 
@@ -124,7 +112,7 @@ def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[Po
     if document.get("kind") == "Pod":
         yield PodInFile(label, namespace, {**document, "metadata": metadata})
         return
-    claims = workloads.claims_of(document)
+    claims = pod_templates.claims_of(document)
     for path, above, template in _templates(document, (), ()):
         owner = {**document, "apiVersion": "batch/v1", "kind": "Job"} if _RAY_SUBMITTER in path else document
         where = f"{label} {'.'.join(path)}"
@@ -216,35 +204,3 @@ def _text(value: Any, what: str) -> None:
     if not isinstance(value, str):
         shown = str(value).lower() if isinstance(value, bool) else "" if value is None else value
         raise BadManifestError(f'{what} is {kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')
-
-
-def facts_for(found: PodInFile, objects: list[dict[str, Any]] | None) -> Facts:
-    """What a cluster that holds these objects would tell about the pod; nothing where no objects are given."""
-    if objects is None:
-        return Facts(sidecars=_SIDECARS, job=found.job)
-    by_field: dict[str, dict[str, JsonObject]] = {field: {} for field in _FACT_FIELDS.values()}
-    of_namespace: dict[str, tuple[JsonObject, ...]] = dict.fromkeys(_FACT_FIELDS_OF_NAMESPACE.values(), ())
-    namespace: Mapping[str, Any] | None = None
-    for document in objects:
-        metadata = document.get("metadata") or {}
-        kind = document.get("kind")
-        if kind == "Namespace" and metadata.get("name") == found.namespace:
-            namespace = document
-        elif kind in _IN_NAMESPACES and metadata.get("namespace", found.namespace) != found.namespace:
-            continue
-        elif kind in _FACT_FIELDS_OF_NAMESPACE:
-            of_namespace[_FACT_FIELDS_OF_NAMESPACE[kind]] += (document,)
-        elif kind in _FACT_FIELDS:
-            by_field[_FACT_FIELDS[kind]][metadata.get("name", "")] = document
-    by_field["claims"] = {**found.claims, **by_field["claims"]}
-    missing = tuple(
-        Missing(f"PersistentVolumeClaim {found.namespace}/{claim}", MissingReason.NOT_FOUND)
-        for claim in claim_names(found.pod)
-        if claim not in by_field["claims"]
-    )
-    nodes = [document for document in objects if document.get("kind") == "Node"]
-    schedulable = [node for node in nodes if not (node.get("spec") or {}).get("unschedulable")]
-    memory_mib = memory_mib_by_product(labels(node) for node in schedulable)
-    known: dict[str, Any] = {**by_field, **of_namespace, "accelerator_memory_mib": memory_mib}
-    job = found.job or jobs.of_pod(found.pod, found.namespace, objects)
-    return Facts(namespace=namespace, job=job, missing=missing, sidecars=_SIDECARS, **known)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from webhook import yaml_text
-from webhook.policy.facts import JsonObject
-from webhook.policy.pod import DEFAULT_CONTAINER_ANNOTATION
-from webhook.policy.signals import ARGO_VARIABLE
+from webhook.policy.pod.marks import DEFAULT_CONTAINER_ANNOTATION
+from webhook.policy.pod.metadata import JsonObject
+from webhook.policy.shutdown.clocks import ARGO_VARIABLE
 
 GROUP = "argoproj.io"
 _MAIN = "main"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from webhook.manifests.workloads import group_and_kind
-from webhook.policy import writers
-from webhook.policy.facts import JsonObject
+from webhook.manifests.pod_templates import group_and_kind
+from webhook.policy.checkpoint import writers
+from webhook.policy.pod.metadata import JsonObject
 
 _JOB_SET = ("jobset.x-k8s.io", "JobSet")
 _MODE_UNLESS_SAID = {("batch", "Job"): None, ("batch", "CronJob"): None, _JOB_SET: writers.INDEXED}
@@ -32,11 +32,11 @@ def numbered(document: JsonObject, above: Sequence[JsonObject], template: JsonOb
     return {**template, "metadata": metadata}
 
 
-def of_pod(pod: JsonObject, namespace: str, objects: Sequence[JsonObject]) -> JsonObject | None:
-    """The Job of these objects that controls the pod, where that is an Indexed Job's."""
-    wanted = ("Job", writers.indexed_job(pod), namespace)
-    for document in objects if wanted[1] else ():
+def job_named(name: str | None, namespace: str, objects: Sequence[JsonObject]) -> JsonObject | None:
+    """Return the Job of this name and namespace among the objects; None where there is none, or no name."""
+    for document in objects if name else ():
         metadata = document.get("metadata") or {}
-        if (document.get("kind"), metadata.get("name"), metadata.get("namespace", namespace)) == wanted:
+        known = document.get("kind"), metadata.get("name"), metadata.get("namespace", namespace)
+        if known == ("Job", name, namespace):
             return document
     return None

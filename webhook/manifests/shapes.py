@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhook.manifests.text import BadManifestError, kind_of_value
-from webhook.policy.facts import JsonObject
+from webhook.policy.pod.metadata import JsonObject
 
 _EACH = "*"
 """In a shape: every field of a map."""

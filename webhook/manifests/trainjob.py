@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from webhook.policy.facts import JsonObject
+from webhook.policy.pod.metadata import JsonObject
 
 GROUP = "trainer.kubeflow.org"
 KIND = (GROUP, "TrainJob")

@@ -1,1 +1,1 @@
-"""What to change in a pod, and why: pure functions on plain data, no input or output."""
+"""What to change in a pod, and why: pure functions on plain data, behind one door (`door.py`)."""

@@ -1,14 +1,13 @@
-"""What the cluster told about a pod's surroundings, gathered before the policy starts.
+"""What the cluster told about a pod's surroundings. Facts are gathered before the policy decides.
 
-Objects are dicts as the API server sent them; nothing here ever asks for more.
+Objects are dicts as the API server sent them. Nothing here asks for more.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
-JsonObject = Mapping[str, Any]
+from webhook.policy.pod.metadata import JsonObject
 
 
 class MissingReason(StrEnum):
@@ -25,12 +24,39 @@ class MissingReason(StrEnum):
 class Missing:
     """One object that the decision had to do without, e.g. `PersistentVolumeClaim team-a/data`."""
 
-    what: str
+    name: str
     reason: MissingReason
 
     def __str__(self) -> str:
-        """The object and the reason, as a decision lists them."""
-        return f"{self.what}: {self.reason}"
+        """Return the object and the reason, as a decision lists them."""
+        return f"{self.name}: {self.reason}"
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something is wrong: a claim that does not exist yet is normal, a silent API server is not."""
+        return self.reason is not MissingReason.NOT_FOUND
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """The pod's Namespace: its name, and the object where it is known."""
+
+    name: str
+    manifest: JsonObject | None = None
+    missing: tuple[Missing, ...] = ()
+    """Why the object is not known; empty where it is, or where nobody looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """Which objects around a pod its decision can depend on. An empty one asks for nothing."""
+
+    claim_names: tuple[str, ...] = ()
+    """PersistentVolumeClaims of the pod's namespace, with the volumes and classes behind them."""
+    job: str | None = None
+    """Name of the Indexed Job whose number of pods may count."""
+    nodes: bool = False
+    """Whether only the nodes know how much memory the pod's GPUs have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +72,8 @@ class Sidecars:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Objects around one pod; an empty Facts means that nothing is known."""
+    """Objects around one pod, beside its Namespace; an empty Facts means that nothing is known."""
 
-    namespace: JsonObject | None = None
     claims: Mapping[str, JsonObject] = field(default_factory=dict)
     persistent_volumes: Mapping[str, JsonObject] = field(default_factory=dict)
     storage_classes: Mapping[str, JsonObject] = field(default_factory=dict)
@@ -63,22 +88,3 @@ class Facts:
     accelerator_memory_mib: Mapping[str, int] = field(default_factory=dict)
     """MiB of one GPU by the value of nvidia.com/gpu.product, from the schedulable nodes; empty: not known."""
     missing: tuple[Missing, ...] = ()
-
-
-def claim_names(pod: JsonObject) -> tuple[str, ...]:
-    """The PersistentVolumeClaims that the pod's volumes refer to, in the order of its volumes."""
-    return tuple(dict.fromkeys(name for _, name in claims_by_volume(pod)))
-
-
-def claims_by_volume(pod: JsonObject) -> Iterator[tuple[str, str]]:
-    """Pairs of volume name and claim name.
-
-    A generic ephemeral volume's claim is named `<pod>-<volume>`, so it is known only once the pod has a name.
-    """
-    pod_name = (pod.get("metadata") or {}).get("name")
-    for volume in (pod.get("spec") or {}).get("volumes") or ():
-        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
-        if claim is None and volume.get("ephemeral") and pod_name:
-            claim = f"{pod_name}-{volume['name']}"
-        if claim and isinstance(claim, str):
-            yield volume["name"], claim

@@ -1,18 +1,18 @@
-"""A Decision as JSON Patch: the only module that knows JSON paths.
+"""A decision as JSON Patch: the only module that knows JSON paths.
 
-Law: no `test` operation, every path comes from the received pod, and what would be doubtful is not sent: failurePolicy
+Law: no `test` operation, and every path comes from the received pod. A doubtful patch is not sent, because failurePolicy
 Ignore does not cover a patch that fails to apply or makes a pod invalid.
 """
 
 from typing import Any
 
-from webhook.policy import pod as pods
-from webhook.policy.config import Mode
+from webhook.policy.configuration import Mode
 from webhook.policy.decision import Decision
-from webhook.policy.facts import JsonObject
+from webhook.policy.pod import ContainerPosition
+from webhook.policy.pod.metadata import JsonObject, annotations_of
+from webhook.policy.pod.pod import grace_seconds_of
 from webhook.policy.prefix import DECISION_ANNOTATION
-from webhook.policy.signals import VariableEdit
-from webhook.policy.supervise.change import Place
+from webhook.policy.shutdown.changes import VariableEdit
 
 _LARGEST_GRACE_SECONDS = 2**31 - 1
 
@@ -24,14 +24,14 @@ class DoubtfulPatchError(Exception):
 
 
 def operations(pod: JsonObject, decision: Decision) -> list[Operation]:
-    """The operations that carry the decision out; none in audit mode and none where nothing changes."""
+    """Return the operations that carry the decision out; none in audit mode and none where nothing changes."""
     if decision.mode is Mode.AUDIT:
         return []
     _check(pod, decision)
     return [
         *_grace(pod, decision),
         *_environment(pod, decision),
-        *_conversion(pod, decision),
+        *_spec_changes(pod, decision),
         *_annotation(pod, decision),
     ]
 
@@ -47,30 +47,30 @@ def _environment(pod: JsonObject, decision: Decision) -> list[Operation]:
 
 
 def _variable(pod: JsonObject, edit: VariableEdit) -> Operation:
-    path = f"/spec/{edit.group}/{edit.container_index}/env"
-    if edit.position is not None:
-        return {"op": "add", "path": f"{path}/{edit.position}/value", "value": edit.value}
+    path = f"{_path(edit.position)}/env"
+    if edit.entry_index is not None:
+        return {"op": "add", "path": f"{path}/{edit.entry_index}/value", "value": edit.value}
     entry = {"name": edit.name, "value": edit.value}
-    if pod["spec"][edit.group][edit.container_index].get("env"):
+    if pod["spec"][edit.position.group][edit.position.index].get("env"):
         return {"op": "add", "path": f"{path}/-", "value": entry}
     return {"op": "add", "path": path, "value": [entry]}
 
 
-def _conversion(pod: JsonObject, decision: Decision) -> list[Operation]:
-    """Edits and replacements by the positions that came in, then removals from the end, then what is new."""
-    changes = decision.conversion
+def _spec_changes(pod: JsonObject, decision: Decision) -> list[Operation]:
+    """Return edits and replacements by the positions that came in, then removals from the end, then what is new."""
+    changes = decision.changes
     if changes is None:
         return []
     return [
-        *({"op": "add", "path": f"{_path(edit.place)}/{edit.field}", "value": edit.value} for edit in changes.edits),
-        *({"op": "replace", "path": _path(place), "value": new} for place, new in changes.replaced.items()),
-        *({"op": "remove", "path": _path(place)} for place in sorted(changes.removed, reverse=True)),
+        *({"op": "add", "path": f"{_path(edit.position)}/{edit.field}", "value": edit.value} for edit in changes.edits),
+        *({"op": "replace", "path": _path(position), "value": new} for position, new in changes.replaced.items()),
+        *({"op": "remove", "path": _path(position)} for position in sorted(changes.removed, reverse=True)),
         *(operation for name, members in changes.appended.items() for operation in _appended(pod, name, members)),
     ]
 
 
-def _path(place: Place) -> str:
-    return f"/spec/{place[0]}/{place[1]}"
+def _path(position: ContainerPosition) -> str:
+    return f"/spec/{position.group}/{position.index}"
 
 
 def _appended(pod: JsonObject, name: str, members: tuple[JsonObject, ...]) -> list[Operation]:
@@ -80,9 +80,9 @@ def _appended(pod: JsonObject, name: str, members: tuple[JsonObject, ...]) -> li
 
 
 def _annotation(pod: JsonObject, decision: Decision) -> list[Operation]:
-    if decision.annotation in {None, pods.annotations(pod).get(DECISION_ANNOTATION)}:
+    if decision.annotation in {None, annotations_of(pod).get(DECISION_ANNOTATION)}:
         return []
-    if not pods.annotations(pod):
+    if not annotations_of(pod):
         return [{"op": "add", "path": "/metadata/annotations", "value": {DECISION_ANNOTATION: decision.annotation}}]
     pointer = DECISION_ANNOTATION.replace("~", "~0").replace("/", "~1")
     return [{"op": "add", "path": f"/metadata/annotations/{pointer}", "value": decision.annotation}]
@@ -92,6 +92,6 @@ def _check(pod: JsonObject, decision: Decision) -> None:
     """Refuse what an API server could refuse: rules over the decision, no copy of the pod."""
     if not isinstance(pod.get("metadata"), dict) or not isinstance(pod.get("spec"), dict):
         raise DoubtfulPatchError("the pod has no metadata or no spec")
-    has = pods.grace_seconds(pod)
+    has = grace_seconds_of(pod)
     if decision.grace_seconds not in {None, has} and not has <= decision.grace_seconds <= _LARGEST_GRACE_SECONDS:
         raise DoubtfulPatchError(f"a grace of {decision.grace_seconds} s is out of range")

@@ -1,41 +1,27 @@
-"""The straight line of a request: review, facts, decision, operations, answer."""
+"""The straight line of a request: review, decision, operations, answer."""
 
-import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from webhook import admission, log
-from webhook.admission import Answer, Review
+from webhook.admission import AdmissionResponse, Review
+from webhook.evaluation import FactsProvider, evaluate
 from webhook.metrics import Metrics
-from webhook.policy.config import Config
-from webhook.policy.decision import Decision, Outcome, conclude
-from webhook.policy.facts import Facts, Missing, MissingReason
-from webhook.policy.keys import Ignored
-from webhook.policy.lookups import Lookups
+from webhook.policy import report
+from webhook.policy.configuration import Config
+from webhook.policy.decision import Decision
 from webhook.policy.names import NO_NAME, shown
 from webhook.policy.patch import DoubtfulPatchError, Operation, operations
-from webhook.policy.recognise import Look, look_at
-
-Gather = Callable[[str, Mapping[str, Any], float, Lookups], Awaitable[Facts]]
-"""Namespace, pod, seconds and what to look up beside volumes to the facts around the pod; an empty pod asks for the Namespace
-alone."""
 
 LONGEST_DEADLINE_SECONDS = 2.0
 _SHARE_FOR_FACTS = 0.8
 """Of the caller's timeout; the rest is for deciding and for the way back."""
-_GATHER_OVERRUN_SECONDS = 0.05
-"""Gathering keeps the deadline itself and says what is missing; it is cut off only this much later."""
 
-_OF_TRAINING_PODS = frozenset(
-    {Outcome.PATCHED, Outcome.AUDITED, Outcome.UNCHANGED, Outcome.SIZE_UNKNOWN, Outcome.UNSUPPORTED}
-)
-
-_OF_CONTAINER = " of container "
 _UNLOGGED = contextlib.suppress(Exception)
 """A line that cannot be written (a closed pipe, a full disk) must not cost a pod its patch."""
 
@@ -49,7 +35,7 @@ _SECONDS_PER_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "
 class Mutation:
     """Answers reviews; everything it needs is handed in."""
 
-    gather: Gather
+    facts: FactsProvider
     config: Callable[[], Config]
     metrics: Metrics
     logger: log.Logger
@@ -62,50 +48,25 @@ class Mutation:
 
         RefusedError where the body is no AdmissionReview.
         """
-        review = admission.read(body)
-        answer = Answer(review.uid)
+        review = admission.review_in(body)
+        response = AdmissionResponse(review.uid)
         if review.creates_a_pod:
             try:
-                answer = await self._pod_answer(review, began + deadline_seconds(patience, self.deadline_seconds))
+                response = await self._on_pod(review, began + deadline_seconds(patience, self.deadline_seconds))
             except Exception as error:  # noqa: BLE001  # the pod must not suffer from a bug, and it must not go unseen
                 self.metrics.bug()
                 self._complain("bug", review, **log.trace(error))
-        written = admission.write(answer)
+        body = admission.body_of(response)
         self.metrics.answered(time.monotonic() - began)
-        return written
+        return body
 
-    async def _pod_answer(self, review: Review, deadline: float) -> Answer:
-        config = self.config()
-        look, facts = await self._looked_at(review, config, deadline)
-        decision = conclude(look, review.object, facts, config)
+    async def _on_pod(self, review: Review, deadline: float) -> AdmissionResponse:
+        decision = await evaluate(review.object, review.namespace, self.config(), self.facts, deadline)
         self.metrics.decided(decision)
         patch = self._patch(review, decision)
         self._log(review, decision, patched=bool(patch))
-        return Answer(review.uid, patch, decision.warnings, _audit_annotations(decision))
-
-    async def _looked_at(self, review: Review, config: Config, deadline: float) -> tuple[Look, Facts]:
-        """The pod at first look and what the cluster tells in time.
-
-        The Namespace comes first, as it decides whether the rest is of interest.
-        """
-
-        def look(known: Facts) -> Look:
-            return look_at(review.object, known.namespace, review.namespace, config)
-
-        facts = Facts()
-        left_seconds = deadline - time.monotonic()
-        try:
-            async with asyncio.timeout(left_seconds + _GATHER_OVERRUN_SECONDS):
-                facts = await self.gather(review.namespace, {}, max(0.0, left_seconds), Lookups())
-                seen = look(facts)
-                if seen.trains:
-                    left_seconds = max(0.0, deadline - time.monotonic())
-                    facts = await self.gather(review.namespace, review.object, left_seconds, seen.lookups)
-                return seen, facts
-        except TimeoutError:
-            late = Missing("facts about the cluster", MissingReason.DEADLINE)
-            facts = replace(facts, missing=(*facts.missing, late))
-            return look(facts), facts
+        warnings, audit_annotations = report.warnings(decision), report.audit_annotations(decision)
+        return AdmissionResponse(review.uid, patch, warnings, audit_annotations)
 
     def _patch(self, review: Review, decision: Decision) -> list[Operation]:
         try:
@@ -120,8 +81,8 @@ class Mutation:
             self.logger.error(event, uid=review.uid, namespace=shown(review.namespace), **why)
 
     def _log(self, review: Review, decision: Decision, *, patched: bool) -> None:
-        """One line for a pod that trains; of values that somebody wrote, the place and the key, never the text."""
-        say = self.logger.info if decision.outcome in _OF_TRAINING_PODS else self.logger.debug
+        """Write one line for a pod; of a pod that does not train at debug level."""
+        say = self.logger.info if decision.outcome.is_of_training_pod else self.logger.debug
         with _UNLOGGED:
             say(
                 "decision",
@@ -129,15 +90,8 @@ class Mutation:
                 namespace=shown(review.namespace),
                 pod=_pod_name(review),
                 dry_run=bool(review.dry_run),
-                outcome=decision.outcome,
-                because=decision.because,
-                mode=decision.mode,
-                profile=decision.profile,
-                osmo=None if decision.osmo is None else decision.osmo.mode,
-                grace_seconds=decision.grace_seconds,
                 patched=patched,
-                ignored=[_key_and_place(passed) for passed in decision.ignored],
-                missing=[str(missing) for missing in decision.missing],
+                **report.log_values(decision),
             )
 
 
@@ -169,20 +123,3 @@ def _pod_name(review: Review) -> str:
     """The name, or the prefix of the one that will be generated: a pod is looked at before it is validated."""
     stem = str(review.pod_name).rstrip("-.*")
     return NO_NAME if stem and shown(stem) != stem else str(review.pod_name)
-
-
-def _key_and_place(passed: Ignored) -> str:
-    place, of, container = passed.place.partition(_OF_CONTAINER)
-    return f"{place}{of}{shown(container) if of else ''} {shown(passed.key)}"
-
-
-def _audit_annotations(decision: Decision) -> dict[str, str]:
-    told = {
-        "outcome": decision.outcome,
-        "mode": decision.mode,
-        "because": decision.because,
-        "profile": decision.profile,
-        "grace-seconds": decision.grace_seconds,
-        "missing": ", ".join(map(str, decision.missing)),
-    }
-    return {key: str(value) for key, value in told.items() if value not in (None, "")}

@@ -16,7 +16,7 @@ from typing import Any
 
 from webhook import log
 from webhook.api import Api, ApiError
-from webhook.tls import configuration, rotation, secret
+from webhook.tls import rotation, secret, webhook_configuration
 from webhook.tls.certificates import Certificate, ended, service_names
 from webhook.tls.secret import Kept, Serving
 
@@ -130,7 +130,7 @@ class SecretSource:
         self._tell_faults(kept.faults)
         public = self._public()
         own = [self._served.authority.certificate] if self._served else []
-        trusted = (*configuration.in_any_entry(public, self.objects.service, self.objects.namespace), *own)
+        trusted = (*webhook_configuration.in_any_entry(public, self.objects.service, self.objects.namespace), *own)
         terms = rotation.Terms(names, self.life)
         step = rotation.following(kept, trusted, self._settled(), terms, self.now())
         self._keep(given, kept, step)
@@ -147,13 +147,13 @@ class SecretSource:
     def _publish(self, public: Mapping[str, Any], trusted: Sequence[Certificate]) -> None:
         """The CAs into every entry of ours, and read back: what an answer says need not be what others are told."""
         objects, problem = self.objects, "the certificate is not in the webhook configuration yet"
-        content = configuration.extended(public, objects.service, objects.namespace, trusted, self.now())
+        content = webhook_configuration.extended(public, objects.service, objects.namespace, trusted, self.now())
         if content == public:
             return
         self._put(objects.configuration_path, content, problem)
         self.logger.info("trusted CAs written", webhook_configuration=objects.configuration, count=len(trusted))
         read_back = self._public()
-        if not configuration.in_every_entry(read_back, objects.service, objects.namespace).issuperset(trusted):
+        if not webhook_configuration.in_every_entry(read_back, objects.service, objects.namespace).issuperset(trusted):
             raise _LackError(f"{problem}: something else has changed it back")
 
     def _public(self) -> dict[str, Any]:
@@ -162,12 +162,12 @@ class SecretSource:
         found = self._get(
             objects.configuration_path, f"the webhook configuration {objects.configuration} cannot be read"
         )
-        if not configuration.entry_count(found, objects.service, objects.namespace):
+        if not webhook_configuration.entry_count(found, objects.service, objects.namespace):
             raise _LackError(
                 f"no entry of the webhook configuration {objects.configuration} "
                 f"calls the Service {objects.namespace}/{objects.service}"
             )
-        seen = configuration.in_every_entry(found, objects.service, objects.namespace)
+        seen = webhook_configuration.in_every_entry(found, objects.service, objects.namespace)
         known, at = self._public_since if self._unbroken(found["metadata"]) else {}, self.elapsed_seconds()
         self._public_since = {certificate: known.get(certificate, at) for certificate in seen}
         return found

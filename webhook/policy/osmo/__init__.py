@@ -1,4 +1,4 @@
-"""OSMO task pods: what is read of one (task), how it is treated (treatment), what is changed in it (conversion).
+"""OSMO task pods: how one is treated, how its grace is split, and what is changed in it.
 
 Law: a pod that cannot be converted without doubt is left as it is, and the decision says why.
 """

@@ -1,0 +1,107 @@
+"""Settings of the process from its environment: read once, frozen, typos refused."""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from webhook.config.field_errors import ConfigError, refusal
+from webhook.policy.prefix import SERVER_ENVIRONMENT_PREFIX
+
+
+class LogFormat(StrEnum):
+    """JSON lines for machines, or lines for people."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class CertificateSource(StrEnum):
+    """A Secret that gracekeeper keeps itself, or files that somebody else mounts and renews."""
+
+    SECRET = "secret"  # noqa: S105  # a kind of object
+    FILES = "files"
+
+
+class FactsSource(StrEnum):
+    """The cluster's API server, or nothing (for a demonstration and for benchmarks)."""
+
+    CLUSTER = "cluster"
+    NONE = "none"
+
+
+class ServerSettings(BaseSettings):
+    """How this process serves; each from an environment variable of its name with the prefix GRACEKEEPER_SERVER_."""
+
+    model_config = SettingsConfigDict(env_prefix=SERVER_ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True)
+
+    host: str = "0.0.0.0"  # noqa: S104  # a server in a pod is called from outside the pod
+    port: int = Field(10250, ge=1, le=65535)
+    """Private control planes (GKE, EKS) let calls to nodes through on the kubelet's port only."""
+    health_port: int = Field(8080, ge=1, le=65535)
+    config_file: Path | None = None
+    """The admin's configuration; without one the built-in defaults hold."""
+    drain_seconds: float = Field(10.0, ge=0, le=300)
+    """How long the server still answers after SIGTERM: until every API server has seen the endpoint go."""
+    deadline_seconds: float = Field(2.0, gt=0, le=2)
+    """The most that gathering facts may take; the webhook's timeout is 3 s."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_format: LogFormat = LogFormat.JSON
+    facts: FactsSource = FactsSource.CLUSTER
+    replicas: int = Field(0, ge=0)
+    """How many replicas the installation asks for, for the metric of that name and the alert on it."""
+    certificate_source: CertificateSource = CertificateSource.SECRET
+    certificate_directory: Path | None = None
+    """Where tls.crt and tls.key are, when the source is files."""
+    namespace: str | None = None
+    service_name: str | None = None
+    secret_name: str | None = None
+    webhook_configuration_name: str | None = None
+    certificate_validity_days: int = Field(365, ge=1, le=3650)
+    """Of the leaf; renewed when a third of it is left."""
+    certificate_settle_seconds: float = Field(30.0, ge=0, le=3600)
+    """From a new CA in the bundle to the new leaf: API servers learn of a configuration within seconds."""
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.port == self.health_port:
+            raise ValueError(f"{_variable('port')} and {_variable('health_port')} are both {self.port}")
+        return self
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        needed = {
+            CertificateSource.SECRET: ("namespace", "service_name", "secret_name", "webhook_configuration_name"),
+            CertificateSource.FILES: ("certificate_directory",),
+        }[self.certificate_source]
+        absent = [_variable(name) for name in needed if not getattr(self, name)]
+        if absent:
+            raise ValueError(f"certificate source {self.certificate_source} needs {', '.join(absent)}")
+        return self
+
+
+def server_settings() -> ServerSettings:
+    """The settings of this process; ConfigError names the variable that is wrong."""
+    _refuse_unknown(os.environ)
+    try:
+        return ServerSettings()
+    except ValidationError as error:
+        raise refusal(error, _variable) from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """A misspelt variable would leave a default in force without a word: pydantic reads those that it knows, and no others."""
+    known = [_variable(name) for name in ServerSettings.model_fields]
+    for name in sorted(environment):
+        if name.upper().startswith(SERVER_ENVIRONMENT_PREFIX) and name.upper() not in known:
+            hint = "".join(f", did you mean {near}?" for near in get_close_matches(name.upper(), known, n=1))
+            raise ConfigError(f"{name}: no such setting{hint}")
+
+
+def _variable(field: str) -> str:
+    return SERVER_ENVIRONMENT_PREFIX + field.upper()

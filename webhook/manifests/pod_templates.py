@@ -1,0 +1,88 @@
+"""Kinds that hold no plain pod template, as what their controllers create of them: objects that do hold one.
+
+Law: what cannot be read is said in one line, never guessed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from webhook.manifests import argo, trainjob
+from webhook.policy.pod.metadata import JsonObject
+
+_TEKTON = "tekton.dev"
+_OPERATOR_S_OWN = {
+    ("sparkoperator.k8s.io", "SparkApplication"),
+    ("sparkoperator.k8s.io", "ScheduledSparkApplication"),
+    ("flyte.lyft.com", "FlyteWorkflow"),
+    *((_TEKTON, kind) for kind in ("Task", "TaskRun", "Pipeline", "PipelineRun")),
+}
+"""Kinds whose pods are put together from parts by an operator, in ways that only it knows."""
+
+
+def created(objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> Iterator[dict[str, Any]]:
+    """The objects, each as its controller would create the next; `others` may hold what they refer to."""
+    runtimes = [each for each in (*objects, *others) if group_and_kind(each) in trainjob.RUNTIMES]
+    has_jobs = any(group_and_kind(each) == trainjob.KIND for each in objects)
+    for document in objects:
+        kind = group_and_kind(document)
+        if kind == ("workload.codeflare.dev", "AppWrapper"):
+            components = (document.get("spec") or {}).get("components") or ()
+            yield from created([each["template"] for each in components if "template" in each], others)
+        elif kind == trainjob.KIND:
+            yield from trainjob.job_sets(document, runtimes)
+        elif kind[0] == argo.GROUP:
+            yield argo.with_pod_templates(document)
+        elif kind == ("apps", "StatefulSet"):
+            yield _with_claims(document)
+        elif kind not in _OPERATOR_S_OWN and not (has_jobs and kind in trainjob.RUNTIMES):
+            yield dict(document)
+
+
+def unread(objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> Iterator[str]:
+    """One line for each object, or part of one, whose pods are not shown, with what to do instead."""
+    runtimes = [each for each in (*objects, *others) if group_and_kind(each) in trainjob.RUNTIMES]
+    for document in objects:
+        kind = group_and_kind(document)
+        called = f"{kind[1]} {(document.get('metadata') or {}).get('name', '')}".strip()
+        if kind in _OPERATOR_S_OWN:
+            yield f"{called}: only its operator knows the pods that come of it; give one of them (kubectl get pod -o yaml)"
+        elif kind == trainjob.KIND:
+            yield from (f"{called}: {why}" for why in trainjob.unread(document, runtimes))
+        elif kind[0] == argo.GROUP:
+            yield from (f"{called}: {why}" for why in argo.unread(document))
+
+
+def group_and_kind(document: JsonObject) -> tuple[str, str]:
+    """API group and kind of an object; the group is empty for the core."""
+    return str(document.get("apiVersion", "")).rpartition("/")[0], str(document.get("kind", ""))
+
+
+def claims_of(document: JsonObject) -> dict[str, JsonObject]:
+    """The claims that a StatefulSet or a Workflow makes for its first pod, by name."""
+    group, kind = group_and_kind(document)
+    if group != argo.GROUP and kind != "StatefulSet":
+        return {}
+    spec = document.get("spec") or {}
+    templates = spec.get("volumeClaimTemplates") or (spec.get("workflowSpec") or {}).get("volumeClaimTemplates") or ()
+    return {claim_name(document, each): {**each, "kind": "PersistentVolumeClaim"} for each in templates}
+
+
+def claim_name(document: JsonObject, template: JsonObject) -> str:
+    """Of a claim made for the first pod: <template>-<StatefulSet>-0, <Workflow>-<template>."""
+    name = (document.get("metadata") or {}).get("name") or (document.get("metadata") or {}).get("generateName", "")
+    of_template = (template.get("metadata") or {}).get("name", "")
+    return f"{name}-{of_template}" if group_and_kind(document)[0] == argo.GROUP else f"{of_template}-{name}-0"
+
+
+def _with_claims(document: JsonObject) -> dict[str, Any]:
+    """A StatefulSet whose template has the volumes that its controller adds for the claim templates."""
+    spec: Mapping[str, Any] = document.get("spec") or {}
+    templates, template = spec.get("volumeClaimTemplates") or (), spec.get("template")
+    if not templates or not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
+        return dict(document)
+    made = [
+        {"name": each["metadata"]["name"], "persistentVolumeClaim": {"claimName": claim_name(document, each)}}
+        for each in templates
+    ]
+    pod = {**template["spec"], "volumes": [*(template["spec"].get("volumes") or ()), *made]}
+    return {**document, "spec": {**spec, "template": {**template, "spec": pod}}}

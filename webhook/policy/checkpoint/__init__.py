@@ -1,0 +1,1 @@
+"""How many bytes a pod writes for one checkpoint: the size, an estimate of it, and this pod's share."""

@@ -1,0 +1,144 @@
+"""The admin's configuration as the policy reads it: plain frozen data. webhook/config/fields.py parses and checks it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from fnmatch import fnmatchcase
+
+MEBIBYTE = 2**20
+
+
+class Mode(StrEnum):
+    """Whether a decision is carried out."""
+
+    ENFORCE = "enforce"
+    AUDIT = "audit"
+
+
+class UnknownSize(StrEnum):
+    """What a training pod gets when nothing tells how big its checkpoint is."""
+
+    EVIDENCE = "evidence"
+    DEFAULT = "default"
+    ESTIMATE = "estimate"
+    SKIP = "skip"
+
+
+class OsmoMode(StrEnum):
+    """How an OSMO task pod is treated: converted with osmo-ctrl as a sidecar or as a regular container, or not."""
+
+    NATIVE = "native"
+    CONTAINER = "container"
+    GRACE_ONLY = "grace-only"
+    OFF = "off"
+
+
+class InterruptedCode(IntEnum):
+    """What OSMO reports of a task that was told to stop while its command ran, although everything was saved."""
+
+    AS_TODAY = 2001
+    SIGTERM = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Supervise:
+    """The helper that runs inside pods: where it comes from and where it can run."""
+
+    image: str | None = None
+    """As changed pods name it; without one no pod gets it."""
+    image_pull_secret: str | None = None
+    """Name of a pull secret that is added to such pods; it must exist in their namespaces."""
+    architectures: tuple[str, ...] = ("amd64",)
+    """What the image is built for, as in kubernetes.io/arch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Osmo:
+    """How OSMO task pods are converted."""
+
+    mode: OsmoMode = OsmoMode.NATIVE
+    interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Terms of the sum that hold where nobody said anything else."""
+
+    step_seconds: float = 30.0
+    """Longest time until a training loop looks at the signal."""
+    safety: float = 2.0
+    """Factor on step, write and upload: the field's rule of thumb (twice the measured save)."""
+    margin_seconds: float = 15.0
+    """Added once: process exit, file system sync, the kubelet's own delays."""
+    maximum_grace_seconds: int = 3600
+    """The most that gracekeeper asks for; a pod that hangs holds its node that long."""
+    unknown_size_grace_seconds: int = 600
+    """cluster-autoscaler's default cap: more is often cut anyway."""
+    bytes_per_parameter: float = 14.0
+    """bf16 weights, fp32 master copy and two Adam moments: facts/tables/bytes_per_param.csv."""
+    write_bytes_per_second: float = 100.0 * MEBIBYTE
+    """A volume that states nothing; below the smallest default of the large clouds' block storage."""
+    upload_bytes_per_second: float = 100.0 * MEBIBYTE
+    """An object store from one node, conservatively."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraceCap:
+    """Something that cuts a longer grace, for pods that ask for nodes with all these labels; empty: for every pod."""
+
+    seconds: int
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which pods a profile is for; an empty field matches every pod."""
+
+    namespaces: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner_kinds: tuple[str, ...] = ()
+
+    def covers(self, namespace: str, labels: Mapping[str, str], owner_kinds: frozenset[str]) -> bool:
+        """Return whether a pod of this namespace (globs allowed), with these labels and owners, is meant."""
+        return (
+            (not self.namespaces or any(fnmatchcase(namespace, pattern) for pattern in self.namespaces))
+            and all(labels.get(key) == value for key, value in self.labels.items())
+            and (not self.owner_kinds or not owner_kinds.isdisjoint(self.owner_kinds))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What an admin says for a group of pods."""
+
+    name: str
+    match: Match = field(default_factory=Match)
+    values: Mapping[str, str] = field(default_factory=dict)
+    enabled: bool | None = None
+    mode: Mode | None = None
+    unknown_size: UnknownSize | None = None
+    maximum_grace_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything an admin can set; `Config()` is what runs without a file."""
+
+    mode: Mode = Mode.ENFORCE
+    unknown_size: UnknownSize = UnknownSize.EVIDENCE
+    defaults: Defaults = field(default_factory=Defaults)
+    profiles: tuple[Profile, ...] = ()
+    supervise: Supervise = field(default_factory=Supervise)
+    osmo: Osmo = field(default_factory=Osmo)
+    grace_caps: Mapping[str, GraceCap] = field(default_factory=dict)
+    """What cuts a longer grace in this cluster, by name (cluster-autoscaler: 600 s)."""
+    node_throughput: Mapping[str, float] = field(default_factory=dict)
+    """Bytes per second that a node can write, by its instance type or by `label=value`."""
+
+    def unknown_size_for(self, profile: Profile | None) -> UnknownSize:
+        """Return the rule for pods that this profile covers; without a profile the rule for all."""
+        return self.unknown_size if profile is None or profile.unknown_size is None else profile.unknown_size
+
+    def profile_for(self, namespace: str, labels: Mapping[str, str], owner_kinds: frozenset[str]) -> Profile | None:
+        """Return the first profile that covers the pod."""
+        return next((p for p in self.profiles if p.match.covers(namespace, labels, owner_kinds)), None)

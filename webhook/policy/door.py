@@ -1,0 +1,223 @@
+"""The policy's one door. `first_look` says which facts to look up, `decide` says what to do with the pod.
+
+    look = first_look(read_pod(manifest), namespace, config)
+    facts = ...                     # the caller gathers what `look.lookups` names
+    decision = decide(look, facts)
+
+The same input always gives the same decision.
+"""
+
+from dataclasses import dataclass, replace
+
+from webhook.policy import brevity, report
+from webhook.policy.checkpoint import estimate, writers
+from webhook.policy.checkpoint.lookups import lookups_for
+from webhook.policy.checkpoint.size import Amount, checkpoint_bytes
+from webhook.policy.configuration import Config, Mode, OsmoMode, Profile, UnknownSize
+from webhook.policy.decision import Decision, Outcome
+from webhook.policy.facts import Facts, Lookups, Missing, Namespace
+from webhook.policy.osmo.conversion import conversion_of
+from webhook.policy.osmo.split import Split, split_of
+from webhook.policy.osmo.treatment import treatment_of
+from webhook.policy.pod import Pod
+from webhook.policy.prefix import DECISION_ANNOTATION
+from webhook.policy.recognition.evidence import evidence_of_saving
+from webhook.policy.recognition.training import Recognition, Verdict, recognition_of
+from webhook.policy.shutdown import clocks, forwarding, grace
+from webhook.policy.statements import keys
+from webhook.policy.statements.statements import Statements, statements_about
+from webhook.policy.storage.speed import Target, target_of
+from webhook.policy.storage.throughput import Throughput
+
+_LONGEST_NAME = 80
+_LEFT_ALONE = {
+    Verdict.NOT_TRAINING: Outcome.NOT_TRAINING,
+    Verdict.OPTED_OUT: Outcome.OPTED_OUT,
+    Verdict.EXCLUDED: Outcome.EXCLUDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is seen of a pod before anything but its Namespace was looked up."""
+
+    pod: Pod
+    namespace: Namespace
+    config: Config
+    profile: Profile | None
+    statements: Statements
+    recognition: Recognition
+    lookups: Lookups
+    """What to look up; nothing where no decision could change the pod."""
+
+    @property
+    def unknown_size(self) -> UnknownSize:
+        """Return the rule for this pod where nothing tells its size."""
+        return self.config.unknown_size_for(self.profile)
+
+
+def first_look(pod: Pod, namespace: Namespace, config: Config) -> Look:
+    """Look at a pod that is about to be created in a namespace."""
+    profile = config.profile_for(namespace.name, pod.labels, pod.owner_kinds)
+    statements = statements_about(pod, namespace.manifest, profile)
+    recognition = recognition_of(pod, namespace.manifest, statements, profile)
+    lookups = lookups_for(pod, statements, config.unknown_size_for(profile)) if recognition.trains else Lookups()
+    return Look(pod, namespace, config, profile, statements, recognition, lookups)
+
+
+def decide(look: Look, facts: Facts) -> Decision:
+    """Decide on a pod after the facts around it were gathered."""
+    verdict, trains = look.recognition.verdict, look.recognition.trains
+    task = look.pod.osmo_task if trains else None
+    base = Decision(
+        _LEFT_ALONE.get(verdict, Outcome.UNCHANGED),
+        brevity.short(look.recognition.because),
+        look.config.mode if look.profile is None or look.profile.mode is None else look.profile.mode,
+        profile=None if look.profile is None else look.profile.name,
+        grace_before_seconds=look.pod.grace_seconds,
+        trainer=brevity.short(look.pod.trainer.name, _LONGEST_NAME) or None if trains else None,
+        ignored=look.statements.ignored_of_pod,
+        osmo=None if task is None else treatment_of(look.pod, task, facts, look.statements, look.config),
+    )
+    if verdict in {Verdict.OPTED_OUT, Verdict.EXCLUDED}:
+        return replace(base, ignored=())
+    if not trains:
+        return _finished(look.pod, base) if base.ignored else base
+    return _of_training_pod(look, facts, base)
+
+
+def _of_training_pod(look: Look, facts: Facts, base: Decision) -> Decision:
+    treatment = base.osmo
+    if treatment is not None and treatment.mode is OsmoMode.OFF:
+        return replace(base, outcome=Outcome.OPTED_OUT, because=f"{treatment.why} osmo-mode=off", ignored=())
+    if treatment is not None and treatment.impossible:
+        note = f"not converted: {treatment.impossible}"
+        return _finished(look.pod, replace(base, outcome=Outcome.UNSUPPORTED, notes=(note,)))
+    return _with_grace(look, facts, base)
+
+
+def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
+    pod, config = look.pod, look.config
+    ignored, missing = look.statements.ignored, (*look.namespace.missing, *facts.missing)
+    need, target = _need(look, facts)
+    if need is None:
+        return _brief(replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing))
+    grant = grace.granted(pod, need, _maximum(look))
+    left_seconds, cut_notes = grace.cut(grant.seconds, grace.smallest_cap(config.grace_caps, pod.placement))
+    converts = base.osmo is not None and base.osmo.converts
+    split = split_of(left_seconds, need)
+    trainer_seconds = split.limit_seconds if converts else grant.seconds - need.upload_share_seconds
+    inner = clocks.clocks_of(pod, grant.seconds, trainer_seconds)
+    forwarded = _forwarded(look, facts, base, split)
+    decided = replace(
+        base,
+        grace_seconds=grant.seconds,
+        terms=(*need.terms, *grant.terms, *((split.term,) if converts else ())),
+        ignored=(*ignored, *target.ignored),
+        missing=missing,
+        environment=inner.edits,
+        changes=forwarded.changes,
+        notes=(
+            *(*target.notes, *grant.notes, *cut_notes, *_unknown_pre_stops(pod)),
+            *(*inner.notes, *forwarded.notes),
+        ),
+    )
+    return _finished(pod, decided)
+
+
+def _forwarded(look: Look, facts: Facts, base: Decision, split: Split) -> forwarding.Forwarding:
+    """Return the changes by which SIGTERM reaches the trainer: of an OSMO task its conversion."""
+    if look.pod.osmo_task is None:
+        return forwarding.forwarding_of(look.pod, facts, look.statements, look.config)
+    if base.osmo is None or not base.osmo.converts:
+        return forwarding.Forwarding()
+    return forwarding.Forwarding(conversion_of(look.pod, base.osmo.mode, split, look.config, facts))
+
+
+def _need(look: Look, facts: Facts) -> tuple[grace.Need | None, Target]:
+    """Return the seconds that the pod needs, or None where nothing tells them, and where its checkpoint goes."""
+    defaults = look.config.defaults
+    target = Target(Throughput(defaults.write_bytes_per_second, "default"))
+    stated_grace = look.statements.get(keys.GRACE_SECONDS)
+    share = _share(look, facts, may_estimate=stated_grace is None)
+    if share is not None and (stated_grace is None or look.pod.osmo_task is not None):
+        target = target_of(look.pod, facts, look.statements, look.config, share)
+        need = grace.computed(look.pod, look.statements, grace.Write(share, target.throughput), defaults)
+        return (need if stated_grace is None else grace.stated(stated_grace, need)), target
+    if stated_grace is not None:
+        return grace.stated(stated_grace), target
+    reason = _reason_for_default(look)
+    return (None if reason is None else grace.of_unknown_size(look.pod, reason, defaults)), target
+
+
+def _share(look: Look, facts: Facts, *, may_estimate: bool) -> writers.Share | None:
+    """Return the bytes that the pod writes: its share of a stated size, or the most that it can have."""
+    checkpoint = checkpoint_bytes(look.statements, look.config.defaults)
+    if checkpoint is not None:
+        return writers.share_of_job(look.pod, look.statements, checkpoint, facts.job)
+    if not may_estimate or look.unknown_size is not UnknownSize.ESTIMATE:
+        return None
+    most = estimate.most_bytes(look.pod, facts)
+    return None if most is None else writers.own_share(look.pod, look.statements, most, facts.job)
+
+
+def _reason_for_default(look: Look) -> str | None:
+    """Return the reason to give the default grace, or None. In estimate mode, a pod without estimate follows evidence mode."""
+    if look.unknown_size is UnknownSize.SKIP:
+        return None
+    if look.unknown_size is UnknownSize.DEFAULT:
+        return "unknownSize is default"
+    return evidence_of_saving(look.pod, look.statements, has_profile=look.profile is not None)
+
+
+def _maximum(look: Look) -> Amount:
+    """Return the most that may be asked for: the profile's or the default; a Namespace can only lower it."""
+    if look.profile is not None and look.profile.maximum_grace_seconds is not None:
+        admin = Amount(look.profile.maximum_grace_seconds, f"profile {look.profile.name}")
+    else:
+        admin = Amount(look.config.defaults.maximum_grace_seconds, "default")
+    lowered = look.statements.get(keys.MAXIMUM_GRACE_SECONDS)
+    return admin if lowered is None or lowered.value >= admin.value else Amount(lowered.value, lowered.origin)
+
+
+def _unknown_pre_stops(pod: Pod) -> tuple[str, ...]:
+    return tuple(
+        f"preStop of container {container.name} is of unknown length and comes out of the grace"
+        for container in pod.containers
+        if container.has_pre_stop_of_unknown_length
+    )
+
+
+def _finished(pod: Pod, decision: Decision) -> Decision:
+    """Return the decision with its outcome and, where one is due, its annotation."""
+    decision = _brief(decision)
+    sets_grace = decision.grace_seconds is not None and not (
+        pod.states_grace and decision.grace_seconds == pod.grace_seconds
+    )
+    written = pod.annotations.get(DECISION_ANNOTATION)
+    changes = sets_grace or decision.environment or decision.changes
+    worth_a_word = decision.ignored or decision.missing or decision.outcome is Outcome.UNSUPPORTED
+    text = report.annotation(decision, pod) if changes or worth_a_word or written is not None else None
+    if decision.outcome is not Outcome.UNCHANGED:
+        return replace(decision, annotation=text)
+    if decision.mode is Mode.AUDIT:
+        return replace(decision, outcome=Outcome.AUDITED, annotation=text)
+    changed = changes or text not in {None, written}
+    return replace(decision, outcome=Outcome.PATCHED if changed else Outcome.UNCHANGED, annotation=text)
+
+
+def _brief(decision: Decision) -> Decision:
+    """Return the decision with at most 32 ignored values, missing objects and notes, each of them short."""
+    notes = brevity.few([brevity.short(note) for note in decision.notes])
+    ignored, missing = decision.ignored, decision.missing
+    if len(ignored) > brevity.MOST:
+        notes = (*notes, f"{len(ignored) - brevity.MOST} more values were ignored")
+        ignored = ignored[: brevity.MOST]
+    if len(missing) > brevity.MOST:
+        beyond = missing[brevity.MOST :]
+        worst = next((each for each in beyond if each.is_fault), beyond[0])
+        missing = (*missing[: brevity.MOST], Missing(f"{len(beyond)} more objects", worst.reason))
+    missing = tuple(Missing(brevity.short(each.name), each.reason) for each in missing)
+    if (ignored, missing, notes) == (decision.ignored, decision.missing, decision.notes):
+        return decision
+    return replace(decision, ignored=ignored, missing=missing, notes=notes)

@@ -1,0 +1,138 @@
+"""One container as the rules read it: what it runs, its environment as it counts, its mounts and resources."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.policy.pod import accelerators, marks
+from webhook.policy.pod.metadata import JsonObject
+
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
+_SCRIPT_AT = 2
+"""Position of the script in `bash -c SCRIPT`."""
+_TORCH_LAUNCHERS = ("torchrun", "torch.distributed.run")
+_TORCHRUN_PREFIX = "PET_"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ContainerPosition:
+    """A list of the pod's spec (`containers` or `initContainers`) and a position in it."""
+
+    group: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One volume mount."""
+
+    volume_name: str
+    path: str
+    """Empty where the mount names none."""
+    prefix: str
+    """The path with one slash at the end, which the paths of all files below begin with; empty where there is no path."""
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One regular or init container."""
+
+    position: ContainerPosition
+    name: str
+    """Empty where the container has none: a pod is read before it is validated."""
+    command: tuple[str, ...]
+    words: tuple[str, ...]
+    """Command and arguments."""
+    environment: Mapping[str, Any]
+    """Literal values by variable name. The last entry of a name counts, and a value from elsewhere is not known."""
+    variable_names: tuple[str, ...]
+    """Every variable, also those whose value comes from elsewhere."""
+    mounts: tuple[Mount, ...]
+    accelerators: Mapping[str, int]
+    """How many of each accelerator resource the container asks for."""
+    pre_stop_seconds: int
+    """Length of a preStop sleep; 0 for none and for a hook of unknown length."""
+    has_pre_stop_of_unknown_length: bool
+    """Whether an exec or HTTP preStop hook runs, whose length the pod does not say."""
+    manifest: JsonObject
+    """As received, for what a patch copies."""
+
+    @property
+    def is_native_sidecar(self) -> bool:
+        """Whether this init container runs beside the regular ones."""
+        return self.manifest.get("restartPolicy") == "Always"
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether the container starts through supervise."""
+        return marks.SUPERVISE_BINARY in self.command
+
+    @property
+    def working_directory(self) -> str:
+        """Return the working directory that the container names; empty where the image decides."""
+        return self.manifest.get("workingDir") or ""
+
+    @property
+    def shell_script(self) -> str | None:
+        """Return the script where PID 1 is a shell with `-c`; None for any other start."""
+        if len(self.words) <= _SCRIPT_AT or self.words[0].rpartition("/")[2] not in _SHELLS:
+            return None
+        option = self.words[1]
+        has_script = option.startswith("-") and not option.startswith("--") and option.endswith("c")
+        return self.words[_SCRIPT_AT] if has_script else None
+
+    @property
+    def launches_torch(self) -> bool:
+        """Whether torchrun starts the ranks, by the command line or by its PET_ variables."""
+        command_line = " ".join(self.words)
+        return any(launcher in command_line for launcher in _TORCH_LAUNCHERS) or any(
+            name.startswith(_TORCHRUN_PREFIX) for name in self.variable_names
+        )
+
+    @property
+    def limits(self) -> Mapping[str, Any]:
+        """Return the resource limits."""
+        return (self.manifest.get("resources") or {}).get("limits") or {}
+
+    @property
+    def requests(self) -> Mapping[str, Any]:
+        """Return the resource requests as written."""
+        return (self.manifest.get("resources") or {}).get("requests") or {}
+
+    @property
+    def effective_requests(self) -> Mapping[str, Any]:
+        """Return the requests as the API server counts them: a limit without a request is one."""
+        return {**self.limits, **self.requests}
+
+    def entries_of(self, variable: str) -> list[tuple[int, JsonObject]]:
+        """Return the environment's entries of this name, with their positions."""
+        environment = self.manifest.get("env") or ()
+        return [(position, entry) for position, entry in enumerate(environment) if entry.get("name") == variable]
+
+
+def read_container(group: str, index: int, manifest: JsonObject) -> Container:
+    """Read one container at this position of the pod's spec."""
+    command = tuple(map(str, manifest.get("command") or ()))
+    entries = manifest.get("env") or ()
+    values = {entry.get("name", ""): entry.get("value") for entry in entries}
+    pre_stop = (manifest.get("lifecycle") or {}).get("preStop") or {}
+    sleep_seconds = (pre_stop.get("sleep") or {}).get("seconds")
+    return Container(
+        position=ContainerPosition(group, index),
+        name=manifest.get("name") or "",
+        command=command,
+        words=(*command, *map(str, manifest.get("args") or ())),
+        environment={name: value for name, value in values.items() if value},
+        variable_names=tuple(values),
+        mounts=tuple(map(_read_mount, manifest.get("volumeMounts") or ())),
+        accelerators=accelerators.requested(manifest.get("resources") or {}),
+        pre_stop_seconds=sleep_seconds if isinstance(sleep_seconds, int) else 0,
+        has_pre_stop_of_unknown_length=any(pre_stop.get(kind) for kind in ("exec", "httpGet", "tcpSocket")),
+        manifest=manifest,
+    )
+
+
+def _read_mount(mount: JsonObject) -> Mount:
+    path = mount.get("mountPath") or ""
+    return Mount(mount.get("name", ""), path, f"{path.rstrip('/')}/" if path else "", bool(mount.get("readOnly")))

@@ -1,0 +1,30 @@
+"""What shows that a pod saves when it is told to stop, so that a pod of unknown size gets a default grace.
+
+A trainer without a handler would sit out the whole grace and hold its accelerators.
+"""
+
+from webhook.policy.pod import Container, Pod, marks
+from webhook.policy.statements.keys import ENABLED
+from webhook.policy.statements.statements import Statements
+
+
+def evidence_of_saving(pod: Pod, statements: Statements, *, has_profile: bool) -> str | None:
+    """Return the evidence in words for the decision; None where there is none."""
+    if statements.by_owner or statements.of_pod(ENABLED) is not None:
+        return "the pod carries a gracekeeper key"
+    if pod.osmo_task is not None:
+        return "an OSMO task"
+    if has_profile or any(statements.by_key.values()):
+        return "a profile or the Namespace speaks for it"
+    for container in pod.containers:
+        variable = marks.first_match(container.variable_names, marks.CHECKPOINT_VARIABLES)
+        if variable is not None:
+            return f"environment variable {variable}"
+        argument = next((flag for flag in _flags(container) if flag in marks.CHECKPOINT_ARGUMENTS), None)
+        if argument is not None:
+            return f"argument {argument}"
+    return None
+
+
+def _flags(container: Container) -> list[str]:
+    return [flag.partition("=")[0] for word in container.words for flag in word.split() if flag.startswith("--")]

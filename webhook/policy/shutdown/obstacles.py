@@ -1,0 +1,40 @@
+"""Where supervise cannot run: names that are taken, nodes for which it is not built."""
+
+from collections.abc import Iterator
+
+from webhook.policy.configuration import Supervise
+from webhook.policy.facts import Facts
+from webhook.policy.pod import Pod
+from webhook.policy.shutdown.supervise_parts import FOLDER, GATE, INIT, VOLUME
+
+_ADDED = (INIT, GATE)
+_ARCHITECTURE_LABELS = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
+_SYSTEM_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
+
+
+def obstacles_to_supervise(pod: Pod, facts: Facts, supervise: Supervise) -> Iterator[str]:
+    """Yield reasons for which this pod cannot run supervise at all."""
+    if supervise.image is None:
+        yield "no image of supervise is configured"
+    yield from _foreign_nodes(pod, facts, supervise)
+    if any(volume.name == VOLUME for volume in pod.volumes):
+        yield f"the pod has a volume {VOLUME} of its own"
+    for container in pod.all_containers:
+        if container.name in _ADDED:
+            yield f"the pod has a container {container.name} of its own"
+        for mount in container.mounts:
+            if f"{mount.path}/".startswith(f"{FOLDER}/"):
+                yield f"container {container.name} mounts {mount.path} itself"
+
+
+def _foreign_nodes(pod: Pod, facts: Facts, supervise: Supervise) -> Iterator[str]:
+    systems = pod.placement.values_of(*_SYSTEM_LABELS) or ()
+    system = pod.operating_system or next(iter(systems), "linux")
+    if system != "linux":
+        yield f"supervise is not built for {system}"
+    bound_to = pod.placement.values_of(*_ARCHITECTURE_LABELS)
+    architectures = facts.sidecars.architectures if bound_to is None else bound_to
+    foreign = sorted(architectures - set(supervise.architectures))
+    if foreign:
+        where = "the pod may land on" if bound_to is None else "the pod asks for"
+        yield f"{where} {', '.join(foreign)}, supervise is built for {', '.join(supervise.architectures)}"

@@ -1,0 +1,1 @@
+"""What was said about a pod: the keys, and who set which of them."""

@@ -1,0 +1,1 @@
+"""Where a pod writes its checkpoint, and how fast the volume takes it."""

@@ -1,0 +1,122 @@
+"""Which volume the checkpoint goes to.
+
+The rules, in this order:
+1. The volume that `checkpoint-volume` names.
+2. The mount that holds the path in a known variable or argument of the trainer container.
+3. The only claim; of several claims the slowest, and the decision says so.
+
+Only a volume that can be written to counts: a dataset that is mounted read-only takes no checkpoint.
+"""
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from webhook.policy import brevity
+from webhook.policy.pod import Mount, Pod, PodVolume
+from webhook.policy.statements import keys
+from webhook.policy.statements.statements import Statements
+from webhook.policy.storage.save_paths import SavePath, save_paths
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The volumes that the checkpoint may go to."""
+
+    volume_names: tuple[str, ...] = ()
+    """Volumes of the pod that have a claim; none where it goes to no claim."""
+    why: str = ""
+    """What chose it, in words for the decision, where that was a path."""
+    ends_with_the_pod: str = ""
+    """The emptyDir or root file system that it goes to; empty where it goes to a volume that outlives the pod."""
+    shared_with: tuple[str, ...] = ()
+    """Containers beside the trainer that mount that emptyDir, and so may upload the checkpoint from there."""
+    notes: tuple[str, ...] = ()
+
+
+def destination_of(pod: Pod, statements: Statements) -> Destination:
+    """Return where the checkpoint goes, as far as the pod and what was said about it tell."""
+    volumes = {volume.name: volume for volume in pod.volumes}
+    stated = statements.get(keys.CHECKPOINT_VOLUME)
+    named = None if stated is None else _named(pod, volumes, stated.value)
+    if named is not None:
+        return named
+    destination = _by_path(pod, volumes) or _by_claims(pod, volumes)
+    if stated is None:
+        return destination
+    note = f"checkpoint-volume {brevity.short(stated.value)} is no volume or mount path of the pod"
+    return replace(destination, notes=(note, *destination.notes))
+
+
+def _named(pod: Pod, volumes: Mapping[str, PodVolume], name_or_path: str) -> Destination | None:
+    """Return the volume of that name, else the one that any container mounts at or above that path."""
+    if name_or_path in volumes:
+        return _at(pod, volumes[name_or_path])
+    path = posixpath.normpath(name_or_path)
+    mounts = [_mount_of(container.mounts, path) for container in pod.containers]
+    return next(
+        (_at(pod, volumes[mount.volume_name]) for mount in mounts if mount and mount.volume_name in volumes), None
+    )
+
+
+def _by_path(pod: Pod, volumes: Mapping[str, PodVolume]) -> Destination | None:
+    """Return where the trainer's own paths lead: of several the first that outlives the pod, else the first."""
+    destinations = [each for path in save_paths(pod.trainer) for each in _holding(pod, volumes, path)]
+    lasting = (each for each in destinations if not each.ends_with_the_pod)
+    return next(lasting, next(iter(destinations), None))
+
+
+def _holding(pod: Pod, volumes: Mapping[str, PodVolume], path: SavePath) -> Iterator[Destination]:
+    """Yield the destination of a path in the trainer container; nothing where it cannot be written to."""
+    if path.is_elsewhere:
+        yield Destination(why=f"{path}, no volume")
+        return
+    mount = _mount_of(pod.trainer.mounts, path.path)
+    if mount is None:
+        yield Destination(ends_with_the_pod=f"the root file system ({path})")
+        return
+    volume = volumes.get(mount.volume_name)
+    if volume is not None and not mount.read_only and volume.can_be_written:
+        yield replace(_at(pod, volume), why=f"volume {volume.name} by {path}")
+
+
+def _by_claims(pod: Pod, volumes: Mapping[str, PodVolume]) -> Destination:
+    """Return every claim that the pod can write to."""
+    read_only = _mounted_read_only(pod)
+    names = [
+        name for name, volume in volumes.items() if volume.has_claim and volume.can_be_written and name not in read_only
+    ]
+    notes = (f"{len(names)} volumes, the slowest counts: set checkpoint-volume",) if len(names) > 1 else ()
+    return Destination(tuple(names), notes=notes)
+
+
+def _at(pod: Pod, volume: PodVolume) -> Destination:
+    if volume.has_claim:
+        return Destination((volume.name,))
+    if volume.is_empty_dir:
+        beside = tuple(_beside_the_trainer(pod, volume.name))
+        return Destination(ends_with_the_pod=f"volume {volume.name} (emptyDir)", shared_with=beside)
+    return Destination()
+
+
+def _beside_the_trainer(pod: Pod, volume_name: str) -> Iterator[str]:
+    """Yield the containers that run beside the trainer, native sidecars among them, and mount the volume."""
+    sidecars = (container for container in pod.init_containers if container.is_native_sidecar)
+    for container in (*pod.containers, *sidecars):
+        is_trainer = container.position == pod.trainer.position
+        if not is_trainer and any(mount.volume_name == volume_name for mount in container.mounts):
+            yield container.name
+
+
+def _mount_of(mounts: Sequence[Mount], path: str) -> Mount | None:
+    """Return the mount that a path lies in, the deepest of several; None means the root file system."""
+    below = f"{path}/"
+    holding = [mount for mount in mounts if mount.prefix and below.startswith(mount.prefix)]
+    return max(holding, key=lambda mount: len(mount.prefix), default=None)
+
+
+def _mounted_read_only(pod: Pod) -> set[str]:
+    """Return the volumes that containers mount, every one of them read-only."""
+    mounts = [mount for container in pod.containers for mount in container.mounts]
+    writable = {mount.volume_name for mount in mounts if not mount.read_only}
+    return {mount.volume_name for mount in mounts} - writable
