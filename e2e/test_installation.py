@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from e2e import pods
-from e2e.cluster.steps import attempt
-from e2e.kube import eventually
-from e2e.release import CHART, Release
+from tools.cluster.steps import attempt
+from tools.kube import eventually
+from tools.release import CHART, Release
 from webhook.api import ApiError
 
 POD = pods.a_pod(annotations={"checkpoint-size": "9.2GB"})
@@ -84,13 +84,15 @@ def test_given_a_policy_that_refuses_the_dry_run_then_the_installation_succeeds_
         kube("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", "no-dry-runs")
 
 
-def test_given_one_replica_too_few_then_the_metrics_of_the_alert_say_so(fresh):
-    install(fresh)
-    both = fresh.metrics()
+def test_given_one_replica_too_few_then_the_metrics_of_the_alert_say_so(release):
+    both = release.metrics()
     assert (both["gracekeeper_ready"], both["gracekeeper_replicas_wanted"]) == (2, 2 * 2)  # of two replicas, added up
-    fresh.scale(1)
-    one = fresh.metrics()
-    assert (one["gracekeeper_ready"], one["gracekeeper_replicas_wanted"]) == (1, 2)
+    release.scale(1)
+    try:
+        one = release.metrics()
+        assert (one["gracekeeper_ready"], one["gracekeeper_replicas_wanted"]) == (1, 2)
+    finally:
+        release.scale(2)
 
 
 def refused(kube, pod) -> bool:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e import pods
-from e2e.kube import Json, eventually
+from tools.kube import Json, eventually
 from webhook.api import Api, ApiError
 
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
