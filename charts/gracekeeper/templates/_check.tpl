@@ -7,10 +7,10 @@ Called with the root and the seconds that an installation's check waits, 0 for `
 {{- $seconds := index . 1 -}}
 {{- $full := include "gracekeeper.fullname" $root -}}
 {{- with $root -}}
-{{- with include "gracekeeper.imagePullSecrets" . -}}
-{{- . | nindent 0 }}
-{{- end }}
 restartPolicy: Never
+{{- with include "gracekeeper.imagePullSecrets" . }}
+{{ . }}
+{{- end }}
 {{- if not $seconds }}
 activeDeadlineSeconds: 120
 {{- end }}
