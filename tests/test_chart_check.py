@@ -69,6 +69,13 @@ def test_the_check_s_pod_finds_room_wherever_the_server_did(file):
         assert pod.get(key) == server.get(key)
 
 
+def test_no_sidecar_keeps_the_job_from_ending_whatever_labels_the_pods_have(helm):
+    asked = "podLabels.sidecar\\.istio\\.io/inject=true"
+    pod = job(chart.objects(helm, "--set-string", asked))["spec"]["template"]["metadata"]
+    assert pod["labels"]["sidecar.istio.io/inject"] == "false"
+    assert pod["annotations"] == {"linkerd.io/inject": "disabled"}
+
+
 def test_only_the_proof_fails_the_job_at_once_and_a_lost_node_does_not(helm):
     spec = job(chart.rendered(helm))["spec"]
     first, second = spec["podFailurePolicy"]["rules"]
