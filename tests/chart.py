@@ -110,9 +110,9 @@ def environment_of(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def pod_specs(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of the server, of `helm test`, and of the DaemonSet where there is one."""
+    """Of the server, of `helm test`, and of the DaemonSet and the Job where there are any."""
     templated = (
-        each["spec"]["template"]["spec"] for kind in ("Deployment", "DaemonSet") for each in of_kind(found, kind)
+        each["spec"]["template"]["spec"] for kind in ("Deployment", "DaemonSet", "Job") for each in of_kind(found, kind)
     )
     return [*templated, the(found, "Pod")["spec"]]
 

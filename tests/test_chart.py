@@ -168,7 +168,7 @@ def test_the_server_may_do_this_and_nothing_else(default):
             "verbs": ["get", "update"],
         },
     ]
-    assert chart.the(default, "Role")["rules"] == [
+    assert chart.the(default, "Role", "-gracekeeper")["rules"] == [
         {
             "apiGroups": [""],
             "resources": ["secrets"],
@@ -184,19 +184,19 @@ def test_the_server_may_do_this_and_nothing_else(default):
 def test_the_roles_are_bound_to_the_server_s_account_alone(default):
     account = {"kind": "ServiceAccount", "namespace": chart.NAMESPACE, "name": "gk-gracekeeper"}
     for kind in ("RoleBinding", "ClusterRoleBinding"):
-        binding = chart.the(default, kind)
+        binding = chart.the(default, kind, "-gracekeeper")
         assert binding["subjects"] == [account]
         assert binding["roleRef"]["kind"] == kind.removesuffix("Binding")
         assert binding["roleRef"]["name"] == binding["metadata"]["name"]
     assert chart.the(default, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
-    assert chart.the(default, "ServiceAccount")["metadata"]["name"] == account["name"]
+    assert chart.the(default, "ServiceAccount", "-gracekeeper")["metadata"]["name"] == account["name"]
 
 
 @pytest.mark.parametrize("source", ["files", "cert-manager", "issuer"])
 def test_a_certificate_from_elsewhere_needs_no_rights_to_write(helm, source):
     found = chart.rendered(helm, source)
     assert all(verbs <= {"get", "list", "watch"} for verbs in verbs_by_resource(found, "ClusterRole").values())
-    assert verbs_by_resource(found, "Role") == {"pods": {"create"}}
+    assert verbs_by_resource(of_the_server(found), "Role") == {"pods": {"create"}}
     assert not chart.of_kind(found, "Secret")
 
 
@@ -205,8 +205,14 @@ def test_where_no_pod_is_converted_nothing_more_may_be_read_or_created(helm):
     allowed = verbs_by_resource(found, "ClusterRole")
     assert allowed["nodes"] == {"list", "watch"}
     assert not {"limitranges", "resourcequotas"} & allowed.keys()
-    assert verbs_by_resource(found, "Role").keys() == {"secrets"}
-    assert not chart.of_kind(chart.objects(helm, "--set", "supervise.enabled=false", *chart.ci("files")), "Role")
+    assert verbs_by_resource(of_the_server(found), "Role").keys() == {"secrets"}
+    with_files = chart.objects(helm, "--set", "supervise.enabled=false", *chart.ci("files"))
+    assert not chart.of_kind(of_the_server(with_files), "Role")
+
+
+def of_the_server(found):
+    """Without what the check of the installation has for itself."""
+    return [each for each in found if each["metadata"]["labels"]["app.kubernetes.io/component"] != "check"]
 
 
 def verbs_by_resource(found, kind: str) -> dict[str, set[str]]:
@@ -302,14 +308,14 @@ def test_each_pod_of_the_server_first_runs_what_tasks_will_run(file):
 
 def test_an_image_that_the_configuration_names_is_the_one_that_is_tried(helm):
     found = chart.objects(helm, "--set", "config.supervise.image=elsewhere:1,supervise.prePull.enabled=true")
-    server, pre_pull, _ = chart.pod_specs(found)
+    server, pre_pull, *_ = chart.pod_specs(found)
     assert "image: elsewhere:1\n" in chart.the(found, "ConfigMap")["data"]["config.yaml"]
     assert {each["image"] for each in (*server["initContainers"], *chart.containers(pre_pull))} == {"elsewhere:1"}
 
 
 def test_the_image_is_kept_on_linux_nodes_of_its_architectures_whatever_their_taints(helm):
     options = "supervise.prePull.enabled=true,config.supervise.architectures={amd64,arm64}"
-    _, pod, _ = chart.pod_specs(chart.objects(helm, "--set", options))
+    _, pod, *_ = chart.pod_specs(chart.objects(helm, "--set", options))
     (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [
         {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
@@ -338,7 +344,7 @@ def test_helm_test_runs_the_server_s_own_image_and_sees_the_ca_but_no_key(file):
     compile(container["args"][0], "connection_test.py", "exec")
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert pod["spec"]["automountServiceAccountToken"] is False
-    (volume,) = pod["spec"]["volumes"]
+    (volume,) = [volume for volume in pod["spec"]["volumes"] if "secret" in volume]
     assert [item["key"] for item in volume["secret"]["items"]] == ["ca.crt"]
 
 

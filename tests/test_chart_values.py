@@ -168,9 +168,15 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "certManager.duration": ("issuer", "Certificate: spec > duration", "720h"),
     "certManager.renewBefore": ("issuer", "Certificate: spec > renewBefore", "240h"),
     "rbac.create": ("bare", "ClusterRole", None),
+    "admissionPolicy.enabled": (
+        "everything",
+        "ValidatingAdmissionPolicy/-pods: spec > validations > 0 > message",
+        "gracekeeper may create a pod as a dry run only",
+    ),
+    "installationCheck.enabled": ("bare", "Job", None),
     "serviceAccount.create": ("bare", "ServiceAccount", None),
     "serviceAccount.name": ("everything", f"{POD} > serviceAccountName", "keeper"),
-    "serviceAccount.annotations": ("everything", "ServiceAccount: metadata > annotations > note", "account"),
+    "serviceAccount.annotations": ("everything", "ServiceAccount/keeper: metadata > annotations > note", "account"),
     "deploymentAnnotations": ("everything", "Deployment: metadata > annotations > note", "deployment"),
     "podAnnotations": ("everything", "Deployment: spec > template > metadata > annotations > note", "pod"),
     "podLabels": ("everything", "Deployment: spec > template > metadata > labels > network", "internal"),
@@ -321,7 +327,7 @@ def test_values_may_come_as_json_on_the_command_line(helm):
 def test_a_global_registry_goes_well_with_a_digest():
     found = chart.objects("helm4", "--set", f"global.imageRegistry=mirror.example.com:5000/,image.digest={DIGEST}")
     expected = f"mirror.example.com:5000/gracekeeper/gracekeeper@{DIGEST}"
-    assert [pod["containers"][0]["image"] for pod in chart.pod_specs(found)] == [expected, expected]
+    assert {pod["containers"][0]["image"] for pod in chart.pod_specs(found)} == {expected}
 
 
 def groups(values: dict[str, Any], above: tuple[str, ...] = ()):
@@ -442,7 +448,7 @@ def test_every_setting_of_the_server_comes_from_the_chart():
 def test_without_values_the_chart_says_what_the_server_would_do_anyway():
     found = server_settings(chart.rendered("helm4"))
     built_in = ServerSettings.model_construct()
-    placed = {"config_file", "namespace", "service_name", "secret_name", "webhook_configuration_name"}
+    placed = {"config_file", "replicas", "namespace", "service_name", "secret_name", "webhook_configuration_name"}
     for name in ServerSettings.model_fields.keys() - placed:
         assert getattr(found, name) == getattr(built_in, name)
     supervise = Supervise(image="gracekeeper/supervise:0.1.0")

@@ -10,7 +10,7 @@ from celpy.adapter import json_to_cel
 from tests import chart
 from webhook.policy.recognition.match_condition import match_condition
 
-PODS, NAMESPACES = "pods.gracekeeper.dev", "namespaces.gracekeeper.dev"
+PODS, NAMESPACES, CHECK = "pods.gracekeeper.dev", "namespaces.gracekeeper.dev", "check.gracekeeper.dev"
 TRAINER = {"labels": {"batch.kubernetes.io/job-name": "train"}}
 PLAIN = {"labels": {"app": "web"}}
 
@@ -39,13 +39,14 @@ def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
     return wanted and all(holds[e["operator"]](e) for e in selector.get("matchExpressions", ()))
 
 
-def true_of(expression: str, pod: dict[str, Any]) -> bool:
+def true_of(expression: str, pod: dict[str, Any], *, dry_run: bool) -> bool:
     environment = celpy.Environment()
     program = environment.program(environment.compile(expression))
-    return bool(program.evaluate({"object": json_to_cel(pod)}))
+    request = json_to_cel({"dryRun": True} if dry_run else {})
+    return bool(program.evaluate({"object": json_to_cel(pod), "request": request}))
 
 
-def asked_by(entries, pod: dict[str, Any], namespace: str = "team-a", **labels) -> list[str]:
+def asked_by(entries, pod: dict[str, Any], namespace: str = "team-a", *, dry_run: bool = False, **labels) -> list[str]:
     """The entries by which the webhook would be called for a pod of a Namespace with these labels."""
     on_namespace = {"kubernetes.io/metadata.name": namespace, **{f"gracekeeper.dev/{k}": v for k, v in labels.items()}}
     return [
@@ -53,7 +54,7 @@ def asked_by(entries, pod: dict[str, Any], namespace: str = "team-a", **labels) 
         for name, entry in entries.items()
         if selects(entry["namespaceSelector"], on_namespace)
         and selects(entry["objectSelector"], pod["metadata"].get("labels", {}))
-        and all(true_of(condition["expression"], pod) for condition in entry["matchConditions"])
+        and all(true_of(each["expression"], pod, dry_run=dry_run) for each in entry["matchConditions"])
     ]
 
 
@@ -68,7 +69,7 @@ def test_the_chart_s_condition_is_the_one_that_the_marks_give(entries):
 
 def test_the_names_of_the_entries_are_for_ever(entries):
     # A renamed entry leaves its caBundle behind under Helm 4, and with it an entry that the API server refuses.
-    assert list(entries) == [PODS, NAMESPACES]
+    assert list(entries) == [PODS, NAMESPACES, CHECK]
 
 
 def test_every_entry_fails_open_on_creation_of_pods_only(entries):
@@ -114,6 +115,24 @@ def test_a_pod_is_asked_about_once_or_not_at_all(entries, pod, namespace, said, 
     assert asked_by(entries, a_pod(pod), namespace, **said) == asked
 
 
+@pytest.mark.parametrize(
+    ("component", "namespace", "dry_run", "asked"),
+    [
+        ("dry-run", chart.NAMESPACE, True, [CHECK]),
+        ("dry-run", chart.NAMESPACE, False, []),
+        ("dry-run", "team-a", True, []),
+        ("webhook", chart.NAMESPACE, True, []),
+        ("webhook", chart.NAMESPACE, False, []),
+        ("check", chart.NAMESPACE, False, []),
+    ],
+)
+def test_of_its_own_namespace_it_is_asked_about_the_check_s_dry_runs_alone(
+    entries, component, namespace, dry_run, asked
+):
+    labels = {"app.kubernetes.io/component": component, "app.kubernetes.io/instance": chart.RELEASE}
+    assert asked_by(entries, a_pod({"labels": labels}), namespace, dry_run=dry_run) == asked
+
+
 def test_the_environment_is_looked_at_too(entries):
     containers = [{"name": "a"}, {"name": "b", "env": [{"name": "MASTER_ADDR", "value": "x"}]}]
     assert asked_by(entries, a_pod({}, containers=containers)) == [PODS]
@@ -142,11 +161,12 @@ JOB = {**TRAINER["labels"], **LABELS}
 def test_an_admin_s_conditions_narrow_and_also_match_widens(narrowed, labels, asked):
     for entry in narrowed.values():
         entry["namespaceSelector"] = {}
-    del narrowed[NAMESPACES]
+    del narrowed[NAMESPACES], narrowed[CHECK]
     assert asked_by(narrowed, a_pod({"labels": labels})) == asked
 
 
 def test_an_admin_s_selectors_hold_for_both_entries(narrowed):
+    del narrowed[CHECK]
     for entry in narrowed.values():
         by_hand = {"owner": "x", "tier": "research"}
         own = {"gracekeeper.dev/enabled": "true"} if entry["name"] == NAMESPACES else {}

@@ -29,8 +29,7 @@ class Release:
 
     def upgrade(self, *options: str, helm: Path | None = None, **values: Any) -> None:
         """`helm upgrade --install` of this checkout's chart, waited for until its pods are ready."""
-        images = {"image": _on_the_nodes(self.image), "supervise": {"image": _on_the_nodes(self.supervise_image)}}
-        text = json.dumps({**images, **self.values, **values})
+        text = self.all_values(**values)
         command: list[str | Path] = [
             helm or self.helm,
             "upgrade",
@@ -45,6 +44,11 @@ class Release:
             self.run_helm(*command, *options, "--wait", f"--timeout={ROLLOUT_SECONDS}s", text=text)
         except StepError as error:
             raise StepError(f"{error}\n{self._state()}") from None
+
+    def all_values(self, **values: Any) -> str:
+        """The chart's values as text: the images on the nodes, the release's own values, and these."""
+        images = {"image": _on_the_nodes(self.image), "supervise": {"image": _on_the_nodes(self.supervise_image)}}
+        return json.dumps({**images, **self.values, **values})
 
     def _state(self) -> str:
         """What the person who looks at a failed rollout asks for first."""

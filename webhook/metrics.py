@@ -72,7 +72,12 @@ class Metrics:
             "1 where OSMO task pods get native sidecars, 0 where they do not or nobody asked.",
             registry=registry,
         )
-
+        self._ready = Gauge("gracekeeper_ready", "1 if this replica is ready, 0 if it is not.", registry=registry)
+        self._replicas_wanted = Gauge(
+            "gracekeeper_replicas_wanted",
+            "How many replicas the installation asks for, 0 if it does not say.",
+            registry=registry,
+        )
         self._config_valid = Gauge(
             "gracekeeper_config_valid",
             "1 where what the configuration file holds can be used, 0 where a former one is in use instead.",
@@ -120,6 +125,14 @@ class Metrics:
     def config_loaded(self) -> None:
         """Tell that another configuration is in use from now on."""
         self._config_loaded.set_to_current_time()
+
+    def readiness(self, ready: Callable[[], bool]) -> None:
+        """Tell, at each scrape, whether this replica is ready."""
+        self._ready.set_function(lambda: float(ready()))
+
+    def replicas_wanted(self, count: int) -> None:
+        """Tell how many replicas the installation asks for."""
+        self._replicas_wanted.set(count)
 
     def watch(self, ages_seconds: Callable[[], Mapping[str, float]]) -> None:
         """Tell, at each scrape, how long ago each watched kind was last heard of."""

@@ -44,6 +44,7 @@ def _built(
 ) -> tuple[Server, Cluster | None]:
     """The server with everything that it needs, running in threads of their own."""
     metrics = Metrics(Refusal)
+    metrics.replicas_wanted(settings.replicas)
     certificate = Certificate()
     api = cache(Api.from_environment)
     cluster = None

@@ -53,6 +53,8 @@ class ServerSettings(BaseSettings):
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     log_format: LogFormat = LogFormat.JSON
     facts: FactsSource = FactsSource.CLUSTER
+    replicas: int = Field(0, ge=0)
+    """How many replicas the installation asks for, for the metric of that name and the alert on it."""
     certificate_source: CertificateSource = CertificateSource.SECRET
     certificate_directory: Path | None = None
     """Where tls.crt and tls.key are, when the source is files."""

@@ -128,6 +128,7 @@ class Server:
             self.metrics.refused,
         )
         health = _Listener(health_app(self._missing, self.notes, self.metrics.text), self.limits, lambda _refusal: None)
+        self.metrics.readiness(lambda: not self._missing())
         health_port = await health.listen(self.addresses.host, self.addresses.health_port, None)
         self.ports = (0, health_port)
         answering_health = asyncio.create_task(health.answer_until_told())

@@ -126,6 +126,53 @@ securityContext:
   {{- toYaml .Values.securityContext | nindent 2 }}
 {{- end -}}
 
+{{/*
+What a container needs to call the API server, where client libraries look for it. Kubernetes mounts the same volume by
+itself (automountServiceAccountToken), but into every container of the pod. The kubelet renews the token in place.
+*/}}
+{{- define "gracekeeper.apiAccessMount" -}}
+- name: api-access
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- end -}}
+
+{{- define "gracekeeper.apiAccessVolume" -}}
+- name: api-access
+  projected:
+    defaultMode: 0444
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3607
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                apiVersion: v1
+                fieldPath: metadata.namespace
+{{- end -}}
+
+{{/* The names of the check that the installation runs, and of its ServiceAccount. */}}
+{{- define "gracekeeper.checkName" -}}
+{{- include "gracekeeper.fullname" . }}-check
+{{- end -}}
+
+{{- define "gracekeeper.checkAccountName" -}}
+{{- .Values.serviceAccount.create | ternary (include "gracekeeper.checkName" .) (include "gracekeeper.serviceAccountName" .) -}}
+{{- end -}}
+
+{{/* Empty, unless the ValidatingAdmissionPolicies are to be rendered. */}}
+{{- define "gracekeeper.admissionPolicies" -}}
+{{- $served := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" -}}
+{{- $auto := and $served .Values.serviceAccount.create -}}
+{{- eq (toString .Values.admissionPolicy.enabled) "auto" | ternary $auto .Values.admissionPolicy.enabled | ternary "yes" "" -}}
+{{- end -}}
+
 {{/* What the schema cannot say in words that help. */}}
 {{- define "gracekeeper.check" -}}
 {{- if and (dig "supervise" "image" "" .Values.config) (not .Values.supervise.enabled) -}}
