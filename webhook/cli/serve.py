@@ -52,6 +52,7 @@ def _built(
     if settings.facts is FactsSource.CLUSTER:
         cluster = Cluster(api(), logger, probe=_probe(settings, config))
     source = _certificate_source(settings, api, certificate, metrics, logger)
+    metrics.certificate_in_step(source.in_step)
     config_file = _followed(settings, config, metrics, logger, stop)
     if cluster is not None:
         metrics.watch(cluster.ages_seconds)
@@ -70,7 +71,7 @@ def _built(
         metrics=metrics,
         logger=logger,
         lacks=lacks,
-        notes=config_file.notes,
+        notes=lambda: [*config_file.notes(), *source.notes()],
         drain_seconds=settings.drain_seconds,
     )
     return server, cluster
@@ -99,7 +100,7 @@ def _certificate_source(
         directory = settings.certificate_directory or Path()  # never empty: the settings were checked
         return FilesSource(directory, certificate.use, metrics.certificate_ends, logger)
     names = (settings.namespace, settings.service_name, settings.secret_name, settings.webhook_configuration_name)
-    return SecretSource(
+    source = SecretSource(
         api(),
         Objects(*map(str, names)),
         certificate.use,
@@ -108,6 +109,8 @@ def _certificate_source(
         life=timedelta(days=settings.certificate_validity_days),
         settle_seconds=settings.certificate_settle_seconds,
     )
+    metrics.clock_ahead(source.clock.ahead_seconds)
+    return source
 
 
 async def _nothing(_namespace: str, _pod: Mapping[str, Any], _seconds: float, _beside: Lookups) -> Facts:
