@@ -19,6 +19,7 @@ from webhook.policy.facts import Facts
 from webhook.policy.lookups import Lookups
 from webhook.server import Addresses, Certificate, Mutation, Server, run
 from webhook.settings import CertificateSource, FactsSource, ServerSettings
+from webhook.tls import Source
 from webhook.tls.files import FilesSource
 from webhook.tls.source import Objects, SecretSource
 
@@ -95,7 +96,7 @@ def _probe(settings: ServerSettings, config: Config) -> Probe | None:
 
 def _certificate_source(
     settings: ServerSettings, api: Callable[[], Api], certificate: Certificate, metrics: Metrics, logger: log.Logger
-) -> SecretSource | FilesSource:
+) -> Source:
     if settings.certificate_source is CertificateSource.FILES:
         directory = settings.certificate_directory or Path()  # never empty: the settings were checked
         return FilesSource(directory, certificate.use, metrics.certificate_ends, logger)

@@ -103,11 +103,11 @@ class SecretSource:
             return (self._lack or "the certificate is not in the webhook configuration yet",)
         leaf, authority, now = self._served.leaf.certificate, self._served.authority.certificate, self.clock.now()
         begin, end = max(leaf.not_valid_before_utc, authority.not_valid_before_utc), leaf.not_valid_after_utc
-        again = "being issued again"
+        again = self._lack or (self.clock.difference() if self.clock.differs() else "being issued again")
         if end <= now:
-            return (f"the serving certificate ended at {end:%Y-%m-%d %H:%M}Z: {self._lack or again}",)
+            return (f"the serving certificate ended at {end:%Y-%m-%d %H:%M}Z: {again}",)
         if begin > now:
-            return (f"the serving certificate is not valid before {begin:%Y-%m-%d %H:%M}Z: {self._lack or again}",)
+            return (f"the serving certificate is not valid before {begin:%Y-%m-%d %H:%M}Z: {again}",)
         return ()
 
     def notes(self) -> Sequence[str]:
