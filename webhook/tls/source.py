@@ -24,7 +24,7 @@ from webhook.tls.secret import Kept, Serving
 from webhook.tls.settling import Settling
 from webhook.tls.watch import ObjectWatch
 
-_MOSTCONFLICTS = 10
+_MOST_CONFLICTS = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 _SHORTEST_PAUSE_SECONDS = 0.1
 _QUIET_SECONDS = 1.0
@@ -148,11 +148,11 @@ class SecretSource:
         return min(interval_seconds, max(_SHORTEST_PAUSE_SECONDS, left_seconds))
 
     def _pass_without_conflict(self) -> None:
-        for attempt in range(1, _MOSTCONFLICTS + 1):
+        for attempt in range(1, _MOST_CONFLICTS + 1):
             try:
                 return self._pass()
             except ApiError as error:
-                if error.status != CONFLICT or attempt == _MOSTCONFLICTS:
+                if error.status != CONFLICT or attempt == _MOST_CONFLICTS:
                     raise
         return None
 
