@@ -126,6 +126,20 @@ def test_a_watch_that_breaks_is_begun_again_and_what_happened_between_is_seen(wo
         assert eventually(lambda: held in world.bundle()) < 7
 
 
+def test_an_api_server_that_ends_every_watch_is_asked_less_and_less(world):
+    with running(world) as replica:
+        eventually(lambda: world.server.count(f"WATCH {COLLECTION}"))
+        world.server.oldest = world.server.version + 1000  # the answer to a watch is that its version has expired
+        world.server.end_watches()
+        eventually(lambda: "not watching" in replica.events())
+        world.server.calls.clear()
+        time.sleep(4)
+        assert 1 <= world.server.count(f"WATCH {COLLECTION}") <= 4
+        assert replica.source.lacks() == ()
+        world.server.oldest = 0
+        eventually(lambda: "watching again" in replica.events())
+
+
 def test_who_overwrites_the_ca_bundle_again_and_again_gets_at_most_a_write_a_second(world):
     """Two that fight must not flood the API server."""
     foreign = new_authority(world.replica().source.life, world.now).certificate_pem

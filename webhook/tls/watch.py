@@ -31,7 +31,7 @@ class ObjectWatch:
     path: str
     """Of the object."""
     changed: Callable[[], object]
-    """Called for every change, and each time a watch begins, because something may have happened between two."""
+    """Called for every change, and for the object as it is when a watch begins: something may have happened between two."""
     logger: log.Logger
     up: bool = field(default=False, init=False)
     """Whether a change would be noticed now."""
@@ -71,11 +71,10 @@ class ObjectWatch:
         }
         with closing(self.api.watch(collection, query=query, read_timeout_seconds=seconds + _LATE_SECONDS)) as watch:
             self._watch = watch
-            self._recovered()
-            self.changed()
             for event in watch:
                 if event["type"] == "ERROR":
                     raise _failure_of(event["object"])
+                self._recovered()
                 self.changed()
 
     def _recovered(self) -> None:
