@@ -77,7 +77,8 @@ class Clock:
         side = "ahead of" if ahead > timedelta(0) else "behind"
         return (
             f"the clock of this node is {_spelled(abs(ahead))} {side} the API server's: no certificate is issued or "
-            f"dropped until they agree within {_spelled(TOLERANCE)}; check time synchronization (NTP) on this node and on the control plane"
+            f"dropped until they agree within {_spelled(TOLERANCE)}; check time synchronization (NTP) on this node and on "
+            "the control plane"
         )
 
     def _ahead(self) -> timedelta:

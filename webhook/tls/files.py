@@ -43,8 +43,9 @@ class FilesSource:
         """Return what is missing before the first certificate is served, or why nobody accepts the one in use."""
         if self._served is None:
             return (f"no certificate in {self.directory}: {self._lack}",)
-        problem = _untimely(self._served, self.now())
-        return (f"the serving {problem}",) if problem else ()
+        now = self.now()
+        problem = _untimely(self._served, now)
+        return (f"the serving {problem}; the clock here says {now:%Y-%m-%d %H:%M}Z",) if problem else ()
 
     def notes(self) -> Sequence[str]:
         """Return why the files cannot be used, although a former certificate of theirs can."""
@@ -102,10 +103,9 @@ def _read_both(directory: Path) -> tuple[bytes, bytes]:
 def _untimely(certificate: Certificate, now: datetime) -> str:
     """Return why nobody accepts it by its time, or nothing."""
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    clock = f"the clock here says {now:%Y-%m-%d %H:%M}Z"
     if not begun(certificate, now):
-        return f"certificate is not valid before {begin:%Y-%m-%d %H:%M}Z, {clock}"
-    return f"certificate ended at {end:%Y-%m-%d %H:%M}Z, {clock}" if ended(certificate, now) else ""
+        return f"certificate is not valid before {begin:%Y-%m-%d %H:%M}Z"
+    return f"certificate ended at {end:%Y-%m-%d %H:%M}Z" if ended(certificate, now) else ""
 
 
 def _sentence(error: Exception) -> str:
