@@ -165,7 +165,7 @@ def test_the_server_may_do_this_and_nothing_else(default):
             "apiGroups": ["admissionregistration.k8s.io"],
             "resources": ["mutatingwebhookconfigurations"],
             "resourceNames": [name],
-            "verbs": ["get", "update"],
+            "verbs": ["get", "update", "watch"],
         },
     ]
     assert chart.the(default, "Role", "-gracekeeper")["rules"] == [

@@ -111,6 +111,20 @@ def test_whether_native_sidecars_are_used_is_told_as_it_is_at_the_scrape(server)
     assert scraped(server)["gracekeeper_native_sidecars", ()] == 0
 
 
+def test_whether_the_certificate_is_kept_and_how_far_the_clock_is_ahead_are_told_as_they_are_at_the_scrape(server):
+    assert scraped(server)["gracekeeper_certificate_in_step", ()] == 0
+    assert scraped(server)["gracekeeper_clock_ahead_seconds", ()] == 0
+    states, seconds = [True, False], [-3.5, 7200.0]
+    server.metrics.certificate_in_step(lambda: states[0])
+    server.metrics.clock_ahead(lambda: seconds[0])
+    assert scraped(server)["gracekeeper_certificate_in_step", ()] == 1
+    assert scraped(server)["gracekeeper_clock_ahead_seconds", ()] == -3.5
+    states.pop(0)
+    seconds.pop(0)
+    assert scraped(server)["gracekeeper_certificate_in_step", ()] == 0
+    assert scraped(server)["gracekeeper_clock_ahead_seconds", ()] == 7200
+
+
 def test_registries_do_not_meet():
     one, other = Metrics(Refusal), Metrics(Refusal)
     one.bug()

@@ -36,7 +36,7 @@ def certificate(tmp_path):
 
 
 @contextmanager
-def serving(server, folder, config):
+def serving(server, folder, config, **settings):
     """The address of its health port, and its process; it is ended by SIGTERM, and must end well."""
     address, port, health_port = server.address, *free_ports(2)
     user = {"name": "u", "user": {}}
@@ -54,6 +54,7 @@ def serving(server, folder, config):
         "NAMESPACE": "gracekeeper",
         "CERTIFICATE_SOURCE": "files",
         "CERTIFICATE_DIRECTORY": str(folder),
+        **settings,
     }
     environment = {**os.environ, "KUBECONFIG": str(folder / "kubeconfig")}
     environment |= {f"GRACEKEEPER_SERVER_{name}": value for name, value in said.items()}

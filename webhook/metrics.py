@@ -67,6 +67,16 @@ class Metrics:
             "When the serving certificate ends, as Unix time.",
             registry=registry,
         )
+        self._certificate_in_step = Gauge(
+            "gracekeeper_certificate_in_step",
+            "1 while the serving certificate is kept in step with its Secret and the webhook configuration, or its files.",
+            registry=registry,
+        )
+        self._clock_ahead = Gauge(
+            "gracekeeper_clock_ahead_seconds",
+            "How far this node's clock is ahead of the API server's, negative if behind; 0 if there is nothing to compare.",
+            registry=registry,
+        )
         self._native_sidecars = Gauge(
             "gracekeeper_native_sidecars",
             "1 where OSMO task pods get native sidecars, 0 where they do not or nobody asked.",
@@ -117,6 +127,14 @@ class Metrics:
     def certificate_ends(self, timestamp_seconds: float) -> None:
         """Tell when the certificate that is being served ends."""
         self._certificate_expiry.set(timestamp_seconds)
+
+    def certificate_in_step(self, in_step: Callable[[], bool]) -> None:
+        """Tell, at each scrape, whether the serving certificate is kept in step."""
+        self._certificate_in_step.set_function(lambda: float(in_step()))
+
+    def clock_ahead(self, seconds: Callable[[], float]) -> None:
+        """Tell, at each scrape, how far the clock is ahead of the API server's."""
+        self._clock_ahead.set_function(seconds)
 
     def config_usable(self, usable: bool) -> None:  # noqa: FBT001  # a gauge
         """Tell whether what the configuration file holds can be used."""
