@@ -12,7 +12,7 @@ from tests.webhook_server import client, eventually, has_ended, post, request, r
 from webhook.admission import Refusal
 from webhook.server.connection import Limits
 
-IMPATIENT = Limits(request_seconds=0.6, handshake_seconds=0.8, connections=8)
+IMPATIENT = Limits(exchange_seconds=0.6, handshake_seconds=0.8, connections=8)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_one_byte_after_the_other_wins_no_time(server):
 
 
 def test_a_second_request_gets_its_own_time():
-    with webhook_server.running(limits=Limits(request_seconds=1.5)) as server, server.connect() as connection:
+    with webhook_server.running(limits=Limits(exchange_seconds=1.5)) as server, server.connect() as connection:
         for _ in range(3):
             connection.sendall(request(review())[:-1])
             time.sleep(0.6)
@@ -166,7 +166,7 @@ def test_who_hoards_connections_loses_its_own_even_when_it_uses_them(patient_ser
 
 def test_a_connection_is_kept_for_longer_than_an_api_server_keeps_one():
     assert Limits().idle_seconds > 90
-    assert Limits().request_seconds == 5
+    assert Limits().exchange_seconds == 5
     assert Limits().body_bytes == 3 * 1024 * 1024
 
 
@@ -186,7 +186,7 @@ def test_a_kept_connection_is_used_again_after_a_pause(server):
     with contextlib.closing(client(server.port)) as kept:
         assert post(kept, review()).patch
         local = kept.sock.getsockname()
-        time.sleep(1.5 * IMPATIENT.request_seconds)
+        time.sleep(1.5 * IMPATIENT.exchange_seconds)
         assert post(kept, review()).patch
         assert kept.sock.getsockname() == local
 

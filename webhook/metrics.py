@@ -18,6 +18,19 @@ _REQUEST_BUCKETS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1,
 _GRACE_BUCKETS_SECONDS = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
+class Overload(StrEnum):
+    """What there was no room for in the server's memory; the slugs label a metric."""
+
+    ARRIVAL = "arrival"
+    """The body while it arrived; the pod was allowed unpatched."""
+    REVIEW = "review"
+    """The review while it waited for facts; the pod was allowed unpatched."""
+    ANSWER = "answer"
+    """The answer, which its caller did not read; the connection was closed."""
+    CONNECTION = "connection"
+    """One more connection; one of the address that has most was closed, or the new one."""
+
+
 class Metrics:
     """All metrics of one process, in a registry of their own; every series is there from the start, at zero."""
 
@@ -42,6 +55,10 @@ class Metrics:
             "gracekeeper_refused", "Requests that were no usable AdmissionReview.", ["reason"], registry=registry
         )
         self._refused = {refusal: refused.labels(refusal) for refusal in refusals}
+        overloads = Counter(
+            "gracekeeper_overloads", "What there was no room for in memory, by stage.", ["stage"], registry=registry
+        )
+        self._overloads = {overload: overloads.labels(overload) for overload in Overload}
         self._bugs = Counter(
             "gracekeeper_bugs", "Errors of gracekeeper itself; the pod was allowed unpatched.", registry=registry
         )
@@ -96,6 +113,10 @@ class Metrics:
     def refused(self, refusal: StrEnum) -> None:
         """Count one request that got an HTTP error."""
         self._refused[refusal].inc()
+
+    def overloaded(self, overload: Overload) -> None:
+        """Count one request, answer or connection for which there was no room."""
+        self._overloads[overload].inc()
 
     def bug(self) -> None:
         """Count one error of gracekeeper itself."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webhook.manifests import jobs, shapes, workloads
-from webhook.manifests.text import BadManifestError, documents, kind_of_value
+from webhook.manifests.text import BadManifestError, documents
 from webhook.policy.accelerators import memory_mib_by_product
 from webhook.policy.facts import Facts, JsonObject, Missing, MissingReason, Sidecars, claim_names
 from webhook.policy.pod import labels
+from webhook.shapes import kind_of_value
 
 __all__ = ["BadManifestError", "PodInFile", "documents", "facts_for", "pods_in", "surroundings", "unread"]
 

@@ -20,6 +20,7 @@ from webhook.policy.lookups import Lookups
 from webhook.policy.names import NO_NAME, shown
 from webhook.policy.patch import DoubtfulPatchError, Operation, operations
 from webhook.policy.recognise import Look, look_at
+from webhook.server.pod_in_review import PodInReview, only_claims_of, refuse_misshapen
 
 Gather = Callable[[str, Mapping[str, Any], float, Lookups], Awaitable[Facts]]
 """Namespace, pod, seconds and what to look up beside volumes to the facts around the pod; an empty pod asks for the Namespace
@@ -62,46 +63,51 @@ class Mutation:
 
         RefusedError where the body is no AdmissionReview.
         """
-        review = admission.read(body)
-        answer = Answer(review.uid)
-        if review.creates_a_pod:
+        pod: PodInReview[Look] = PodInReview(body)
+        answer = Answer(pod.review.uid)
+        if pod.review.creates_a_pod:
             try:
-                answer = await self._pod_answer(review, began + deadline_seconds(patience, self.deadline_seconds))
+                answer = await self._pod_answer(pod, began + deadline_seconds(patience, self.deadline_seconds))
             except Exception as error:  # noqa: BLE001  # the pod must not suffer from a bug, and it must not go unseen
+                refuse_misshapen(pod.review.object)
                 self.metrics.bug()
-                self._complain("bug", review, **log.trace(error))
+                self._complain("bug", pod.review, **log.trace(error))
         written = admission.write(answer)
         self.metrics.answered(time.monotonic() - began)
         return written
 
-    async def _pod_answer(self, review: Review, deadline: float) -> Answer:
+    async def _pod_answer(self, pod: PodInReview[Look], deadline: float) -> Answer:
         config = self.config()
-        look, facts = await self._looked_at(review, config, deadline)
+        look, facts = await self._looked_at(pod, config, deadline)
+        review = pod.review
         decision = conclude(look, review.object, facts, config)
         self.metrics.decided(decision)
         patch = self._patch(review, decision)
         self._log(review, decision, patched=bool(patch))
         return Answer(review.uid, patch, decision.warnings, _audit_annotations(decision))
 
-    async def _looked_at(self, review: Review, config: Config, deadline: float) -> tuple[Look, Facts]:
+    async def _looked_at(self, pod: PodInReview[Look], config: Config, deadline: float) -> tuple[Look, Facts]:
         """The pod at first look and what the cluster tells in time.
 
         The Namespace comes first, as it decides whether the rest is of interest.
         """
 
         def look(known: Facts) -> Look:
-            return look_at(review.object, known.namespace, review.namespace, config)
+            return look_at(pod.review.object, known.namespace, namespace, config)
 
-        facts = Facts()
+        namespace, facts = pod.review.namespace, Facts()
         left_seconds = deadline - time.monotonic()
         try:
             async with asyncio.timeout(left_seconds + _GATHER_OVERRUN_SECONDS):
-                facts = await self.gather(review.namespace, {}, max(0.0, left_seconds), Lookups())
-                seen = look(facts)
-                if seen.trains:
+                with pod.dropped_while_waiting():
+                    facts = await self.gather(namespace, {}, max(0.0, left_seconds), Lookups())
+                pod.reading = look(facts)
+                if pod.reading.trains:
                     left_seconds = max(0.0, deadline - time.monotonic())
-                    facts = await self.gather(review.namespace, review.object, left_seconds, seen.lookups)
-                return seen, facts
+                    claims, lookups = only_claims_of(pod.review.object), pod.reading.lookups
+                    with pod.dropped_while_waiting():
+                        facts = await self.gather(namespace, claims, left_seconds, lookups)
+                return pod.reading or look(facts), facts
         except TimeoutError:
             late = Missing("facts about the cluster", MissingReason.DEADLINE)
             facts = replace(facts, missing=(*facts.missing, late))
