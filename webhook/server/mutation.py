@@ -5,7 +5,7 @@ import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,7 @@ from webhook.policy.names import NO_NAME, shown
 from webhook.policy.patch import DoubtfulPatchError, Operation, operations
 from webhook.policy.recognise import Look, look_at
 from webhook.server.pod_in_review import PodInReview, only_claims_of, refuse_misshapen
+from webhook.server.turns import Turns
 
 Gather = Callable[[str, Mapping[str, Any], float, Lookups], Awaitable[Facts]]
 """Namespace, pod, seconds and what to look up beside volumes to the facts around the pod; an empty pod asks for the Namespace
@@ -55,6 +56,7 @@ class Mutation:
     metrics: Metrics
     logger: log.Logger
     deadline_seconds: float = LONGEST_DEADLINE_SECONDS
+    turns: Turns = field(default_factory=Turns)
 
     async def answer(self, body: bytes, patience: str | None, began: float) -> bytes:
         """The answer to a request's body; `began` is when it came in (time.monotonic).
@@ -63,7 +65,8 @@ class Mutation:
 
         RefusedError where the body is no AdmissionReview.
         """
-        pod: PodInReview[Look] = PodInReview(body)
+        pod: PodInReview[Look] = PodInReview(body, self.turns)
+        await pod.turn()
         answer = Answer(pod.review.uid)
         if pod.review.creates_a_pod:
             try:
@@ -78,40 +81,36 @@ class Mutation:
 
     async def _pod_answer(self, pod: PodInReview[Look], deadline: float) -> Answer:
         config = self.config()
-        look, facts = await self._looked_at(pod, config, deadline)
+        facts = await self._facts(pod, config, deadline)
+        await pod.turn()
         review = pod.review
+        look = pod.reading or look_at(review.object, facts.namespace, review.namespace, config)
         decision = conclude(look, review.object, facts, config)
         self.metrics.decided(decision)
         patch = self._patch(review, decision)
         self._log(review, decision, patched=bool(patch))
         return Answer(review.uid, patch, decision.warnings, _audit_annotations(decision))
 
-    async def _looked_at(self, pod: PodInReview[Look], config: Config, deadline: float) -> tuple[Look, Facts]:
-        """The pod at first look and what the cluster tells in time.
+    async def _facts(self, pod: PodInReview[Look], config: Config, deadline: float) -> Facts:
+        """What the cluster tells in time.
 
         The Namespace comes first, as it decides whether the rest is of interest.
         """
-
-        def look(known: Facts) -> Look:
-            return look_at(pod.review.object, known.namespace, namespace, config)
-
         namespace, facts = pod.review.namespace, Facts()
         left_seconds = deadline - time.monotonic()
         try:
             async with asyncio.timeout(left_seconds + _GATHER_OVERRUN_SECONDS):
-                with pod.dropped_while_waiting():
-                    facts = await self.gather(namespace, {}, max(0.0, left_seconds), Lookups())
-                pod.reading = look(facts)
+                facts = await pod.without(self.gather(namespace, {}, max(0.0, left_seconds), Lookups()))
+                await pod.turn()
+                pod.reading = look_at(pod.review.object, facts.namespace, namespace, config)
                 if pod.reading.trains:
                     left_seconds = max(0.0, deadline - time.monotonic())
                     claims, lookups = only_claims_of(pod.review.object), pod.reading.lookups
-                    with pod.dropped_while_waiting():
-                        facts = await self.gather(namespace, claims, left_seconds, lookups)
-                return pod.reading or look(facts), facts
+                    facts = await pod.without(self.gather(namespace, claims, left_seconds, lookups))
+                return facts
         except TimeoutError:
             late = Missing("facts about the cluster", MissingReason.DEADLINE)
-            facts = replace(facts, missing=(*facts.missing, late))
-            return look(facts), facts
+            return replace(facts, missing=(*facts.missing, late))
 
     def _patch(self, review: Review, decision: Decision) -> list[Operation]:
         try:

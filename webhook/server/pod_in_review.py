@@ -4,47 +4,73 @@ A parsed pod takes up to 24 times the room of its JSON, and what the policy read
 when the facts are there. A decision that does not have to wait makes them once.
 """
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, TypeVar
 
 from webhook import admission, shapes
 from webhook.admission import Refusal, RefusedError, Review
-from webhook.policy.facts import JsonObject, claim_names
+from webhook.policy.facts import Facts, JsonObject, claim_names
+from webhook.server.turns import Turns
 from webhook.shapes import MisshapenError
 
 Reading = TypeVar("Reading")
+
+_SMALL_BYTES = 64 * 1024
+"""Decided within a millisecond or two; a review of a megabyte may take some hundred of them."""
 
 
 class PodInReview(Generic[Reading]):
     """The body of a request, and what is made of it. Hold no reference to its parts across an `await`."""
 
-    def __init__(self, body: bytes) -> None:
-        """RefusedError where the body is no AdmissionReview."""
+    def __init__(self, body: bytes, turns: Turns) -> None:
         self._body = body
-        self._review: Review | None = admission.read(body)
+        self._turns = turns
+        self._review: Review | None = None
         self.reading: Reading | None = None
         """What the policy reads of the pod; None before, and again after a wait."""
 
+    async def turn(self) -> None:
+        """Take a turn before a large body is parsed, the first time and again after a wait."""
+        if self._review is None and len(self._body) > _SMALL_BYTES:
+            await self._turns.take()
+
     @property
     def review(self) -> Review:
-        """The review, parsed again after a wait."""
+        """The review, parsed again after a wait. RefusedError where the body is no AdmissionReview."""
         if self._review is None:
             self._review = admission.read(self._body)
         return self._review
 
-    @contextmanager
-    def dropped_while_waiting(self) -> Iterator[None]:
-        """Drop the review and the reading if the code inside gives the event loop the time to."""
-        waiting = asyncio.get_running_loop().call_soon(self._drop)
-        try:
-            yield
-        finally:
-            waiting.cancel()
+    async def without(self, facts: Awaitable[Facts]) -> Facts:
+        """Await facts; drop the review and the reading if they are not there at once."""
+        return await _Without(facts, self._drop)
 
     def _drop(self) -> None:
         self._review = self.reading = None
+
+
+class _Without:
+    """An awaitable that calls `drop` before it first waits: many reviews may come before the event loop's next turn."""
+
+    def __init__(self, awaited: Awaitable[Facts], drop: Callable[[], None]) -> None:
+        self._awaited = awaited
+        self._drop = drop
+
+    def __await__(self) -> Generator[Any, Any, Facts]:
+        steps = self._awaited.__await__()
+        try:
+            waited_for = next(steps)
+            self._drop()
+            while True:
+                try:
+                    value = yield waited_for
+                except BaseException as error:  # noqa: BLE001  # as `yield from` does (PEP 380): a cancellation is one
+                    waited_for = steps.throw(error)
+                else:
+                    waited_for = steps.send(value)
+        except StopIteration as end:
+            facts: Facts = end.value
+            return facts
 
 
 def refuse_misshapen(pod: JsonObject) -> None:

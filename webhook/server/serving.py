@@ -5,6 +5,7 @@ import contextlib
 import gc
 import resource
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +26,9 @@ from webhook.server.reviews import Reviews
 
 _MOST_OPEN_FILES = 65536
 _LAST_ANSWERS_SECONDS = 5
+_SOCKET_BUFFER_BYTES = 64 * 1024
+"""Of the kernel, for each direction of a connection. By itself it grows to megabytes, which count against the pod's limit,
+and what TLS reads at once, as large as that, stays with the connection."""
 _HEALTH_CONNECTIONS = 64
 """Kubelets dial anew for each probe; a Prometheus or two keep one."""
 
@@ -72,7 +76,12 @@ class _Listener(uvicorn.Server):
             host,
             port,
             backlog=self.config.backlog,
+            start_serving=False,
         )
+        for listening_socket in listening.sockets:  # accepted ones inherit it
+            for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                listening_socket.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER_BYTES)
+        await listening.start_serving()
         self.servers = [listening]
         self.started = True
         taken: int = listening.sockets[0].getsockname()[1]
