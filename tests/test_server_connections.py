@@ -1,5 +1,6 @@
 """Slow, greedy and silent connections: each is closed in time, and an API server's calls are answered all the while."""
 
+import asyncio
 import contextlib
 import socket
 import time
@@ -10,7 +11,10 @@ import pytest
 from tests import webhook_server
 from tests.webhook_server import client, eventually, has_ended, post, request, response_from, review
 from webhook.admission import Refusal
+from webhook.metrics import Overload
+from webhook.policy.facts import Facts
 from webhook.server.connection import Limits
+from webhook.server.reviews import REVIEW_BYTES
 
 IMPATIENT = Limits(exchange_seconds=0.6, handshake_seconds=0.8, connections=8)
 
@@ -127,6 +131,47 @@ def test_tls_handshakes_that_stop_half_way_are_ended(server):
     assert all(has_ended(connection) for connection in half)
     for connection in half:
         connection.close()
+
+
+def silent(port, count, source="127.0.0.1"):
+    return [socket.create_connection(("127.0.0.1", port), 20, (source, 0)) for _ in range(count)]
+
+
+def test_connections_count_from_accept_before_their_handshake():
+    limits = Limits(handshake_seconds=60, connections=8)
+    with webhook_server.running(limits=limits) as server, contextlib.ExitStack() as stack:
+        without_tls = [stack.enter_context(connection) for connection in silent(server.port, 50)]
+        assert server.post(review()).patch
+        assert all(has_ended(connection) for connection in without_tls[:42])
+        assert server.value("gracekeeper_overloads_total", stage=Overload.CONNECTION) >= 42
+
+
+def test_an_address_has_a_bound_of_its_own_and_loses_its_own_connections():
+    limits = Limits(handshake_seconds=60, connections=20, connections_per_address=4)
+    with webhook_server.running(limits=limits) as server, contextlib.ExitStack() as stack:
+        kept = stack.enter_context(contextlib.closing(client(server.port)))
+        assert post(kept, review()).patch
+        local = kept.sock.getsockname()
+        hoarded = [stack.enter_context(connection) for connection in silent(server.port, 10, "127.0.0.2")]
+        assert all(has_ended(connection) for connection in hoarded[:6])
+        assert post(kept, review()).patch
+        assert kept.sock.getsockname() == local
+
+
+def test_connections_whose_calls_are_being_answered_are_never_closed_for_another():
+    async def slow(_namespace, _pod, seconds, _beside):
+        await asyncio.sleep(seconds)
+        return Facts()
+
+    limits = Limits(connections=4)
+    with webhook_server.running(limits=limits, gather=slow) as server, contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(server.connect()) for _ in range(4)]
+        for caller in callers:
+            caller.sendall(request(review()))
+        eventually(lambda: server.value("gracekeeper_held_bytes") > 4 * REVIEW_BYTES)
+        more = [stack.enter_context(connection) for connection in silent(server.port, 4)]
+        assert all(has_ended(connection) for connection in more)
+        assert all(response_from(caller).patch for caller in callers)
 
 
 def test_plain_http_on_the_tls_port_is_ended(server):

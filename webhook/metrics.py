@@ -59,6 +59,11 @@ class Metrics:
             "gracekeeper_overloads", "What there was no room for in memory, by stage.", ["stage"], registry=registry
         )
         self._overloads = {overload: overloads.labels(overload) for overload in Overload}
+        self._held_bytes = Gauge(
+            "gracekeeper_held_bytes",
+            "Bytes of memory that requests hold: bodies, reviews that wait for facts, answers that nobody reads.",
+            registry=registry,
+        )
         self._bugs = Counter(
             "gracekeeper_bugs", "Errors of gracekeeper itself; the pod was allowed unpatched.", registry=registry
         )
@@ -141,6 +146,10 @@ class Metrics:
     def config_loaded(self) -> None:
         """Tell that another configuration is in use from now on."""
         self._config_loaded.set_to_current_time()
+
+    def held(self, held_bytes: Callable[[], int]) -> None:
+        """Tell, at each scrape, how many bytes requests hold."""
+        self._held_bytes.set_function(held_bytes)
 
     def watch(self, ages_seconds: Callable[[], Mapping[str, float]]) -> None:
         """Tell, at each scrape, how long ago each watched kind was last heard of."""

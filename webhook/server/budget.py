@@ -12,13 +12,12 @@ class Budget:
     """Bytes in memory, taken and given back in one event loop."""
 
     def __init__(self, most_bytes: int) -> None:
-        self._free_bytes = most_bytes
+        self._most_bytes = self._free_bytes = most_bytes
         self._held_bytes: dict[str, int] = {}
 
-    @property
-    def free_bytes(self) -> int:
-        """The bytes that nobody holds."""
-        return self._free_bytes
+    def held_bytes(self) -> int:
+        """Return the bytes that all holders hold together."""
+        return self._most_bytes - self._free_bytes
 
     def take(self, holder: str, size_bytes: int) -> bool:
         """Take so many bytes for a holder; return False, and take nothing, beyond its share."""

@@ -35,8 +35,8 @@ class Limits:
     """What the API server itself accepts as a request; no review is bigger."""
     connections: int = 512
     """A handful of API servers keep 25 unused ones each; above this who has most loses one for each new one."""
-    connections_per_address: int = 384
-    """Half as many again as one holder's share of the budget lets wait; above this an address loses its own."""
+    connections_per_address: int = 448
+    """More than reviews can wait in the budget, and few enough to leave some to others; above this an address loses its own."""
     budget_bytes: int = 32 * 2**20
     """Bodies that arrive or wait for facts, and answers that nobody reads, all together."""
 

@@ -14,8 +14,9 @@ from webhook.server.budget import Budget, Reservation, of_address, of_namespace
 Decide = Callable[[bytes, str | None, float], Awaitable[bytes]]
 """Body, the caller's ?timeout= and the time of arrival to the body of the answer."""
 
-REVIEW_BYTES = 32 * 1024
-"""What a review that waits for facts holds beside its body: its task, its connection's buffers, the names of its claims."""
+REVIEW_BYTES = 74 * 1024
+"""Charged for a review beside its body: its task, its connection's buffers, the names of its claims. With it fewer reviews
+can wait than one address may have connections, so that no connection is refused because all are waiting."""
 _WARNING = "gracekeeper: not patched, its server is out of memory for the pods of {}; create the pod again"
 
 

@@ -139,6 +139,7 @@ class Server:
     async def serve(self) -> None:
         """Open the health port at once, the webhook's as soon as there is a certificate; answer, drain, end."""
         budget = Budget(self.limits.budget_bytes)
+        self.metrics.held(budget.held_bytes)
         reviews = Reviews(self.mutation.answer, budget, self.metrics)
         app = webhook_app(reviews, self.metrics.refused, self.limits.body_bytes)
         webhook = _Listener(app, Port(self.limits, budget, self.metrics.refused, self.metrics.overloaded))
