@@ -113,6 +113,7 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "hostNetwork.enabled": ("host-network", f"{POD} > hostNetwork", True),
     "hostNetwork.port": ("host-network", f"{SERVER} > ports > webhook > containerPort", 19450),
     "hostNetwork.healthPort": ("host-network", f"{SERVER} > ports > health > containerPort", 19451),
+    "hostNetwork.healthHost": ("host-network", f"{SERVER} > readinessProbe > httpGet > host", "127.0.0.1"),
     "webhook.timeoutSeconds": ("everything", f"{ENTRY} > timeoutSeconds", 5),
     "webhook.excludedNamespaces": (
         "everything",
@@ -373,6 +374,7 @@ def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
         ("server.drainSeconds=40", "terminationGracePeriodSeconds must be at least 50"),
         ("server.healthPort=10250", "two different ports"),
         ("metrics.service.enabled=false,metrics.serviceMonitor.enabled=true", "needs metrics.service.enabled=true"),
+        ("hostNetwork.enabled=true,metrics.serviceMonitor.enabled=true", "hostNetwork.healthHost=0.0.0.0"),
         ("priorityQuota.enabled=true,priorityClassName=", "needs a priorityClassName"),
         ("extraEnv[0].name=GRACEKEEPER_SERVER_PORT", "/extraEnv/0/name"),
         ("fullnameOverride=Upper", "/fullnameOverride"),

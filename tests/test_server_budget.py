@@ -228,6 +228,19 @@ def test_reviews_are_charged_until_they_are_answered_although_their_callers_have
         eventually(lambda: held_bytes(server) == 0)
 
 
+@pytest.mark.parametrize("field", ["containers", "initContainers"])
+def test_a_pod_of_more_containers_than_can_run_is_allowed_unpatched(field):
+    """Seven hundred thousand of them are decided on for seconds, and another team's pods would wait."""
+    spec = {**TRAINING_POD["spec"], field: [{}] * 700_000}
+    with webhook_server.running() as server:
+        began = time.monotonic()
+        answer = server.post(review({**TRAINING_POD, "spec": spec}))
+        assert time.monotonic() - began < 3
+        assert answer.patch == []
+        assert answer.response["warnings"] == ["gracekeeper: not patched, the pod has more than 8192 containers"]
+        assert overloads(server, Overload.CONTAINERS) == 1
+
+
 HEADS = {
     b'{"request":{"uid":"u-1","kind":{"kind":"Pod"},"name":"p","namespace":"n"}}': ("u-1", "n"),
     b'{"request": {"uid" : "u-1", "namespace" : "n"}}': ("u-1", "n"),

@@ -19,12 +19,14 @@ _GRACE_BUCKETS_SECONDS = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
 class Overload(StrEnum):
-    """What there was no room for in the server's memory; the slugs label a metric."""
+    """What there was no room or time for; the slugs label a metric."""
 
     ARRIVAL = "arrival"
     """The body while it arrived; the pod was allowed unpatched."""
     REVIEW = "review"
     """The review while it waited for facts; the pod was allowed unpatched."""
+    CONTAINERS = "containers"
+    """Time to decide on a pod of thousands of containers; it was allowed unpatched."""
     ANSWER = "answer"
     """The answer, which its caller did not read; the connection was closed."""
     CONNECTION = "connection"
@@ -56,7 +58,7 @@ class Metrics:
         )
         self._refused = {refusal: refused.labels(refusal) for refusal in refusals}
         overloads = Counter(
-            "gracekeeper_overloads", "What there was no room for in memory, by stage.", ["stage"], registry=registry
+            "gracekeeper_overloads", "What there was no room or time for, by stage.", ["stage"], registry=registry
         )
         self._overloads = {overload: overloads.labels(overload) for overload in Overload}
         self._held_bytes = Gauge(

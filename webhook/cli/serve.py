@@ -64,7 +64,7 @@ def _built(
 
     gather = _nothing if cluster is None else cluster.gather
     server = Server(
-        addresses=Addresses(settings.host, settings.port, settings.health_port),
+        addresses=Addresses(settings.host, settings.port, settings.health_port, settings.health_host),
         mutation=Mutation(gather, lambda: config_file.config, metrics, logger, settings.deadline_seconds),
         certificate=certificate,
         metrics=metrics,

@@ -14,6 +14,8 @@ from webhook.policy import pod as pods
 from webhook.policy.facts import JsonObject
 from webhook.policy.paths import SavePath, save_paths
 
+_LONGEST_PATH = 4096
+"""Linux opens none that is longer (PATH_MAX); copied for each of thousands of mounts a megabyte takes seconds."""
 _READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI", "image")
 
 _Mount = tuple[str, JsonObject]
@@ -126,7 +128,7 @@ def _mounts(container: JsonObject) -> list[_Mount]:
 
 def _mount_of(mounts: list[_Mount], path: str) -> JsonObject | None:
     """The mount that a path lies in, the deepest of several; None: the root file system."""
-    below = f"{path}/"
+    below = f"{path[:_LONGEST_PATH]}/"
     holding = [mount for mount in mounts if below.startswith(mount[0])]
     return max(holding, key=lambda mount: len(mount[0]), default=("", None))[1]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from webhook import admission, log
 from webhook.admission import Answer, Review
-from webhook.metrics import Metrics
+from webhook.metrics import Metrics, Overload
 from webhook.policy.config import Config
 from webhook.policy.decision import Decision, Outcome, conclude
 from webhook.policy.facts import Facts, Missing, MissingReason
@@ -20,7 +20,13 @@ from webhook.policy.lookups import Lookups
 from webhook.policy.names import NO_NAME, shown
 from webhook.policy.patch import DoubtfulPatchError, Operation, operations
 from webhook.policy.recognise import Look, look_at
-from webhook.server.pod_in_review import PodInReview, only_claims_of, refuse_misshapen
+from webhook.server.pod_in_review import (
+    MOST_CONTAINERS,
+    PodInReview,
+    has_too_many_containers,
+    only_claims_of,
+    refuse_misshapen,
+)
 from webhook.server.turns import Turns
 
 Gather = Callable[[str, Mapping[str, Any], float, Lookups], Awaitable[Facts]]
@@ -41,6 +47,7 @@ _OF_CONTAINER = " of container "
 _UNLOGGED = contextlib.suppress(Exception)
 """A line that cannot be written (a closed pipe, a full disk) must not cost a pod its patch."""
 
+_TOO_MANY_CONTAINERS = f"gracekeeper: not patched, the pod has more than {MOST_CONTAINERS} containers"
 _LONGEST_DURATION = 32
 """Characters; a text without end would keep the expression below busy for minutes."""
 _DURATION = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ms|us|µs|ns|h|m|s)", re.ASCII)
@@ -80,6 +87,9 @@ class Mutation:
         return written
 
     async def _pod_answer(self, pod: PodInReview[Look], deadline: float) -> Answer:
+        if has_too_many_containers(pod.review.object):
+            self.metrics.overloaded(Overload.CONTAINERS)
+            return Answer(pod.review.uid, warnings=(_TOO_MANY_CONTAINERS,))
         config = self.config()
         facts = await self._facts(pod, config, deadline)
         await pod.turn()

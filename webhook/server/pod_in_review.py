@@ -15,6 +15,8 @@ from webhook.shapes import MisshapenError
 
 Reading = TypeVar("Reading")
 
+MOST_CONTAINERS = 8192
+"""A pod and the status of each of its containers, 180 bytes at least, have to fit into etcd's 1.5 MiB."""
 _SMALL_BYTES = 64 * 1024
 """Decided within a millisecond or two; a review of a megabyte may take some hundred of them."""
 
@@ -84,6 +86,13 @@ def refuse_misshapen(pod: JsonObject) -> None:
         shapes.check_pod(pod)
     except MisshapenError as error:
         raise RefusedError(Refusal.MISSHAPEN, f"request.object is no Pod: {error}") from None
+
+
+def has_too_many_containers(pod: JsonObject) -> bool:
+    """Whether a pod has more containers than can run, and than can be decided on in time."""
+    spec = pod.get("spec")
+    lists = [spec.get(field) for field in ("containers", "initContainers")] if isinstance(spec, dict) else []
+    return sum(len(containers) for containers in lists if isinstance(containers, list)) > MOST_CONTAINERS
 
 
 def only_claims_of(pod: JsonObject) -> dict[str, Any]:

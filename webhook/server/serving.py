@@ -40,6 +40,8 @@ class Addresses:
     host: str
     port: int
     health_port: int
+    health_host: str | None = None
+    """None: the same host."""
 
 
 class _Listener(uvicorn.Server):
@@ -144,7 +146,8 @@ class Server:
         app = webhook_app(reviews, self.metrics.refused, self.limits.body_bytes)
         webhook = _Listener(app, Port(self.limits, budget, self.metrics.refused, self.metrics.overloaded))
         health = self._health_listener(budget)
-        health_port = await health.listen(self.addresses.host, self.addresses.health_port, None)
+        health_host = self.addresses.host if self.addresses.health_host is None else self.addresses.health_host
+        health_port = await health.listen(health_host, self.addresses.health_port, None)
         self.ports = (0, health_port)
         answering_health = asyncio.create_task(health.answer_until_told())
         try:
