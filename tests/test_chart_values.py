@@ -168,7 +168,7 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "extraEnv": ("everything", f"{SERVER} > env > TZ > value", "UTC"),
     "resources.requests.cpu": ("everything", f"{SERVER} > resources > requests > cpu", "250m"),
     "resources.requests.memory": ("everything", f"{SERVER} > resources > requests > memory", "192Mi"),
-    "resources.limits.memory": ("everything", f"{SERVER} > resources > limits > memory", "384Mi"),
+    "resources.limits.memory": ("everything", f"{SERVER} > resources > limits > memory", "512Mi"),
     "nodeSelector.kubernetes.io/os": ("everything", f"{POD} > nodeSelector", {"pool": "system"}),
     "tolerations": ("everything", f"{POD} > tolerations > 0 > key", "CriticalAddonsOnly"),
     "affinity": ("everything", f"{POD} > affinity > podAntiAffinity", None),

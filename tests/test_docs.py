@@ -15,7 +15,7 @@ from scripts import pictures
 from webhook import cli, manifests
 from webhook.admission import Refusal
 from webhook.config_fields import load_config
-from webhook.metrics import Metrics
+from webhook.metrics import Metrics, Overload
 from webhook.policy import throughput
 from webhook.policy.config import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, Supervise, UnknownSize
 from webhook.policy.decision import Outcome
@@ -194,7 +194,12 @@ def test_every_metric_is_documented_with_its_labels(metrics):
 
 def test_the_values_of_labels_are_documented():
     text = section(page("docs/operations.md"), "Metrics")
-    for line, values in (("Outcomes", Outcome), ("Reasons of missing", MissingReason), ("Reasons of refusal", Refusal)):
+    for line, values in (
+        ("Outcomes", Outcome),
+        ("Reasons of missing", MissingReason),
+        ("Reasons of refusal", Refusal),
+        ("Stages of overload", Overload),
+    ):
         sentence = next(paragraph for paragraph in text.splitlines() if paragraph.startswith(line))
         assert quoted(sentence) == list(values)
 
