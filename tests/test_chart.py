@@ -127,12 +127,13 @@ def test_in_the_host_s_network_a_rollout_frees_the_port_first(helm):
 
 
 def test_in_the_host_s_network_health_and_metrics_are_on_loopback_unless_a_value_says_otherwise(helm):
-    default = chart.rendered(helm, "host-network")
+    default = chart.objects(helm, "--set", "hostNetwork.enabled=true")
     assert chart.environment_of(default)["GRACEKEEPER_SERVER_HEALTH_HOST"] == "127.0.0.1"
+    assert chart.container(default)["livenessProbe"]["httpGet"]["host"] == "127.0.0.1"
     test = chart.the(default, "Pod", "-test")["spec"]["containers"][0]["env"]
     assert "METRICS_SERVICE" not in [variable["name"] for variable in test]
     for address in ("0.0.0.0", "::"):
-        opened = chart.objects(helm, *chart.ci("host-network"), "--set", f"hostNetwork.healthHost={address}")
+        opened = chart.objects(helm, "--set", f"hostNetwork.enabled=true,hostNetwork.healthHost={address}")
         assert chart.environment_of(opened)["GRACEKEEPER_SERVER_HEALTH_HOST"] == address
         assert "host" not in chart.container(opened)["livenessProbe"]["httpGet"]
         test = chart.the(opened, "Pod", "-test")["spec"]["containers"][0]["env"]
@@ -146,7 +147,7 @@ def test_in_the_pod_s_own_network_the_health_port_listens_where_the_webhook_does
 def test_the_probes_ask_the_health_port(file):
     container = chart.container(chart.rendered("helm4", file))
     asked = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
-    host = {"host": "127.0.0.1"} if file == "host-network" else {}
+    host = {"host": "::1"} if file == "host-network" else {}
     assert asked == {
         "startupProbe": {"path": "/healthz", "port": "health", **host},
         "readinessProbe": {"path": "/readyz", "port": "health", **host},

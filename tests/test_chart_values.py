@@ -113,7 +113,7 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "hostNetwork.enabled": ("host-network", f"{POD} > hostNetwork", True),
     "hostNetwork.port": ("host-network", f"{SERVER} > ports > webhook > containerPort", 19450),
     "hostNetwork.healthPort": ("host-network", f"{SERVER} > ports > health > containerPort", 19451),
-    "hostNetwork.healthHost": ("host-network", f"{SERVER} > readinessProbe > httpGet > host", "127.0.0.1"),
+    "hostNetwork.healthHost": ("host-network", f"{SERVER} > readinessProbe > httpGet > host", "::1"),
     "webhook.timeoutSeconds": ("everything", f"{ENTRY} > timeoutSeconds", 5),
     "webhook.excludedNamespaces": (
         "everything",
