@@ -123,7 +123,7 @@ def test_a_changed_configuration_is_used_and_a_broken_one_is_told_without_a_rest
 
 
 def test_the_first_lists_of_a_large_cluster_fit_into_200_mib(server, certificate):
-    """The chart's limit is 256 MiB; `python -m bench --crowd` measures the same on a real API server."""
+    """The chart's limit is 384 MiB; `python -m bench --crowd` measures the same on a real API server."""
     for number in range(crowd.NODES):
         server.put(f"{NODES}/{number}", **crowd.node("large", number))
     for number in range(crowd.CLASSES):

@@ -18,6 +18,21 @@ _REQUEST_BUCKETS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1,
 _GRACE_BUCKETS_SECONDS = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
+class Overload(StrEnum):
+    """What there was no room or time for; the slugs label a metric."""
+
+    ARRIVAL = "arrival"
+    """The body while it arrived; the pod was allowed unpatched."""
+    REVIEW = "review"
+    """The review while it waited for facts; the pod was allowed unpatched."""
+    CONTAINERS = "containers"
+    """Time to decide on a pod of thousands of containers; it was allowed unpatched."""
+    ANSWER = "answer"
+    """The answer, which its caller did not read; the connection was closed."""
+    CONNECTION = "connection"
+    """One more connection; one of the address that has most was closed, or the new one."""
+
+
 class Metrics:
     """All metrics of one process, in a registry of their own; every series is there from the start, at zero."""
 
@@ -42,6 +57,15 @@ class Metrics:
             "gracekeeper_refused", "Requests that were no usable AdmissionReview.", ["reason"], registry=registry
         )
         self._refused = {refusal: refused.labels(refusal) for refusal in refusals}
+        overloads = Counter(
+            "gracekeeper_overloads", "What there was no room or time for, by stage.", ["stage"], registry=registry
+        )
+        self._overloads = {overload: overloads.labels(overload) for overload in Overload}
+        self._held_bytes = Gauge(
+            "gracekeeper_held_bytes",
+            "Bytes of memory that requests hold: bodies, reviews that wait for facts, answers that nobody reads.",
+            registry=registry,
+        )
         self._bugs = Counter(
             "gracekeeper_bugs", "Errors of gracekeeper itself; the pod was allowed unpatched.", registry=registry
         )
@@ -112,6 +136,10 @@ class Metrics:
         """Count one request that got an HTTP error."""
         self._refused[refusal].inc()
 
+    def overloaded(self, overload: Overload) -> None:
+        """Count one request, answer or connection for which there was no room."""
+        self._overloads[overload].inc()
+
     def bug(self) -> None:
         """Count one error of gracekeeper itself."""
         self._bugs.inc()
@@ -151,6 +179,10 @@ class Metrics:
     def replicas_wanted(self, count: int) -> None:
         """Tell how many replicas the installation asks for."""
         self._replicas_wanted.set(count)
+
+    def held(self, held_bytes: Callable[[], int]) -> None:
+        """Tell, at each scrape, how many bytes requests hold."""
+        self._held_bytes.set_function(held_bytes)
 
     def watch(self, ages_seconds: Callable[[], Mapping[str, float]]) -> None:
         """Tell, at each scrape, how long ago each watched kind was last heard of."""

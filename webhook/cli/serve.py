@@ -66,7 +66,7 @@ def _built(
 
     facts = NoFacts() if cluster is None else cluster
     server = Server(
-        addresses=Addresses(settings.host, settings.port, settings.health_port),
+        addresses=Addresses(settings.host, settings.port, settings.health_port, settings.health_host),
         mutation=Mutation(facts, lambda: config_file.config, metrics, logger, settings.deadline_seconds),
         certificate=certificate,
         metrics=metrics,
