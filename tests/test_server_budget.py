@@ -22,9 +22,7 @@ from tests.webhook_server import (
     review,
 )
 from webhook.admission import Refusal
-from webhook.evaluation import NoFacts
 from webhook.metrics import Overload
-from webhook.policy.facts import Namespace
 from webhook.server.bodies import Head
 from webhook.server.budget import Budget, Reservation
 from webhook.server.connection import Limits
@@ -37,23 +35,12 @@ TIGHT = Limits(exchange_seconds=1.5, budget_bytes=2 * MEBIBYTE)
 """A holder alone gets one of its two MiB."""
 
 
-class Waiting(NoFacts):
-    """A provider whose answer about the Namespace takes as long as `wait` does."""
-
-    def __init__(self, wait):
-        self.wait = wait
-
-    async def namespace(self, name, seconds):
-        await self.wait(name, seconds)
-        return Namespace(name)
-
-
 def slow_for(*namespaces):
     async def wait(namespace, seconds):
         if namespace in namespaces:
             await asyncio.sleep(seconds)
 
-    return Waiting(wait)
+    return webhook_server.Waiting(wait)
 
 
 def pod_of(size_bytes):
@@ -126,7 +113,10 @@ def test_an_answer_that_takes_longer_than_an_exchange_may_is_not_waited_for():
         await asyncio.sleep(3)
 
     limits = Limits(exchange_seconds=0.3)
-    with webhook_server.running(limits=limits, source=Waiting(never)) as server, server.connect() as connection:
+    with (
+        webhook_server.running(limits=limits, source=webhook_server.Waiting(never)) as server,
+        server.connect() as connection,
+    ):
         connection.sendall(request(review()))
         assert has_ended(connection)
         eventually(lambda: held_bytes(server) == 0)
@@ -227,7 +217,7 @@ def test_reviews_are_charged_until_they_are_answered_although_their_callers_have
     async def until_enough(*_):
         await asyncio.to_thread(enough.wait)
 
-    with webhook_server.running(source=Waiting(until_enough)) as server:
+    with webhook_server.running(source=webhook_server.Waiting(until_enough)) as server:
         for _ in range(5):
             with server.connect() as connection:
                 connection.sendall(request(review()))
