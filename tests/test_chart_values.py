@@ -443,7 +443,9 @@ def test_the_server_accepts_the_environment_and_the_configuration_of_the_chart(h
 
 def test_every_setting_of_the_server_comes_from_the_chart():
     by_hand = {"facts": "none is for demonstrations and benchmarks"}
-    said = set().union(*(server_settings(chart.rendered("helm4", f)).model_fields_set for f in ("default", "files")))
+    said = set().union(
+        *(server_settings(chart.rendered("helm4", f)).model_fields_set for f in ("default", "files", "host-network"))
+    )
     assert ServerSettings.model_fields.keys() - said == by_hand.keys()
 
 

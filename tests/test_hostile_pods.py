@@ -17,6 +17,7 @@ from webhook.policy.decision import Decision
 from webhook.policy.facts import Facts, Missing, MissingReason
 from webhook.policy.patch import Operation, operations
 from webhook.policy.report import warnings
+from webhook.server.pod_in_review import MOST_CONTAINERS
 
 _MOST_CPU_SECONDS = 1.0
 _LARGEST_ANNOTATION = 16 * 1024
@@ -309,7 +310,7 @@ SIZES = {
         {"env": environment(TORCH_ELASTIC_SHUTDOWN_TIMEOUT="1" * MEBIBYTE, **{"PET_" + _LONG: "1"})}, annotations={}
     ),
     "Argo's variables": lambda: a_pod({"env": environment(ARGO_TERMINATION_GRACE_PERIOD_SECONDS="1") * 20_000}),
-    "containers": lambda: a_pod(containers=[{"name": f"c{i}"} for i in range(40_000)]),
+    "containers": lambda: a_pod(containers=[{"name": f"c{i}"} for i in range(MOST_CONTAINERS)]),
     "containers with notes": lambda: a_pod(containers=[{"name": f"c{i}", **_OLD_TORCH} for i in range(6000)]),
     "init containers": lambda: a_pod(
         {"command": ["sh", "-c", "a; b"]},

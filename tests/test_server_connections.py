@@ -12,7 +12,9 @@ import pytest
 from tests import webhook_server
 from tests.webhook_server import client, eventually, has_ended, post, request, response_from, review
 from webhook.admission import Refusal
+from webhook.evaluation import NoFacts
 from webhook.metrics import Overload
+from webhook.policy.facts import Facts
 from webhook.server.connection import Limits
 from webhook.server.reviews import REVIEW_BYTES
 
@@ -161,14 +163,13 @@ def test_an_address_has_a_bound_of_its_own_and_loses_its_own_connections():
 
 
 def test_connections_whose_calls_are_being_answered_are_never_closed_for_another():
-    async def slow(_namespace, seconds):
-        await asyncio.sleep(seconds)
+    class Slow(NoFacts):
+        async def facts(self, _namespace, _lookups, seconds):
+            await asyncio.sleep(seconds)
+            return Facts()
 
     limits = Limits(connections=4)
-    with (
-        webhook_server.running(limits=limits, source=webhook_server.Waiting(slow)) as server,
-        contextlib.ExitStack() as stack,
-    ):
+    with webhook_server.running(limits=limits, source=Slow()) as server, contextlib.ExitStack() as stack:
         callers = [stack.enter_context(server.connect()) for _ in range(4)]
         for caller in callers:
             caller.sendall(request(review()))

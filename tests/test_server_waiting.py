@@ -7,10 +7,12 @@ from itertools import pairwise
 import pytest
 
 from tests import webhook_server
-from tests.policy_calls import look_at
 from tests.webhook_server import TRAINING_POD, review
 from webhook.evaluation import NoFacts
-from webhook.policy.facts import Facts
+from webhook.policy.configuration import Config
+from webhook.policy.door import first_look
+from webhook.policy.facts import Facts, Namespace
+from webhook.policy.pod import read_pod
 from webhook.server.pod_in_review import PodInReview
 from webhook.server.turns import Turns
 
@@ -33,7 +35,7 @@ async def cut_off():
 
 def pod_in_review():
     pod = PodInReview(json.dumps(review()).encode(), Turns())
-    pod.look = look_at(pod.manifest)
+    pod.look = first_look(read_pod(pod.manifest), Namespace("team-a"), Config())
     return pod
 
 
@@ -75,7 +77,7 @@ async def test_an_error_while_waiting_is_told():
 
 def test_a_pod_that_had_to_wait_is_decided_like_one_that_had_not():
     class Slow(NoFacts):
-        async def facts(self, _namespace, _lookups, _seconds):
+        async def facts(self, *_):
             await asyncio.sleep(0.01)
             return Facts()
 

@@ -10,7 +10,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,17 +92,6 @@ class _Delayed(NoFacts):
     async def facts(self, _namespace: str, _lookups: Lookups, _seconds: float) -> Facts:
         await asyncio.sleep(0.002)
         return Facts()
-
-
-class Waiting(NoFacts):
-    """A provider whose answer about the Namespace takes as long as `wait(name, seconds)` does."""
-
-    def __init__(self, wait: Callable[[str, float], Awaitable[object]]) -> None:
-        self.wait = wait
-
-    async def namespace(self, name: str, seconds: float) -> Namespace:
-        await self.wait(name, seconds)
-        return Namespace(name)
 
 
 @dataclass
