@@ -41,3 +41,10 @@ def test_all_labels_hold_by_the_selector_and_within_one_term_of_the_affinity(spe
     placement = read_placement(spec)
     assert placement.may_bind(labels) is binds
     assert smallest_cap({"cap": GraceCap(120, labels)}, placement) == (("cap", 120) if binds else None)
+
+
+def test_an_expression_that_excludes_nodes_asks_for_none():
+    excluded = {"matchExpressions": [{"key": "capacity", "operator": "NotIn", "values": ["spot"]}]}
+    needed = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [excluded]}}
+    placement = read_placement({"affinity": {"nodeAffinity": needed}})
+    assert placement.may_bind({"capacity": "spot"}) is False

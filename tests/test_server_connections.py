@@ -117,14 +117,16 @@ def test_a_caller_that_reads_no_answers_is_dropped(server):
     with_long_answer = request(review({"metadata": {"annotations": misspelt}, "spec": {"containers": []}}))
     dropped = pytest.raises((ConnectionError, ssl.SSLError))  # a TimeoutError: nobody reads, and nobody is dropped
     # with a larger buffer the kernel takes in more answers before the first one waits
-    with server.connect(receive_buffer_bytes=16 * 1024) as connection, dropped:
+    with server.connect(receive_buffer_bytes=2048) as connection, dropped:
         send_for_ever(connection, with_long_answer)
     assert server.post(review()).patch
 
 
 def send_for_ever(connection, content):
+    """At about the pace of the answers: reading a flood costs the server more than answering it."""
     while True:
         connection.sendall(content)
+        time.sleep(0.003)
 
 
 def test_tls_handshakes_that_stop_half_way_are_ended(server):
