@@ -14,7 +14,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import api_server, crowd, image, measure, reviews
+from bench import api_server, attacks, crowd, image, measure, reviews
+from bench.attacks import Attacked
 from bench.contestants import FLOOR, NotReadyError
 from bench.crowd import Crowd
 from bench.measure import Bench, Memory, Speed
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kubectl", type=Path, default=Path("kubectl"), help="the command (%(default)s)")
     parser.add_argument("--image", help="the image whose size counts (the newest on this machine)")
     parser.add_argument("--only-cluster", action="store_true", help="leave out what needs no cluster")
+    parser.add_argument("--only-attacks", action="store_true", help="measure memory under attack, and nothing else")
     parser.add_argument(
         "--crowd",
         action="store_true",
@@ -74,6 +76,8 @@ def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gracekeeper-bench-") as folder:
         bench = Bench.prepared(Path(folder), bodies)
         if not options.only_cluster:
+            found["attacks"] = [asdict(line) for line in attacks.measured(bench, say)]
+        if not options.only_cluster and not options.only_attacks:
             found["speed"] = [asdict(line) for line in measure.speed(bench, say)]
             found["memory"] = [asdict(line) for line in measure.memory(bench, say)]
             found["lost_after_rest"] = measure.rested(bench, say)
@@ -99,6 +103,8 @@ def _print(console: Console, found: dict[str, Any]) -> None:
             pauses = zip(lost, measure.PAUSES_SECONDS, strict=True)
             told = ", ".join(f"{count} lost after {pause:g} s" for count, pause in pauses)
             console.print(f"{measure.RESTED_CONNECTIONS} rested connections of {name}: {told}")
+    if "attacks" in found:
+        console.print(_attacks_table([Attacked(**line) for line in found["attacks"]]))
     if "crowd" in found:
         console.print(_crowd_table([Crowd(**line) for line in found["crowd"]]))
     if "api_server" in found:
@@ -146,6 +152,16 @@ def _memory_table(lines: Sequence[Memory], ready_seconds: dict[str, float]) -> T
         after = [line.mib_after[total] for total in measure.MEMORY_REQUESTS]
         sizes = (line.mib_at_start, *after, after[-1] - after[0])
         table.add_row(line.contestant, *(f"{mib:.1f}" for mib in sizes), f"{ready_seconds[line.contestant]:.2f}")
+    return table
+
+
+def _attacks_table(lines: Sequence[Attacked]) -> Table:
+    table = Table(title="Under attack: resident memory, and the pods that another team creates meanwhile")
+    for heading in ("attack", "peak MiB", "limit MiB", "pods of the other team", "patched", "slowest ms"):
+        table.add_column(heading, justify="left" if heading == "attack" else "right")
+    for line in lines:
+        sizes = f"{line.peak_mib:.0f}", f"{line.limit_mib:.0f}"
+        table.add_row(line.attack, *sizes, str(line.pods), str(line.patched), f"{line.slowest_ms:,.0f}")
     return table
 
 

@@ -19,6 +19,7 @@ import yaml
 
 from bench.reviews import CLAIM, NAMESPACE, bodies
 from tests import task_server
+from tests.fake_api import FakeApi
 from webhook import __version__
 
 HOST = "127.0.0.1"
@@ -71,7 +72,7 @@ def running(name: str, certificate: Certificate, folder: Path, core: int | None)
         if name == FLOOR:
             yield stack.enter_context(_floor(certificate, folder, core))
             return
-        kubeconfig = stack.enter_context(_cluster(folder)) if name == WITH_FACTS else None
+        _, kubeconfig = stack.enter_context(cluster(folder)) if name == WITH_FACTS else (None, None)
         yield stack.enter_context(gracekeeper(name, certificate, folder, core, kubeconfig))
 
 
@@ -118,8 +119,8 @@ def gracekeeper(
 
 
 @contextmanager
-def _cluster(folder: Path) -> Iterator[Path]:
-    """An API server in memory that holds the pod's claim -> volume -> StorageClass; the path of its kubeconfig."""
+def cluster(folder: Path) -> Iterator[tuple[FakeApi, Path]]:
+    """An API server in memory that holds the pod's claim -> volume -> StorageClass, and the path of its kubeconfig."""
     with task_server.running() as api:
         api.bookmark_seconds = 60.0  # as a real one
         api.put(f"/api/v1/namespaces/{NAMESPACE}", kind="Namespace")
@@ -150,7 +151,7 @@ def _cluster(folder: Path) -> Iterator[Path]:
             ),
             encoding="utf-8",
         )
-        yield kubeconfig
+        yield api, kubeconfig
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from demo.before_and_after import difference
 from tools.cluster.settings import ROOT
 from webhook import manifests
 from webhook.cli import explanation
-from webhook.evaluation import NoFacts, evaluate
+from webhook.evaluation import HeldPod, NoFacts, evaluate
 from webhook.policy.configuration import Config
 
 EXAMPLES = Path("docs/examples")
@@ -56,7 +56,7 @@ def _ask(console: Console, server: local_server.LocalServer, name: str, title: s
     console.print(difference(pod, jsonpatch.apply_patch(pod, answer.patch)))
     for warning in answer.warnings:
         console.print(Text(f"  kubectl would print: Warning: {warning}", style="yellow"))
-    decision = asyncio.run(evaluate(pod, found.namespace, Config(), NoFacts(), math.inf))
+    decision = asyncio.run(evaluate(HeldPod(pod), found.namespace, Config(), NoFacts(), math.inf))
     title = f"Why (gracekeeper mutate -f {EXAMPLES / name} -o explain)"
     explanation.print_explanation(console, title, decision)
 

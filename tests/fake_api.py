@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,12 +28,18 @@ class FakeApi:
     events: list[tuple[int, str, Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
+    queries: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of the newest call of each kind."""
     refusals: dict[str, int] = field(default_factory=dict)
+    watch_refusals: dict[str, int] = field(default_factory=dict)
+    """Of collections that may be read but not watched."""
     delays: dict[str, float] = field(default_factory=dict)
     as_created: Callable[[Json], Json] = copy.deepcopy
     """What the server makes of a posted object."""
     shown: list[Json] = field(default_factory=list)
     """What was posted as a dry run."""
+    date: Callable[[], datetime | str | None] = lambda: datetime.now(UTC)
+    """Its clock, as the `Date` of its answers shows it; a text is sent as it is, and None leaves the header out."""
     hang_watches: bool = False
     address: str = ""
     version: int = 100
@@ -115,8 +123,23 @@ class FakeApi:
         return 200, copy.deepcopy({"kind": "List", "metadata": metadata, "items": found[int(start) : end]})
 
     def watch(self, path: str, query: dict[str, str]) -> Iterator[Json]:
-        """The events after a version, with bookmarks, until the time is over."""
+        """The events after a version, with bookmarks, until the time is over; version 0 begins with what is there."""
+        name = dict(parse_qsl(query.get("fieldSelector", ""))).get("metadata.name")
+        return (
+            e
+            for e in self._events(path, query)
+            if name in {None, e["object"]["metadata"].get("name")} or e["type"] == "BOOKMARK"
+        )
+
+    def _events(self, path: str, query: dict[str, str]) -> Iterator[Json]:
         seen, epoch = int(query["resourceVersion"]), self.epoch
+        if seen == 0:
+            with self.changed:
+                seen, present = (
+                    self.version,
+                    copy.deepcopy([o for p, o in sorted(self.objects.items()) if p.rsplit("/", 1)[0] == path]),
+                )
+            yield from ({"type": "ADDED", "object": each} for each in present)
         end = time.monotonic() + float(query["timeoutSeconds"])
         while time.monotonic() < end or self.hang_watches:
             with self.changed:
@@ -148,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         api, path, query = self._begin()
-        refused = self._refused(path)
+        refused = self._refused(path) or (query.get("watch") and self._refusal(api.watch_refusals, path))
         if refused:
             self._answer(*refused)
         elif query.get("watch") and path in api.served:
@@ -179,12 +202,17 @@ class _Handler(BaseHTTPRequestHandler):
         api, parts = self.server.api, urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
         api.calls.append(f"{'WATCH' if query.get('watch') else self.command} {parts.path}")
+        api.queries[api.calls[-1]] = query
         api.authorizations.append(self.headers.get("Authorization"))
         time.sleep(max((s for prefix, s in api.delays.items() if parts.path.startswith(prefix)), default=0))
         return api, parts.path, query
 
     def _refused(self, path: str) -> tuple[int, Json] | None:
-        code = next((c for prefix, c in self.server.api.refusals.items() if path.startswith(prefix)), None)
+        return self._refusal(self.server.api.refusals, path)
+
+    @staticmethod
+    def _refusal(refusals: dict[str, int], path: str) -> tuple[int, Json] | None:
+        code = next((c for prefix, c in refusals.items() if path.startswith(prefix)), None)
         return None if code is None else (code, status(code, REASONS.get(code, "Broken"), f"{path} is\nrefused"))
 
     def _answer(self, code: int, content: Json) -> None:
@@ -203,6 +231,15 @@ class _Handler(BaseHTTPRequestHandler):
             line = json.dumps(event).encode() + b"\n"
             self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
         self.wfile.write(b"0\r\n\r\n")
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        del timestamp
+        date = self.server.api.date()
+        return format_datetime(date.replace(microsecond=0), usegmt=True) if isinstance(date, datetime) else date or ""
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if value:
+            super().send_header(keyword, value)
 
     def log_message(self, *_: Any) -> None:
         """Nothing: pytest shows what failed."""

@@ -2,6 +2,7 @@ import socket
 import ssl
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 import trustme
@@ -214,3 +215,18 @@ def test_without_any_configuration_one_line_says_so(tmp_path):
         Api.from_kubeconfig(str(tmp_path / "missing"))
     assert failed.value.reason == "NoConfiguration"
     assert "\n" not in str(failed.value)
+
+
+def test_the_date_of_the_newest_answer_is_kept_also_of_a_refusal(server, api):
+    assert api.date is None
+    server.put(POD)
+    server.date = lambda: datetime(2026, 11, 28, 12, 0, 1, 900_000, tzinfo=UTC)
+    api.get(POD, timeout_seconds=2)
+    assert api.date == datetime(2026, 11, 28, 12, 0, 1, tzinfo=UTC)
+    server.date = lambda: datetime(2026, 11, 29, tzinfo=UTC)
+    with pytest.raises(ApiError):
+        api.get(f"{POD}-not", timeout_seconds=2)
+    assert api.date == datetime(2026, 11, 29, tzinfo=UTC)
+    server.date = lambda: "the day after"
+    api.get(POD, timeout_seconds=2)
+    assert api.date is None

@@ -126,13 +126,32 @@ def test_in_the_host_s_network_a_rollout_frees_the_port_first(helm):
     assert deployment["template"]["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"
 
 
+def test_in_the_host_s_network_health_and_metrics_are_on_loopback_unless_a_value_says_otherwise(helm):
+    default = chart.objects(helm, "--set", "hostNetwork.enabled=true")
+    assert chart.environment_of(default)["GRACEKEEPER_SERVER_HEALTH_HOST"] == "127.0.0.1"
+    assert chart.container(default)["livenessProbe"]["httpGet"]["host"] == "127.0.0.1"
+    test = chart.the(default, "Pod", "-test")["spec"]["containers"][0]["env"]
+    assert "METRICS_SERVICE" not in [variable["name"] for variable in test]
+    for address in ("0.0.0.0", "::"):
+        opened = chart.objects(helm, "--set", f"hostNetwork.enabled=true,hostNetwork.healthHost={address}")
+        assert chart.environment_of(opened)["GRACEKEEPER_SERVER_HEALTH_HOST"] == address
+        assert "host" not in chart.container(opened)["livenessProbe"]["httpGet"]
+        test = chart.the(opened, "Pod", "-test")["spec"]["containers"][0]["env"]
+        assert "METRICS_SERVICE" in [variable["name"] for variable in test]
+
+
+def test_in_the_pod_s_own_network_the_health_port_listens_where_the_webhook_does(helm):
+    assert "GRACEKEEPER_SERVER_HEALTH_HOST" not in chart.environment_of(chart.rendered(helm))
+
+
 def test_the_probes_ask_the_health_port(file):
     container = chart.container(chart.rendered("helm4", file))
     asked = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    host = {"host": "::1"} if file == "host-network" else {}
     assert asked == {
-        "startupProbe": {"path": "/healthz", "port": "health"},
-        "readinessProbe": {"path": "/readyz", "port": "health"},
-        "livenessProbe": {"path": "/healthz", "port": "health"},
+        "startupProbe": {"path": "/healthz", "port": "health", **host},
+        "readinessProbe": {"path": "/readyz", "port": "health", **host},
+        "livenessProbe": {"path": "/healthz", "port": "health", **host},
     }
     ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
     environment = chart.environment_of(chart.rendered("helm4", file))
@@ -165,7 +184,7 @@ def test_the_server_may_do_this_and_nothing_else(default):
             "apiGroups": ["admissionregistration.k8s.io"],
             "resources": ["mutatingwebhookconfigurations"],
             "resourceNames": [name],
-            "verbs": ["get", "update"],
+            "verbs": ["get", "update", "watch"],
         },
     ]
     assert chart.the(default, "Role", "-gracekeeper")["rules"] == [

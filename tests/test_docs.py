@@ -17,7 +17,7 @@ from webhook import cli, manifests
 from webhook.admission import Refusal
 from webhook.config.fields import load_config
 from webhook.config.settings import ServerSettings
-from webhook.metrics import Metrics
+from webhook.metrics import Metrics, Overload
 from webhook.policy.configuration import Config, Defaults, Match, Mode, Osmo, OsmoMode, Profile, Supervise, UnknownSize
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
@@ -196,7 +196,12 @@ def test_every_metric_is_documented_with_its_labels(metrics):
 
 def test_the_values_of_labels_are_documented():
     text = section(page("docs/operations.md"), "Metrics")
-    for line, values in (("Outcomes", Outcome), ("Reasons of missing", MissingReason), ("Reasons of refusal", Refusal)):
+    for line, values in (
+        ("Outcomes", Outcome),
+        ("Reasons of missing", MissingReason),
+        ("Reasons of refusal", Refusal),
+        ("Stages of overload", Overload),
+    ):
         sentence = next(paragraph for paragraph in text.splitlines() if paragraph.startswith(line))
         assert quoted(sentence) == list(values)
 

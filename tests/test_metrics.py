@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests import webhook_server
 from tests.webhook_server import TRAINING_POD, review
 from webhook.admission import Refusal
-from webhook.metrics import Metrics
+from webhook.metrics import Metrics, Overload
 from webhook.policy.configuration import Mode
 from webhook.policy.decision import Outcome
 from webhook.policy.facts import MissingReason
@@ -15,6 +15,7 @@ CLOSED: dict[str, dict[str, set[str]]] = {
     "gracekeeper_decisions_total": {"outcome": set(Outcome), "mode": set(Mode)},
     "gracekeeper_facts_missing_total": {"reason": set(MissingReason)},
     "gracekeeper_refused_total": {"reason": set(Refusal)},
+    "gracekeeper_overloads_total": {"stage": set(Overload)},
 }
 
 
@@ -49,6 +50,8 @@ def test_every_series_is_there_from_the_start_at_zero():
     for name, reasons in (("facts_missing", MissingReason), ("refused", Refusal)):
         for reason in reasons:
             assert found[f"gracekeeper_{name}_total", (("reason", reason),)] == 0
+    for stage in Overload:
+        assert found["gracekeeper_overloads_total", (("stage", stage),)] == 0
     for name in ("bugs_total", "doubtful_patches_total", "request_seconds_count", "grace_seconds_count"):
         assert found[f"gracekeeper_{name}", ()] == 0
     assert any(name == "process_resident_memory_bytes" for name, _ in found)
@@ -109,6 +112,20 @@ def test_whether_native_sidecars_are_used_is_told_as_it_is_at_the_scrape(server)
     assert scraped(server)["gracekeeper_native_sidecars", ()] == 1
     answers.pop(0)
     assert scraped(server)["gracekeeper_native_sidecars", ()] == 0
+
+
+def test_whether_the_certificate_is_kept_and_how_far_the_clock_is_ahead_are_told_as_they_are_at_the_scrape(server):
+    assert scraped(server)["gracekeeper_certificate_in_step", ()] == 0
+    assert scraped(server)["gracekeeper_clock_ahead_seconds", ()] == 0
+    states, seconds = [True, False], [-3.5, 7200.0]
+    server.metrics.certificate_in_step(lambda: states[0])
+    server.metrics.clock_ahead(lambda: seconds[0])
+    assert scraped(server)["gracekeeper_certificate_in_step", ()] == 1
+    assert scraped(server)["gracekeeper_clock_ahead_seconds", ()] == -3.5
+    states.pop(0)
+    seconds.pop(0)
+    assert scraped(server)["gracekeeper_certificate_in_step", ()] == 0
+    assert scraped(server)["gracekeeper_clock_ahead_seconds", ()] == 7200
 
 
 def test_registries_do_not_meet():

@@ -36,7 +36,7 @@ def certificate(tmp_path):
 
 
 @contextmanager
-def serving(server, folder, config):
+def serving(server, folder, config, **settings):
     """The address of its health port, and its process; it is ended by SIGTERM, and must end well."""
     address, port, health_port = server.address, *free_ports(2)
     user = {"name": "u", "user": {}}
@@ -54,6 +54,7 @@ def serving(server, folder, config):
         "NAMESPACE": "gracekeeper",
         "CERTIFICATE_SOURCE": "files",
         "CERTIFICATE_DIRECTORY": str(folder),
+        **settings,
     }
     environment = {**os.environ, "KUBECONFIG": str(folder / "kubeconfig")}
     environment |= {f"GRACEKEEPER_SERVER_{name}": value for name, value in said.items()}
@@ -122,7 +123,7 @@ def test_a_changed_configuration_is_used_and_a_broken_one_is_told_without_a_rest
 
 
 def test_the_first_lists_of_a_large_cluster_fit_into_200_mib(server, certificate):
-    """The chart's limit is 256 MiB; `python -m bench --crowd` measures the same on a real API server."""
+    """The chart's limit is 384 MiB; `python -m bench --crowd` measures the same on a real API server."""
     for number in range(crowd.NODES):
         server.put(f"{NODES}/{number}", **crowd.node("large", number))
     for number in range(crowd.CLASSES):

@@ -1,5 +1,6 @@
 """Slow, greedy and silent connections: each is closed in time, and an API server's calls are answered all the while."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -11,9 +12,12 @@ import pytest
 from tests import webhook_server
 from tests.webhook_server import client, eventually, has_ended, post, request, response_from, review
 from webhook.admission import Refusal
+from webhook.metrics import Overload
+from webhook.policy.facts import Facts
 from webhook.server.connection import Limits
+from webhook.server.reviews import REVIEW_BYTES
 
-IMPATIENT = Limits(request_seconds=0.6, handshake_seconds=0.8, connections=8)
+IMPATIENT = Limits(exchange_seconds=0.6, handshake_seconds=0.8, connections=8)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,7 @@ def test_one_byte_after_the_other_wins_no_time(server):
 
 
 def test_a_second_request_gets_its_own_time():
-    with webhook_server.running(limits=Limits(request_seconds=1.5)) as server, server.connect() as connection:
+    with webhook_server.running(limits=Limits(exchange_seconds=1.5)) as server, server.connect() as connection:
         for _ in range(3):
             connection.sendall(request(review())[:-1])
             time.sleep(0.6)
@@ -134,6 +138,47 @@ def test_tls_handshakes_that_stop_half_way_are_ended(server):
         connection.close()
 
 
+def silent(port, count, source="127.0.0.1"):
+    return [socket.create_connection(("127.0.0.1", port), 20, (source, 0)) for _ in range(count)]
+
+
+def test_connections_count_from_accept_before_their_handshake():
+    limits = Limits(handshake_seconds=60, connections=8)
+    with webhook_server.running(limits=limits) as server, contextlib.ExitStack() as stack:
+        without_tls = [stack.enter_context(connection) for connection in silent(server.port, 50)]
+        assert server.post(review()).patch
+        assert all(has_ended(connection) for connection in without_tls[:42])
+        assert server.value("gracekeeper_overloads_total", stage=Overload.CONNECTION) >= 42
+
+
+def test_an_address_has_a_bound_of_its_own_and_loses_its_own_connections():
+    limits = Limits(handshake_seconds=60, connections=20, connections_per_address=4)
+    with webhook_server.running(limits=limits) as server, contextlib.ExitStack() as stack:
+        kept = stack.enter_context(contextlib.closing(client(server.port)))
+        assert post(kept, review()).patch
+        local = kept.sock.getsockname()
+        hoarded = [stack.enter_context(connection) for connection in silent(server.port, 10, "127.0.0.2")]
+        assert all(has_ended(connection) for connection in hoarded[:6])
+        assert post(kept, review()).patch
+        assert kept.sock.getsockname() == local
+
+
+def test_connections_whose_calls_are_being_answered_are_never_closed_for_another():
+    async def slow(_namespace, _pod, seconds, _beside):
+        await asyncio.sleep(seconds)
+        return Facts()
+
+    limits = Limits(connections=4)
+    with webhook_server.running(limits=limits, gather=slow) as server, contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(server.connect()) for _ in range(4)]
+        for caller in callers:
+            caller.sendall(request(review()))
+        eventually(lambda: server.value("gracekeeper_held_bytes") > 4 * REVIEW_BYTES)
+        more = [stack.enter_context(connection) for connection in silent(server.port, 4)]
+        assert all(has_ended(connection) for connection in more)
+        assert all(response_from(caller).patch for caller in callers)
+
+
 def test_plain_http_on_the_tls_port_is_ended(server):
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
         connection.sendall(request(review()))
@@ -171,7 +216,7 @@ def test_who_hoards_connections_loses_its_own_even_when_it_uses_them(patient_ser
 
 def test_a_connection_is_kept_for_longer_than_an_api_server_keeps_one():
     assert Limits().idle_seconds > 90
-    assert Limits().request_seconds == 5
+    assert Limits().exchange_seconds == 5
     assert Limits().body_bytes == 3 * 1024 * 1024
 
 
@@ -191,7 +236,7 @@ def test_a_kept_connection_is_used_again_after_a_pause(server):
     with contextlib.closing(client(server.port)) as kept:
         assert post(kept, review()).patch
         local = kept.sock.getsockname()
-        time.sleep(1.5 * IMPATIENT.request_seconds)
+        time.sleep(1.5 * IMPATIENT.exchange_seconds)
         assert post(kept, review()).patch
         assert kept.sock.getsockname() == local
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import time
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests import webhook_server
 from tests.webhook_server import has_ended, request, response_from, review
 from webhook.admission import Refusal
+from webhook.server import Addresses
 from webhook.server.connection import Limits
 
 LARGEST_BYTES = Limits().body_bytes
@@ -53,6 +55,15 @@ def test_the_health_port_does_not_know_mutate(server, path):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_the_health_port_answers_probes_and_scrapes(server, path):
     assert status(server, "GET", path, server.health_port) == 200
+
+
+def test_the_health_port_may_listen_on_loopback_alone():
+    addresses = Addresses("0.0.0.0", 0, 0, health_host="127.0.0.1")
+    with webhook_server.running(addresses=addresses) as server:
+        assert server.get("/readyz").status == 200
+        socket.create_connection(("127.0.0.2", server.port), 5).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", server.health_port), 5)
 
 
 def test_a_body_of_exactly_3_mib_is_read(server):

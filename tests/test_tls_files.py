@@ -141,6 +141,91 @@ def test_a_certificate_that_has_ended_is_lacking(tmp_path, source):
     assert source.lacks()[0].startswith("the serving certificate ended at ")
 
 
+def later_leaf(begins_in=timedelta(days=1)):
+    """One that is not valid yet: what is issued begins an hour earlier."""
+    authority = certificates.new_authority(timedelta(days=30), NOW - timedelta(days=9))
+    return certificates.new_leaf(authority, NAMES, timedelta(days=3), NOW + begins_in + timedelta(hours=1))
+
+
+def test_a_certificate_that_is_not_valid_yet_is_no_readiness_and_is_used_when_its_time_comes(
+    tmp_path, source, certificate, lines
+):
+    write(tmp_path, later_leaf())
+    for minutes in range(3):
+        source.now = lambda minutes=minutes: NOW + timedelta(minutes=minutes)
+        source.look()
+    (lack,) = source.lacks()
+    assert lack.startswith(f"no certificate in {tmp_path}: the certificate is not valid before ")
+    assert not certificate.present
+    assert not source.in_step()
+    assert [line["event"] for line in lines] == ["certificate files cannot be used"]
+    source.now = lambda: NOW + timedelta(days=1, minutes=1)
+    source.look()
+    assert source.lacks() == ()
+    assert source.in_step()
+    assert certificate.present
+
+
+@pytest.mark.parametrize("begins_in_days", [1, -4.5], ids=["not-yet", "ended"])
+def test_a_pair_whose_time_has_not_come_or_is_over_never_replaces_one_that_is_accepted(
+    tmp_path, source, certificate, begins_in_days
+):
+    first = leaf()
+    write(tmp_path, first)
+    source.look()
+    write(tmp_path, later_leaf(timedelta(days=begins_in_days)))
+    source.look()
+    assert presents(certificate, first)
+    assert source.lacks() == ()
+    assert not source.in_step()
+    (note,) = source.notes()
+    assert note.startswith("the certificate files cannot be used: the certificate ")
+    write(tmp_path, second := leaf())
+    source.look()
+    assert presents(certificate, second)
+    assert source.notes() == ()
+    assert source.in_step()
+
+
+def test_an_issuer_that_is_not_valid_yet_counts_as_the_leaf_does(tmp_path, source, certificate):
+    """A client verifies the whole chain."""
+    pair = leaf()
+    write(tmp_path, pair)
+    issuer = certificates.new_authority(timedelta(days=30), NOW + timedelta(days=1, hours=1))
+    (tmp_path / "tls.crt").write_bytes(pair.certificate_pem + issuer.certificate_pem)
+    source.look()
+    assert "an issuer's certificate is not valid before " in source.lacks()[0]
+    assert not certificate.present
+    ended = certificates.new_authority(timedelta(days=1), NOW - timedelta(days=2))
+    (tmp_path / "tls.crt").write_bytes(pair.certificate_pem + ended.certificate_pem)
+    source.look()
+    assert source.lacks() == ()
+
+
+def test_a_clock_that_is_set_back_after_the_certificate_came_is_lacking_until_it_is_right(tmp_path, source):
+    write(tmp_path, leaf())
+    source.look()
+    source.now = lambda: NOW - timedelta(days=3)
+    (lack,) = source.lacks()
+    assert lack.startswith("the serving certificate is not valid before ")
+    assert lack.endswith(f"; the clock here says {NOW - timedelta(days=3):%Y-%m-%d %H:%M}Z")
+    source.look()
+    source.now = lambda: NOW
+    source.look()
+    assert source.lacks() == ()
+
+
+def test_files_that_vanish_are_told_by_a_ready_server(tmp_path, source):
+    write(tmp_path, leaf())
+    source.look()
+    assert source.notes() == ()
+    (tmp_path / "tls.key").unlink()
+    source.look()
+    assert source.lacks() == ()
+    assert not source.in_step()
+    assert source.notes() == (f"the certificate files cannot be used: {tmp_path}/tls.key: No such file or directory",)
+
+
 def test_the_loop_follows_changes_until_it_is_told_to_stop(tmp_path, source, certificate):
     stop = threading.Event()
     source.interval_seconds = 0.01

@@ -58,6 +58,8 @@ class Replica:
     certificate: Certificate
     ends: list[float]
     log: list[Json]
+    ahead: timedelta = timedelta(0)
+    """Of its own clock, before the cluster's."""
 
     @property
     def leaf(self) -> bytes | None:
@@ -72,6 +74,8 @@ class Cluster:
     server: FakeApi
     start: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
+    skew: timedelta = timedelta(0)
+    """Of every clock, the API server's included."""
     replicas: list[Replica] = field(default_factory=list)
     bundles: list[tuple[float, bytes]] = field(default_factory=list)
     """When each bundle that the configuration has held became public."""
@@ -80,7 +84,7 @@ class Cluster:
 
     @property
     def now(self) -> datetime:
-        return self.start + timedelta(seconds=self.seconds)
+        return self.start + timedelta(seconds=self.seconds) + self.skew
 
     def replica(self) -> Replica:
         api = Interrupted.from_address(self.server.address)
@@ -95,9 +99,10 @@ class Cluster:
             LIFE,
             SETTLE_SECONDS,
             INTERVAL_SECONDS,
-            lambda: self.now,
+            lambda: self.now + replica.ahead,
             lambda: self.seconds,
         )
+        source.unwatched_seconds = INTERVAL_SECONDS  # nobody looks sooner, as where the watch is the one that is late
         replica = Replica(source, api, certificate, ends, lines)
         self.replicas.append(replica)
         return replica
@@ -220,6 +225,7 @@ def cluster(start: datetime | None = None) -> Iterator[Cluster]:
             webhooks=[entry("pods", "grace"), entry("namespaces", "grace"), entry("foreign", "another")],
         )
         found = Cluster(server, start or datetime.now(UTC))
+        server.date = lambda: found.now
         yield found
         for replica in found.replicas:
             replica.api.close()

@@ -109,10 +109,11 @@ class Running:
     deadline_seconds: float = 2
     certificate: Certificate = field(default_factory=Certificate)
     metrics: Metrics = field(default_factory=lambda: Metrics(Refusal))
+    addresses: Addresses = field(default_factory=lambda: Addresses("127.0.0.1", 0, 0))
 
     def __post_init__(self) -> None:
         self.server = Server(
-            Addresses("127.0.0.1", 0, 0),
+            self.addresses,
             Mutation(
                 self.source or _Exchangeable(self),
                 lambda: self.config,

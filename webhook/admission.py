@@ -33,6 +33,10 @@ class Refusal(StrEnum):
     OTHER_VERSION = "other-version"
     TOO_LARGE = "too-large"
     TOO_SLOW = "too-slow"
+    MISSHAPEN = "misshapen"
+    """A pod with a field of another type than Kubernetes has: no API server sends one, as it decodes each field first."""
+    OVERLOADED = "overloaded"
+    """No room for a body that does not begin with its uid, as every API server's does; theirs are allowed unpatched."""
 
     @property
     def status(self) -> HTTPStatus:
@@ -43,6 +47,8 @@ class Refusal(StrEnum):
 _STATUS = {
     Refusal.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Refusal.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    Refusal.MISSHAPEN: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Refusal.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

@@ -7,6 +7,8 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -19,7 +21,7 @@ from webhook.policy.pod.metadata import JsonObject
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
-# Six watches, the 16 threads of live reads, those of the certificate and of the sidecars, each with its own connection.
+# Seven watches, the 16 threads of live reads, those of the certificate and of the sidecars, each with its own connection.
 KEPT_CONNECTIONS = 24
 CONNECT_SECONDS = 3.0
 """TLS included. A first packet that got lost while the API server was away would else use up the whole call when it is back."""
@@ -46,6 +48,8 @@ class Api:
         self._pool = pool
         self._address = address.rstrip("/")
         self._authorization = authorization
+        self.date: datetime | None = None
+        """The `Date` of the newest answer: the API server's clock, in whole seconds. None where the answer had none."""
 
     @classmethod
     def from_environment(cls, context: str | None = None) -> Self:
@@ -161,6 +165,7 @@ class Api:
                     raise _no_answer(error) from error
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise _no_answer(error) from error
+        self.date = _date(response.headers.get("Date"))
         if response.status >= 300:  # noqa: PLR2004  # API servers do not redirect
             raise _refusal(response)
         return response
@@ -209,6 +214,14 @@ class Watch(Iterator[dict[str, Any]]):
 
 def _with(path: str, query: Mapping[str, str] | None) -> str:
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return date if date.tzinfo else None
 
 
 def _decoded(text: bytes, status: int) -> dict[str, Any]:

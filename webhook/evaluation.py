@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from webhook.policy.configuration import Config
 from webhook.policy.decision import Decision
-from webhook.policy.door import decide, first_look
+from webhook.policy.door import Look, decide, first_look
 from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace
 from webhook.policy.pod import read_pod
 from webhook.policy.pod.metadata import JsonObject
@@ -39,23 +39,43 @@ class NoFacts:
         return Facts()
 
 
+class HeldPod:
+    """A pod that stays in memory while facts are awaited."""
+
+    def __init__(self, manifest: JsonObject) -> None:
+        self.manifest = manifest
+        self.look: Look | None = None
+        """What the policy saw of the pod; None before."""
+
+    async def turn(self) -> None:
+        """Wait until a large pod may be read; this one may be at once."""
+
+    async def without(self, gathering: Awaitable[_Gathered]) -> _Gathered:
+        """Await facts. A pod that is kept as bytes may drop `manifest` and `look` meanwhile."""
+        return await gathering
+
+
 async def evaluate(
-    manifest: JsonObject, namespace_name: str, config: Config, source: FactsProvider, deadline: float
+    pod: HeldPod, namespace_name: str, config: Config, source: FactsProvider, deadline: float
 ) -> Decision:
     """Return the decision on a pod that is about to be created, by the deadline (time.monotonic).
 
     What the source does not say in time is missing in the decision. The Namespace comes first, as it decides whether the
-    rest is of interest.
+    rest is of interest. The pod is read once, unless it was dropped while facts were awaited.
     """
-    pod = read_pod(manifest)
     late = (Missing("facts about the cluster", MissingReason.DEADLINE),)
     seconds = _left_seconds(deadline)
-    namespace = await _in_time(source.namespace(namespace_name, seconds), seconds)
-    look = first_look(pod, namespace or Namespace(namespace_name, missing=late), config)
-    if namespace is None or not look.recognition.trains:
-        return decide(look, Facts())
+    namespace = await _in_time(pod.without(source.namespace(namespace_name, seconds)), seconds)
+    is_late = namespace is None
+    namespace = namespace or Namespace(namespace_name, missing=late)
+    await pod.turn()
+    pod.look = first_look(read_pod(pod.manifest), namespace, config)
+    if is_late or not pod.look.recognition.trains:
+        return decide(pod.look, Facts())
     seconds = _left_seconds(deadline)
-    facts = await _in_time(source.facts(namespace_name, look.lookups, seconds), seconds)
+    facts = await _in_time(pod.without(source.facts(namespace_name, pod.look.lookups, seconds)), seconds)
+    await pod.turn()
+    look = pod.look or first_look(read_pod(pod.manifest), namespace, config)
     return decide(look, Facts(missing=late) if facts is None else facts)
 
 

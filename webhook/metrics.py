@@ -18,6 +18,21 @@ _REQUEST_BUCKETS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1,
 _GRACE_BUCKETS_SECONDS = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
+class Overload(StrEnum):
+    """What there was no room or time for; the slugs label a metric."""
+
+    ARRIVAL = "arrival"
+    """The body while it arrived; the pod was allowed unpatched."""
+    REVIEW = "review"
+    """The review while it waited for facts; the pod was allowed unpatched."""
+    CONTAINERS = "containers"
+    """Time to decide on a pod of thousands of containers; it was allowed unpatched."""
+    ANSWER = "answer"
+    """The answer, which its caller did not read; the connection was closed."""
+    CONNECTION = "connection"
+    """One more connection; one of the address that has most was closed, or the new one."""
+
+
 class Metrics:
     """All metrics of one process, in a registry of their own; every series is there from the start, at zero."""
 
@@ -42,6 +57,15 @@ class Metrics:
             "gracekeeper_refused", "Requests that were no usable AdmissionReview.", ["reason"], registry=registry
         )
         self._refused = {refusal: refused.labels(refusal) for refusal in refusals}
+        overloads = Counter(
+            "gracekeeper_overloads", "What there was no room or time for, by stage.", ["stage"], registry=registry
+        )
+        self._overloads = {overload: overloads.labels(overload) for overload in Overload}
+        self._held_bytes = Gauge(
+            "gracekeeper_held_bytes",
+            "Bytes of memory that requests hold: bodies, reviews that wait for facts, answers that nobody reads.",
+            registry=registry,
+        )
         self._bugs = Counter(
             "gracekeeper_bugs", "Errors of gracekeeper itself; the pod was allowed unpatched.", registry=registry
         )
@@ -65,6 +89,16 @@ class Metrics:
         self._certificate_expiry = Gauge(
             "gracekeeper_certificate_expiry_timestamp_seconds",
             "When the serving certificate ends, as Unix time.",
+            registry=registry,
+        )
+        self._certificate_in_step = Gauge(
+            "gracekeeper_certificate_in_step",
+            "1 while the serving certificate is kept in step with its Secret and the webhook configuration, or its files.",
+            registry=registry,
+        )
+        self._clock_ahead = Gauge(
+            "gracekeeper_clock_ahead_seconds",
+            "How far this node's clock is ahead of the API server's, negative if behind; 0 if there is nothing to compare.",
             registry=registry,
         )
         self._native_sidecars = Gauge(
@@ -102,6 +136,10 @@ class Metrics:
         """Count one request that got an HTTP error."""
         self._refused[refusal].inc()
 
+    def overloaded(self, overload: Overload) -> None:
+        """Count one request, answer or connection for which there was no room."""
+        self._overloads[overload].inc()
+
     def bug(self) -> None:
         """Count one error of gracekeeper itself."""
         self._bugs.inc()
@@ -118,6 +156,14 @@ class Metrics:
         """Tell when the certificate that is being served ends."""
         self._certificate_expiry.set(timestamp_seconds)
 
+    def certificate_in_step(self, in_step: Callable[[], bool]) -> None:
+        """Tell, at each scrape, whether the serving certificate is kept in step."""
+        self._certificate_in_step.set_function(lambda: float(in_step()))
+
+    def clock_ahead(self, seconds: Callable[[], float]) -> None:
+        """Tell, at each scrape, how far the clock is ahead of the API server's."""
+        self._clock_ahead.set_function(seconds)
+
     def config_usable(self, usable: bool) -> None:  # noqa: FBT001  # a gauge
         """Tell whether what the configuration file holds can be used."""
         self._config_valid.set(usable)
@@ -133,6 +179,10 @@ class Metrics:
     def replicas_wanted(self, count: int) -> None:
         """Tell how many replicas the installation asks for."""
         self._replicas_wanted.set(count)
+
+    def held(self, held_bytes: Callable[[], int]) -> None:
+        """Tell, at each scrape, how many bytes requests hold."""
+        self._held_bytes.set_function(held_bytes)
 
     def watch(self, ages_seconds: Callable[[], Mapping[str, float]]) -> None:
         """Tell, at each scrape, how long ago each watched kind was last heard of."""

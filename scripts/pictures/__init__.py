@@ -14,7 +14,7 @@ from scripts.pictures.by_storage import grace_by_storage
 from scripts.pictures.osmo import osmo_shutdowns
 from scripts.pictures.shutdown import shutdown
 from webhook import manifests
-from webhook.evaluation import evaluate
+from webhook.evaluation import HeldPod, evaluate
 from webhook.manifests.file_facts import FileFacts
 from webhook.policy.configuration import Config
 from webhook.policy.decision import Decision
@@ -39,4 +39,4 @@ def example() -> Decision:
     objects = manifests.documents((EXAMPLES / "objects.yaml").read_text(encoding="utf-8"), "objects.yaml")
     pods = manifests.documents((EXAMPLES / "pod.yaml").read_text(encoding="utf-8"), "pod.yaml")
     pod = manifests.pods_in(pods, "pod.yaml", "default")[0]
-    return asyncio.run(evaluate(pod.pod, pod.namespace, Config(), FileFacts(pod, objects), math.inf))
+    return asyncio.run(evaluate(HeldPod(pod.pod), pod.namespace, Config(), FileFacts(pod, objects), math.inf))

@@ -19,7 +19,7 @@ from webhook.api import Api, ApiError
 from webhook.cli.inputs import CommandError
 from webhook.cluster import Cluster
 from webhook.cluster.workloads import RunningPod, Workload, Workloads
-from webhook.evaluation import evaluate
+from webhook.evaluation import HeldPod, evaluate
 from webhook.policy import report as telling
 from webhook.policy.configuration import Config
 from webhook.policy.decision import Decision
@@ -117,7 +117,7 @@ async def _line(cluster: Cluster, running: RunningPod, config: Config) -> PodRow
     fresh = _as_it_came(running, today)
     deadline = time.monotonic() + _FACTS_SECONDS
     source = _WithNativeSidecars(cluster)
-    decision = await evaluate(fresh, running.workload.namespace, config, source, deadline)
+    decision = await evaluate(HeldPod(fresh), running.workload.namespace, config, source, deadline)
     tomorrow = decision.grace_before_seconds if decision.grace_seconds is None else decision.grace_seconds
     return PodRow(running, decision, today, tomorrow)
 

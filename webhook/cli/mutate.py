@@ -14,7 +14,7 @@ from rich.console import Console
 from webhook import __version__, manifests, yaml_text
 from webhook.cli import explanation
 from webhook.cli.inputs import CommandError, config_of, text_of
-from webhook.evaluation import evaluate
+from webhook.evaluation import HeldPod, evaluate
 from webhook.manifests.file_facts import FileFacts
 from webhook.policy import report
 from webhook.policy.configuration import Config
@@ -102,7 +102,7 @@ def _of_file(options: argparse.Namespace) -> int:
     sys.stderr.writelines(f"{line}\n" for line in unread)
     result = _IGNORED_SOMETHING if unread else _DONE
     for position, pod in enumerate(found):
-        decision = asyncio.run(evaluate(pod.pod, pod.namespace, config, FileFacts(pod, objects), math.inf))
+        decision = asyncio.run(evaluate(HeldPod(pod.pod), pod.namespace, config, FileFacts(pod, objects), math.inf))
         patch, doubt = _patch(pod.pod, decision)
         _print(options.output, pod, decision, patch, first=position == 0)
         complaints = [*report.warnings(decision)] + ([f"gracekeeper: no patch: {doubt}"] if doubt else [])

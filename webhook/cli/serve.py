@@ -17,6 +17,7 @@ from webhook.evaluation import NoFacts
 from webhook.metrics import Metrics
 from webhook.policy.configuration import Config
 from webhook.server import Addresses, Certificate, Mutation, Server, run
+from webhook.tls import Source
 from webhook.tls.files import FilesSource
 from webhook.tls.source import Objects, SecretSource
 
@@ -51,6 +52,7 @@ def _built(
     if settings.facts is FactsSource.CLUSTER:
         cluster = Cluster(api(), logger, probe=_probe(settings, config))
     source = _certificate_source(settings, api, certificate, metrics, logger)
+    metrics.certificate_in_step(source.in_step)
     config_file = _followed(settings, config, metrics, logger, stop)
     if cluster is not None:
         metrics.watch(cluster.ages_seconds)
@@ -64,13 +66,13 @@ def _built(
 
     facts = NoFacts() if cluster is None else cluster
     server = Server(
-        addresses=Addresses(settings.host, settings.port, settings.health_port),
+        addresses=Addresses(settings.host, settings.port, settings.health_port, settings.health_host),
         mutation=Mutation(facts, lambda: config_file.config, metrics, logger, settings.deadline_seconds),
         certificate=certificate,
         metrics=metrics,
         logger=logger,
         lacks=lacks,
-        notes=config_file.notes,
+        notes=lambda: [*config_file.notes(), *source.notes()],
         drain_seconds=settings.drain_seconds,
     )
     return server, cluster
@@ -94,12 +96,12 @@ def _probe(settings: ServerSettings, config: Config) -> Probe | None:
 
 def _certificate_source(
     settings: ServerSettings, api: Callable[[], Api], certificate: Certificate, metrics: Metrics, logger: log.Logger
-) -> SecretSource | FilesSource:
+) -> Source:
     if settings.certificate_source is CertificateSource.FILES:
         directory = settings.certificate_directory or Path()  # never empty: the settings were checked
         return FilesSource(directory, certificate.use, metrics.certificate_ends, logger)
     names = (settings.namespace, settings.service_name, settings.secret_name, settings.webhook_configuration_name)
-    return SecretSource(
+    source = SecretSource(
         api(),
         Objects(*map(str, names)),
         certificate.use,
@@ -108,3 +110,5 @@ def _certificate_source(
         life=timedelta(days=settings.certificate_validity_days),
         settle_seconds=settings.certificate_settle_seconds,
     )
+    metrics.clock_ahead(source.clock.ahead_seconds)
+    return source

@@ -44,6 +44,8 @@ class ServerSettings(BaseSettings):
     port: int = Field(10250, ge=1, le=65535)
     """Private control planes (GKE, EKS) let calls to nodes through on the kubelet's port only."""
     health_port: int = Field(8080, ge=1, le=65535)
+    health_host: str | None = None
+    """Where the health port listens; None: where the webhook's port does. Loopback in the network of a node."""
     config_file: Path | None = None
     """The admin's configuration; without one the built-in defaults hold."""
     drain_seconds: float = Field(10.0, ge=0, le=300)

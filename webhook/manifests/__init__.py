@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.manifests import jobs, pod_templates, shapes
-from webhook.manifests.text import BadManifestError, documents, kind_of_value
+from webhook.manifests import jobs, misshapen, pod_templates
+from webhook.manifests.text import BadManifestError, documents
 from webhook.policy.pod.metadata import JsonObject
+from webhook.shapes import kind_of_value
 
 __all__ = ["BadManifestError", "PodInFile", "documents", "pods_in", "surroundings", "unread"]
 
@@ -85,8 +86,8 @@ def surroundings(text: str, name: str) -> list[dict[str, Any]]:
     """The objects of a text that stands for what a cluster would tell."""
     found = documents(text, name)
     for each in found:
-        called = shapes.mapping(each, "metadata", name).get("name")
-        shapes.refuse_misshapen_object(each, f"{name}: {each.get('kind') or 'object'} {called or ''}".strip())
+        called = misshapen.mapping(each, "metadata", name).get("name")
+        misshapen.refuse_misshapen_object(each, f"{name}: {each.get('kind') or 'object'} {called or ''}".strip())
     return found
 
 
@@ -104,7 +105,7 @@ def _what_there_is(objects: Sequence[JsonObject]) -> str:
 
 
 def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[PodInFile]:
-    metadata = shapes.mapping(document, "metadata", name)
+    metadata = misshapen.mapping(document, "metadata", name)
     namespace = metadata.get("namespace") or namespace
     label = (
         f"{name}: {document.get('kind', 'object')} {metadata.get('name') or metadata.get('generateName', '')}".strip()
@@ -117,7 +118,7 @@ def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[Po
         owner = {**document, "apiVersion": "batch/v1", "kind": "Job"} if _RAY_SUBMITTER in path else document
         where = f"{label} {'.'.join(path)}"
         for what in ("labels", "annotations"):
-            shapes.mapping(shapes.mapping(template, "metadata", where), what, where, "metadata.")
+            misshapen.mapping(misshapen.mapping(template, "metadata", where), what, where, "metadata.")
         pod = _created_by(owner, jobs.numbered(document, above, template), namespace)
         yield PodInFile(where, namespace, pod, claims, jobs.indexed(document, above))
 
@@ -168,15 +169,15 @@ def _created_by(owner: JsonObject, template: JsonObject, namespace: str) -> dict
 
 
 def _refuse_what_the_server_would(found: PodInFile) -> None:
-    spec = shapes.mapping(found.pod, "spec", found.where)
+    spec = misshapen.mapping(found.pod, "spec", found.where)
     containers = spec.get("containers")
     if not isinstance(containers, list) or not containers or not all(isinstance(c, dict) for c in containers):
         raise BadManifestError(f"{found.where}: spec.containers is to be a list of containers")
-    shapes.refuse_misshapen_pod(found.pod, found.where)
+    misshapen.refuse_misshapen_pod(found.pod, found.where)
     for each in (*found.claims.values(), *([] if found.job is None else [found.job])):
-        shapes.refuse_misshapen_object(each, found.where)
+        misshapen.refuse_misshapen_object(each, found.where)
     for what in ("labels", "annotations"):
-        for key, value in shapes.mapping(found.pod["metadata"], what, found.where, "metadata.").items():
+        for key, value in misshapen.mapping(found.pod["metadata"], what, found.where, "metadata.").items():
             _text(value, f"{found.where}: {what[:-1]} {key}")
     for container in (*containers, *(spec.get("initContainers") or ())):
         for entry in _entries(container):

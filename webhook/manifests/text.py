@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from webhook import yaml_text
+from webhook.shapes import kind_of_value
 
 
 class BadManifestError(Exception):
@@ -27,11 +28,3 @@ def _unfolded(document: Any, name: str) -> Iterator[dict[str, Any]]:
             yield from _unfolded(item, name)
     else:
         yield document
-
-
-def kind_of_value(value: Any) -> str:
-    """What a value is, in words."""
-    if value is None:
-        return "null"
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
-    return kinds.get(type(value), f"a {type(value).__name__}")

@@ -1,7 +1,7 @@
 """The two FastAPI applications: /mutate alone on the webhook's port, health and metrics on the other."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -11,18 +11,14 @@ from starlette.types import Receive, Scope, Send
 
 from webhook import metrics
 from webhook.admission import Refusal, RefusedError
-
-Answer = Callable[[bytes, str | None, float], Awaitable[bytes]]
-
-
-class _GoneError(Exception):
-    """The caller hung up before its request was complete."""
+from webhook.server.bodies import ArrivingBody, GoneError
+from webhook.server.reviews import Reviews
 
 
-def webhook_app(answer: Answer, refused: Callable[[Refusal], None], largest_body_bytes: int) -> FastAPI:
+def webhook_app(reviews: Reviews, refused: Callable[[Refusal], None], largest_body_bytes: int) -> FastAPI:
     """POST /mutate."""
     app = _bare_app()
-    app.add_route("/mutate", _Mutate(answer, refused, largest_body_bytes), methods=["POST"])  # type: ignore[arg-type]  # an ASGI application
+    app.add_route("/mutate", _Mutate(reviews, refused, largest_body_bytes), methods=["POST"])  # type: ignore[arg-type]  # an ASGI application
     return app
 
 
@@ -60,50 +56,35 @@ def _bare_app() -> FastAPI:
 class _Mutate:
     """The endpoint as a plain ASGI application: a request object and its response cost more than a decision's facts."""
 
-    def __init__(self, answer: Answer, refused: Callable[[Refusal], None], largest_body_bytes: int) -> None:
-        self._answer = answer
+    def __init__(self, reviews: Reviews, refused: Callable[[Refusal], None], largest_body_bytes: int) -> None:
+        self._reviews = reviews
         self._refused = refused
         self._largest_body_bytes = largest_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
-        try:
-            body = await _body(receive, self._largest_body_bytes)
-            written = await self._answer(body, _timeout(scope["query_string"]), began)
-        except _GoneError:
-            return
-        except RefusedError as error:
-            self._refused(error.refusal)
-            await _refuse(error, receive, send)
-            return
-        await _send(send, HTTPStatus.OK, b"application/json", written)
+        with self._reviews.reservation(scope["client"]) as reservation:
+            body = ArrivingBody(receive, self._largest_body_bytes, reservation)
+            try:
+                written = await self._reviews.answer(body, reservation, _timeout(scope["query_string"]), began)
+            except GoneError:
+                return
+            except RefusedError as error:
+                refusal, line = error.refusal, f"{error}\n".encode()
+            else:
+                await _send(send, HTTPStatus.OK, b"application/json", written)
+                return
+        self._refused(refusal)
+        await _refuse(refusal, line, body, send)
 
 
-async def _body(receive: Receive, largest_bytes: int) -> bytes:
-    """The whole body, counted as it comes."""
-    pieces = []
-    size_bytes = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _GoneError
-        pieces.append(message["body"])
-        size_bytes += len(message["body"])
-        if size_bytes > largest_bytes:
-            raise RefusedError(Refusal.TOO_LARGE, f"the body is larger than {largest_bytes} bytes")
-        if not message["more_body"]:
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-async def _refuse(error: RefusedError, receive: Receive, send: Send) -> None:
-    """Say why in one line; of a body that is still coming, take and drop the rest, or the line would be lost."""
-    status, line = error.refusal.status, f"{error}\n".encode()
-    if error.refusal is not Refusal.TOO_LARGE:
-        await _send(send, status, b"text/plain; charset=utf-8", line)
+async def _refuse(refusal: Refusal, line: bytes, body: ArrivingBody, send: Send) -> None:
+    """Say why in one line, and take the rest of a body that is still coming off the wire, or the line would be lost."""
+    if refusal is not Refusal.TOO_LARGE:
+        await _send(send, refusal.status, b"text/plain; charset=utf-8", line)
         return
-    await _send(send, status, b"text/plain; charset=utf-8", line, (b"connection", b"close"), last=False)
-    while (await receive()).get("more_body"):
-        pass
+    await _send(send, refusal.status, b"text/plain; charset=utf-8", line, (b"connection", b"close"), last=False)
+    await body.drain()
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -1,7 +1,10 @@
-"""uvicorn's HTTP/1.1 connection with the limits that it lacks: slow senders and readers, endless headers, hoarders."""
+"""uvicorn's HTTP/1.1 connection with the limits that it lacks: one lifetime for each exchange, and short headers.
+
+Law: an exchange lasts from the first byte of a request until the last byte of its answer has left, and no longer than its
+lifetime, whatever the caller sends, leaves out or does not read.
+"""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +12,19 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from webhook.admission import Refusal
+from webhook.metrics import Overload
+from webhook.server.budget import Budget, Reservation, of_address
+
+_UNREAD_POLL_SECONDS = 0.1
+"""How often a connection with an unread answer is looked at; an answer that leaves at once is never polled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much patience a connection gets."""
+    """How much patience and memory callers get."""
 
-    request_seconds: float = 5.0
-    """From the first byte of a request to the last of its body; as long again for a caller that does not read its answer."""
+    exchange_seconds: float = 5.0
+    """From the first byte of a request to the last of its answer; an API server waits 3 s for the whole of it."""
     handshake_seconds: float = 5.0
     """From the TCP connection to the end of the TLS handshake; half of it again to say goodbye."""
     idle_seconds: int = 150
@@ -27,48 +35,66 @@ class Limits:
     """What the API server itself accepts as a request; no review is bigger."""
     connections: int = 512
     """A handful of API servers keep 25 unused ones each; above this who has most loses one for each new one."""
+    connections_per_address: int = 448
+    """More than reviews can wait in the budget, and few enough to leave some to others; above this an address loses its own."""
+    budget_bytes: int = 32 * 2**20
+    """Bodies that arrive or wait for facts, and answers that nobody reads, all together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What the connections of one port share."""
+
+    limits: Limits
+    budget: Budget
+    refused: Callable[[Refusal], None]
+    overloaded: Callable[[Overload], None]
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that is closed when a request does not arrive in time; one that waits for its next is not slow."""
+    """A connection that is closed when an exchange outlives its lifetime; one that waits for its next request is not slow."""
 
-    def __init__(self, *, limits: Limits, refused: Callable[[Refusal], None], **uvicorn: Any) -> None:
+    def __init__(
+        self, *, port: Port, host: str, wire: asyncio.Transport, lost: Callable[[], None], **uvicorn: Any
+    ) -> None:
+        """`host` is the caller's address, `wire` the TCP transport below TLS; `lost` is called at the end."""
         super().__init__(**uvicorn)
-        self._limits = limits
-        self._refused = refused
+        self._limits = port.limits
+        self._refused = port.refused
+        self._overloaded = port.overloaded
+        self._unread = Reservation(port.budget, of_address(host))
+        self._wire = wire
+        self._lost = lost
         self._arriving = False
         self._in_headers = False
         self._header_bytes = 0
-        self._patience: asyncio.TimerHandle | None = None
-        self._patience_with_reader: asyncio.TimerHandle | None = None
-        self._unused_since_seconds = self.loop.time()
+        self._lifetime: asyncio.TimerHandle | None = None
+        self._poll: asyncio.TimerHandle | None = None
+        self.unused_since_seconds = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """A new connection may wait as long as a used one: Go dials ahead and keeps what it does not need yet."""
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-        if len(self.connections) > self._limits.connections:
-            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more will arrive."""
+        """Nothing more will arrive, and nothing will leave."""
+        self._lost()
         self._arrived()
-        self.resume_writing()
+        self._end_lifetime()
+        self._unread.release()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; arm the timer only where a request is left incomplete, which hardly ever happens."""
+        """Feed the parser; the exchange begins with the first byte."""
         if not self._arriving:
             self._arriving = self._in_headers = True
+        self._begin_lifetime()
         self._header_bytes += len(data)
         super().data_received(data)
-        if not self._arriving or self.transport.is_closing():
-            return
-        if self._header_bytes > self._limits.header_bytes:
+        if self._arriving and not self.transport.is_closing() and self._header_bytes > self._limits.header_bytes:
             self._refuse(Refusal.TOO_LARGE, "the headers are too large")
-        elif self._patience is None:
-            self._patience = self.loop.call_later(self._limits.request_seconds, self._lose_patience)
 
     def on_message_begin(self) -> None:
         """Also called for the second of two requests that come in one piece."""
@@ -86,41 +112,62 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is here; the rest is ours."""
+        """The request is here; the answer is ours."""
         self._arrived()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Remember when the connection fell idle."""
-        self._unused_since_seconds = self.loop.time()
+        """Remember when the connection fell idle, and end the exchange, or wait until its answer has left."""
+        self.unused_since_seconds = self.loop.time()
         super().on_response_complete()
-
-    def pause_writing(self) -> None:
-        """Answers pile up unread: they are memory, and whoever never reads them would keep the connection for ever."""
-        super().pause_writing()
-        self._patience_with_reader = self.loop.call_later(self._limits.request_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """The caller reads again."""
-        if self._patience_with_reader is not None:
-            self._patience_with_reader.cancel()
-            self._patience_with_reader = None
-        super().resume_writing()
+        self._settle()
 
     def answer_in_progress(self) -> bool:
         """Whether a request has begun that is not answered yet."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    def is_spare(self) -> bool:
+        """Whether closing this connection costs nobody an answer: nothing is being decided for it."""
+        return self._arriving or not self.answer_in_progress()
+
+    def _settle(self) -> None:
+        """End the exchange when all of its answer has left; until then its bytes are charged to the caller's address."""
+        if self._poll is not None:
+            self._poll.cancel()
+            self._poll = None
+        unread_bytes = self._wire.get_write_buffer_size()
+        if not unread_bytes:
+            self._unread.release()
+            self._end_lifetime()
+            if self._arriving or self.answer_in_progress():
+                self._begin_lifetime()
+        elif self._unread.hold(unread_bytes):
+            self._poll = self.loop.call_later(_UNREAD_POLL_SECONDS, self._settle)
+        else:
+            self._overloaded(Overload.ANSWER)
+            self._wire.abort()
+
+    def _begin_lifetime(self) -> None:
+        if self._lifetime is None:
+            self._lifetime = self.loop.call_later(self._limits.exchange_seconds, self._expire)
+
+    def _end_lifetime(self) -> None:
+        for timer in (self._lifetime, self._poll):
+            if timer is not None:
+                timer.cancel()
+        self._lifetime = self._poll = None
+
+    def _expire(self) -> None:
+        """Close, with an answer where a request is still arriving and none has begun."""
+        self._lifetime = None
+        if self._arriving and not self._wire.get_write_buffer_size():
+            self._refuse(Refusal.TOO_SLOW, f"the request did not arrive within {self._limits.exchange_seconds:g} s")
+        else:
+            self._wire.abort()
+
     def _arrived(self) -> None:
         self._arriving = self._in_headers = False
         self._header_bytes = 0
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-
-    def _lose_patience(self) -> None:
-        self._patience = None
-        self._refuse(Refusal.TOO_SLOW, f"the request did not arrive within {self._limits.request_seconds:g} s")
 
     def _refuse(self, refusal: Refusal, line: str) -> None:
         """Answer for the application, which may be waiting for the rest of a body, and close."""
@@ -138,20 +185,3 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
-
-    def _make_room(self) -> None:
-        """Close one of whoever has most: what has never asked, else what has not for longest; never what is being answered.
-
-        By address, as one that hoards must not cost an API server its few, whatever it does with its own.
-        """
-        others = [c for c in self.connections if isinstance(c, Connection) and c is not self and c._is_spare()]  # noqa: SLF001
-        held = Counter(c._host() for c in others)  # noqa: SLF001
-        if others:
-            victim = min(others, key=lambda c: (-held[c._host()], c.cycle is not None, c._unused_since_seconds))  # noqa: SLF001
-            victim.transport.abort()
-
-    def _host(self) -> str:
-        return self.client[0] if self.client else ""
-
-    def _is_spare(self) -> bool:
-        return self._arriving or not self.answer_in_progress()

@@ -4,19 +4,21 @@ import contextlib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from webhook import admission, log
 from webhook.admission import AdmissionResponse, Review
 from webhook.evaluation import FactsProvider, evaluate
-from webhook.metrics import Metrics
+from webhook.metrics import Metrics, Overload
 from webhook.policy import report
 from webhook.policy.configuration import Config
 from webhook.policy.decision import Decision
 from webhook.policy.names import NO_NAME, shown
 from webhook.policy.patch import DoubtfulPatchError, Operation, operations
+from webhook.server.pod_in_review import MOST_CONTAINERS, PodInReview, has_too_many_containers, refuse_misshapen
+from webhook.server.turns import Turns
 
 LONGEST_DEADLINE_SECONDS = 2.0
 _SHARE_FOR_FACTS = 0.8
@@ -25,6 +27,7 @@ _SHARE_FOR_FACTS = 0.8
 _UNLOGGED = contextlib.suppress(Exception)
 """A line that cannot be written (a closed pipe, a full disk) must not cost a pod its patch."""
 
+_TOO_MANY_CONTAINERS = f"gracekeeper: not patched, the pod has more than {MOST_CONTAINERS} containers"
 _LONGEST_DURATION = 32
 """Characters; a text without end would keep the expression below busy for minutes."""
 _DURATION = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ms|us|µs|ns|h|m|s)", re.ASCII)
@@ -40,6 +43,7 @@ class Mutation:
     metrics: Metrics
     logger: log.Logger
     deadline_seconds: float = LONGEST_DEADLINE_SECONDS
+    turns: Turns = field(default_factory=Turns)
 
     async def answer(self, body: bytes, patience: str | None, began: float) -> bytes:
         """The answer to a request's body; `began` is when it came in (time.monotonic).
@@ -48,20 +52,26 @@ class Mutation:
 
         RefusedError where the body is no AdmissionReview.
         """
-        review = admission.review_in(body)
-        response = AdmissionResponse(review.uid)
-        if review.creates_a_pod:
+        pod = PodInReview(body, self.turns)
+        await pod.turn()
+        response = AdmissionResponse(pod.review.uid)
+        if pod.review.creates_a_pod:
             try:
-                response = await self._on_pod(review, began + deadline_seconds(patience, self.deadline_seconds))
+                response = await self._on_pod(pod, began + deadline_seconds(patience, self.deadline_seconds))
             except Exception as error:  # noqa: BLE001  # the pod must not suffer from a bug, and it must not go unseen
+                refuse_misshapen(pod.manifest)
                 self.metrics.bug()
-                self._complain("bug", review, **log.trace(error))
+                self._complain("bug", pod.review, **log.trace(error))
         body = admission.body_of(response)
         self.metrics.answered(time.monotonic() - began)
         return body
 
-    async def _on_pod(self, review: Review, deadline: float) -> AdmissionResponse:
-        decision = await evaluate(review.object, review.namespace, self.config(), self.facts, deadline)
+    async def _on_pod(self, pod: PodInReview, deadline: float) -> AdmissionResponse:
+        if has_too_many_containers(pod.manifest):
+            self.metrics.overloaded(Overload.CONTAINERS)
+            return AdmissionResponse(pod.review.uid, warnings=(_TOO_MANY_CONTAINERS,))
+        decision = await evaluate(pod, pod.review.namespace, self.config(), self.facts, deadline)
+        review = pod.review
         self.metrics.decided(decision)
         patch = self._patch(review, decision)
         self._log(review, decision, patched=bool(patch))

@@ -5,24 +5,32 @@ import contextlib
 import gc
 import resource
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from webhook.admission import Refusal
 from webhook.log import Logger
 from webhook.metrics import Metrics
 from webhook.server.apps import health_app, webhook_app
+from webhook.server.arrivals import Arrival, Arrivals
+from webhook.server.budget import Budget
 from webhook.server.certificate import Certificate
-from webhook.server.connection import Connection, Limits
+from webhook.server.connection import Connection, Limits, Port
 from webhook.server.mutation import Mutation
+from webhook.server.reviews import Reviews
 
 _MOST_OPEN_FILES = 65536
 _LAST_ANSWERS_SECONDS = 5
+_SOCKET_BUFFER_BYTES = 64 * 1024
+"""Of the kernel, for each direction of a connection. By itself it grows to megabytes, which count against the pod's limit,
+and what TLS reads at once, as large as that, stays with the connection."""
+_HEALTH_CONNECTIONS = 64
+"""Kubelets dial anew for each probe; a Prometheus or two keep one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +40,14 @@ class Addresses:
     host: str
     port: int
     health_port: int
+    health_host: str | None = None
+    """None: the same host."""
 
 
 class _Listener(uvicorn.Server):
     """A uvicorn server that leaves signals to us, and whose connections have limits."""
 
-    def __init__(self, app: FastAPI, limits: Limits, refused: Callable[[Refusal], None]) -> None:
+    def __init__(self, app: FastAPI, port: Port) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -50,27 +60,30 @@ class _Listener(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 log_config=None,
-                timeout_keep_alive=limits.idle_seconds,
+                timeout_keep_alive=port.limits.idle_seconds,
                 timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
             )
         )
-        self._limits = limits
-        self._refused = refused
+        self._port = port
+        self._arrivals = Arrivals(port)
 
     async def listen(self, host: str, port: int, certificate: Certificate | None) -> int:
         """Begin to listen; the result is the port. OSError where it cannot be had."""
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
         await self.on_tick(0)
+        context = certificate.context if certificate else None
         listening = await asyncio.get_running_loop().create_server(
-            self._connection,
+            lambda: Arrival(self._arrivals, self._connection, context, self._port.limits.handshake_seconds),
             host,
             port,
             backlog=self.config.backlog,
-            ssl=certificate.context if certificate else None,
-            ssl_handshake_timeout=self._limits.handshake_seconds if certificate else None,
-            ssl_shutdown_timeout=self._limits.handshake_seconds / 2 if certificate else None,
+            start_serving=False,
         )
+        for listening_socket in listening.sockets:  # accepted ones inherit it
+            for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                listening_socket.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER_BYTES)
+        await listening.start_serving()
         self.servers = [listening]
         self.started = True
         taken: int = listening.sockets[0].getsockname()[1]
@@ -79,6 +92,9 @@ class _Listener(uvicorn.Server):
     async def answer_until_told(self) -> None:
         """Answer calls until should_exit is set, then the last ones."""
         await self.main_loop()
+        for listening in self.servers:
+            listening.close()
+        await self._arrivals.end_handshakes()
         await self.shutdown()
 
     def close_each_connection_after_its_answer(self) -> None:
@@ -89,10 +105,12 @@ class _Listener(uvicorn.Server):
             if isinstance(connection, Connection) and connection.answer_in_progress():
                 connection.shutdown()
 
-    def _connection(self) -> Connection:
+    def _connection(self, host: str, wire: asyncio.Transport, lost: Callable[[], None]) -> Connection:
         return Connection(
-            limits=self._limits,
-            refused=self._refused,
+            port=self._port,
+            host=host,
+            wire=wire,
+            lost=lost,
             config=self.config,
             server_state=self.server_state,
             app_state={},
@@ -122,14 +140,15 @@ class Server:
 
     async def serve(self) -> None:
         """Open the health port at once, the webhook's as soon as there is a certificate; answer, drain, end."""
-        webhook = _Listener(
-            webhook_app(self.mutation.answer, self.metrics.refused, self.limits.body_bytes),
-            self.limits,
-            self.metrics.refused,
-        )
-        health = _Listener(health_app(self._missing, self.notes, self.metrics.text), self.limits, lambda _refusal: None)
+        budget = Budget(self.limits.budget_bytes)
+        self.metrics.held(budget.held_bytes)
+        reviews = Reviews(self.mutation.answer, budget, self.metrics)
+        app = webhook_app(reviews, self.metrics.refused, self.limits.body_bytes)
+        webhook = _Listener(app, Port(self.limits, budget, self.metrics.refused, self.metrics.overloaded))
+        health = self._health_listener(budget)
         self.metrics.readiness(lambda: not self._missing())
-        health_port = await health.listen(self.addresses.host, self.addresses.health_port, None)
+        health_host = self.addresses.host if self.addresses.health_host is None else self.addresses.health_host
+        health_port = await health.listen(health_host, self.addresses.health_port, None)
         self.ports = (0, health_port)
         answering_health = asyncio.create_task(health.answer_until_told())
         try:
@@ -138,6 +157,12 @@ class Server:
         finally:
             health.should_exit = True
             await answering_health
+
+    def _health_listener(self, budget: Budget) -> _Listener:
+        """The other port, whose few callers need few connections; what it refuses is no review, and not counted."""
+        app = health_app(self._missing, self.notes, self.metrics.text)
+        limits = replace(self.limits, connections=_HEALTH_CONNECTIONS, connections_per_address=_HEALTH_CONNECTIONS)
+        return _Listener(app, Port(limits, budget, lambda _refusal: None, self.metrics.overloaded))
 
     async def _serve_webhook(self, webhook: _Listener, health_port: int) -> None:
         port = await webhook.listen(self.addresses.host, self.addresses.port, self.certificate)

@@ -94,6 +94,16 @@ def ended(certificate: Certificate, now: datetime) -> bool:
     return certificate.not_valid_after_utc <= now
 
 
+def begun(certificate: Certificate, now: datetime) -> bool:
+    """Whether it is valid already; before that nobody accepts it."""
+    return certificate.not_valid_before_utc <= now
+
+
+def in_time(certificate: Certificate, now: datetime) -> bool:
+    """Whether it is valid already and has not ended."""
+    return begun(certificate, now) and not ended(certificate, now)
+
+
 def read_pair(certificate_pem: bytes, key_pem: bytes) -> Pair:
     """The first certificate of a PEM text and its key; UnsoundError where they are no pair."""
     found = read_bundle(certificate_pem)

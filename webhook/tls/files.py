@@ -1,6 +1,7 @@
 """The certificate from a directory that somebody else writes: cert-manager's Secret mounted by the kubelet, or an admin.
 
-A pair that cannot be used never replaces one that can.
+A pair that cannot be used never replaces one that can: not one that does not fit, has ended or is not valid yet. Without an
+API server to compare with, this node's clock decides.
 """
 
 import ssl
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from webhook import log
-from webhook.tls.certificates import UnsoundError, read_pair
+from webhook.tls.certificates import Certificate, UnsoundError, begun, ended, read_bundle, read_pair
 
 CERTIFICATE_FILE, KEY_FILE = "tls.crt", "tls.key"
 
@@ -29,7 +30,7 @@ class FilesSource:
     interval_seconds: float = 5.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _tried: tuple[bytes, bytes] | None = field(default=None, init=False)
-    _end: datetime | None = field(default=None, init=False)
+    _served: Certificate | None = field(default=None, init=False)
     _lack: str = field(default="not read yet", init=False)
 
     def run(self, stop: threading.Event) -> None:
@@ -39,12 +40,20 @@ class FilesSource:
             stop.wait(self.interval_seconds)
 
     def lacks(self) -> Sequence[str]:
-        """What is missing before the first certificate is served, or that it has ended, in words."""
-        if self._end is None:
+        """Return what is missing before the first certificate is served, or why nobody accepts the one in use."""
+        if self._served is None:
             return (f"no certificate in {self.directory}: {self._lack}",)
-        if self._end <= self.now():
-            return (f"the serving certificate ended at {self._end:%Y-%m-%d %H:%M}Z",)
-        return ()
+        now = self.now()
+        problem = _untimely(self._served, now)
+        return (f"the serving {problem}; the clock here says {now:%Y-%m-%d %H:%M}Z",) if problem else ()
+
+    def notes(self) -> Sequence[str]:
+        """Return why the files cannot be used, although a former certificate of theirs can."""
+        return (f"the certificate files cannot be used: {self._lack}",) if self._served and self._lack else ()
+
+    def in_step(self) -> bool:
+        """Whether what is served is what the files hold."""
+        return not self._lack
 
     def look(self) -> None:
         """Read both files, and use them where they have changed; what is in the way is logged once."""
@@ -59,12 +68,24 @@ class FilesSource:
     def _use_if_changed(self, found: tuple[bytes, bytes]) -> None:
         if found == self._tried:
             return
+        self._tried = None
+        certificate = read_pair(*found).certificate
+        self._check_time(found[0], certificate)  # found again at each look: its time may come
         self._tried = found
-        end = read_pair(*found).certificate.not_valid_after_utc
         self.use(*found)
-        self._end, self._lack = end, ""
+        self._served, self._lack = certificate, ""
+        end = certificate.not_valid_after_utc
         self.ends(end.timestamp())
         self.logger.info("certificate in use", directory=str(self.directory), ends=end.isoformat())
+
+    def _check_time(self, chain_pem: bytes, leaf: Certificate) -> None:
+        """UnsoundError where nobody accepts the chain now. An issuer in it that has ended may have a successor elsewhere."""
+        now = self.now()
+        if problem := _untimely(leaf, now):
+            raise UnsoundError(f"the {problem}")
+        for issuer in read_bundle(chain_pem)[1:]:
+            if not begun(issuer, now):
+                raise UnsoundError(f"an issuer's {_untimely(issuer, now)}")
 
     def _tell_lack(self, lack: str) -> None:
         if lack != self._lack:
@@ -77,6 +98,14 @@ def _read_both(directory: Path) -> tuple[bytes, bytes]:
     link = directory / "..data"
     folder = link.resolve(strict=True) if link.is_symlink() else directory
     return (folder / CERTIFICATE_FILE).read_bytes(), (folder / KEY_FILE).read_bytes()
+
+
+def _untimely(certificate: Certificate, now: datetime) -> str:
+    """Return why nobody accepts it by its time, or nothing."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not begun(certificate, now):
+        return f"certificate is not valid before {begin:%Y-%m-%d %H:%M}Z"
+    return f"certificate ended at {end:%Y-%m-%d %H:%M}Z" if ended(certificate, now) else ""
 
 
 def _sentence(error: Exception) -> str:

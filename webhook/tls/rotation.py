@@ -4,13 +4,15 @@ The law: a certificate gets into the Secret only when API servers have long know
 1. A new CA is kept as the next one, and published beside the former; nothing is signed with it.
 2. Once it has been public for the settle time, it signs the new certificate and takes the former CA's place.
 3. The former CA stays trusted until it ends, because some replica may still serve what it signed.
+
+What is not valid yet is as unsound as what has ended. A CA from the future stays in the list of trusted ones, harmless.
 """
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from webhook.tls.certificates import Certificate, Pair, due, ended, leaf_end, new_authority, new_leaf
+from webhook.tls.certificates import Certificate, Pair, begun, due, ended, in_time, leaf_end, new_authority, new_leaf
 from webhook.tls.secret import Kept, Serving
 
 _LIVES_OF_A_CA = 3
@@ -38,12 +40,29 @@ def following(
     return replace(step, trusted=tuple(dict.fromkeys((*first, *step.trusted))))
 
 
+def unchanged(kept: Kept, public: Iterable[Certificate]) -> Kept:
+    """Return the content of the Secret without a step, with every CA that is public: nothing is issued or dropped."""
+    return replace(kept, trusted=tuple(dict.fromkeys((*kept.trusted, *public))))
+
+
+def untimely(kept: Kept, now: datetime) -> tuple[str, ...]:
+    """Return a sentence for each certificate of the Secret that is not valid yet."""
+    pairs = {"the next CA": kept.next_authority}
+    if kept.serving:
+        pairs = {"the certificate": kept.serving.leaf, "its CA": kept.serving.authority, **pairs}
+    return tuple(
+        f"{name} is not valid before {pair.certificate.not_valid_before_utc:%Y-%m-%d %H:%M}Z"
+        for name, pair in pairs.items()
+        if pair and not begun(pair.certificate, now)
+    )
+
+
 def _alive(kept: Kept, public: Iterable[Certificate], now: datetime) -> Kept:
-    """Without what has ended, and with every CA that is public."""
+    """Without what cannot sign now, as it has ended or is not valid yet, and with every CA that is public."""
     serving, next_authority = kept.serving, kept.next_authority
-    if serving and ended(serving.authority.certificate, now):
+    if serving and not in_time(serving.authority.certificate, now):
         serving = None
-    if next_authority and ended(next_authority.certificate, now):
+    if next_authority and not in_time(next_authority.certificate, now):
         next_authority = None
     return replace(
         kept,
@@ -62,8 +81,8 @@ def _rotated(kept: Kept, settled: Collection[Certificate], terms: Terms, now: da
         return kept
     authority = new_authority(_LIVES_OF_A_CA * terms.life, now)
     obeyed = replace(kept, obeyed=kept.wanted or kept.obeyed)
-    if kept.serving is None and not kept.trusted:
-        # The first start. Nobody trusts anything yet, so no call can be lost, and there is nothing to wait for.
+    if kept.serving is None and not any(in_time(ca, now) for ca in kept.trusted):
+        # The first start. Nobody accepts anything yet, so no call can be lost, and there is nothing to wait for.
         return replace(obeyed, serving=_signed(authority, terms, now))
     return replace(obeyed, next_authority=authority)
 
@@ -74,12 +93,12 @@ def _needs_an_authority(kept: Kept, now: datetime) -> bool:
 
 
 def _renewed(kept: Kept, terms: Terms, now: datetime) -> Kept:
-    """With a new leaf where the leaf is due, unless the CA's own end leaves it no longer life."""
+    """With a new leaf where the leaf is not valid yet, or is due and the CA's own end leaves a new one longer life."""
     if kept.serving is None:
         return kept
     authority, leaf = kept.serving.authority, kept.serving.leaf.certificate
     longer = leaf_end(authority.certificate, terms.life, now) > leaf.not_valid_after_utc
-    if due(leaf, now) and longer:
+    if not begun(leaf, now) or (due(leaf, now) and longer):
         return replace(kept, serving=_signed(authority, terms, now))
     return kept
 

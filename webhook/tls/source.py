@@ -2,7 +2,7 @@
 
 Each pass reads both objects, takes at most one step of the rotation, publishes, reads back, and only then serves. All
 state is in the two objects, so any replica may take any step, and go on where another one was killed; a replica keeps in
-memory only what it serves and since when it has seen which CA in public. A write carries the version that was read:
+memory only what it serves, since when it has seen which CA in public, and what time the API server has. A write carries the version that was read:
 who loses reads again and goes on from what the winner wrote.
 """
 
@@ -17,18 +17,18 @@ from typing import Any
 from webhook import log
 from webhook.api import Api, ApiError
 from webhook.tls import rotation, secret, webhook_configuration
-from webhook.tls.certificates import Certificate, ended, service_names
+from webhook.tls.calls import CONFLICT, Calls, LackError
+from webhook.tls.certificates import Certificate, in_time, service_names
+from webhook.tls.clock import Clock
 from webhook.tls.secret import Kept, Serving
+from webhook.tls.settling import Settling
+from webhook.tls.watch import ObjectWatch
 
-_CALL_SECONDS = 10.0
-_CONFLICT = 409
 _MOST_CONFLICTS = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 _SHORTEST_PAUSE_SECONDS = 0.1
-
-
-class _LackError(Exception):
-    """Why a pass did not get to its end; the message is one line."""
+_QUIET_SECONDS = 1.0
+"""How long a change of the webhook configuration may have to wait, so that two that fight over it flood no API server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +65,67 @@ class SecretSource:
     life: timedelta = timedelta(days=365)
     settle_seconds: float = 30.0
     interval_seconds: float = 60.0
+    """Between two looks, while a watch would tell of a changed webhook configuration."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     elapsed_seconds: Callable[[], float] = time.monotonic
     """For waiting: clocks of replicas may differ, and jump."""
+    unwatched_seconds: float = 5.0
+    """Between two looks, while no watch would tell."""
+    clock: Clock = field(init=False)
+    _calls: Calls = field(init=False)
+    _watch: ObjectWatch = field(init=False)
+    _changed: threading.Event = field(default_factory=threading.Event, init=False)
     _served: Serving | None = field(default=None, init=False)
     _awaited: Certificate | None = field(default=None, init=False)
-    _public_since: dict[Certificate, float] = field(default_factory=dict, init=False)
-    _revision: tuple[str | None, int] = field(default=(None, 0), init=False)
+    _settling: Settling = field(default_factory=Settling, init=False)
     _lack: str = field(default="", init=False)
     _faults: Sequence[str] = field(default=(), init=False)
 
+    def __post_init__(self) -> None:
+        self.clock = Clock(self.now, self.elapsed_seconds, self.logger)
+        self._calls = Calls(self.api, self.clock)
+        kind, path = "MutatingWebhookConfiguration", self.objects.configuration_path
+        self._watch = ObjectWatch(self.api, kind, path, self._changed.set, self.logger)
+
     def run(self, stop: threading.Event) -> None:
-        """Reconcile every minute, sooner where something has to be done again or waited for, until told to stop."""
+        """Reconcile every minute, sooner if the webhook configuration changes or something has to be done again."""
+        threading.Thread(target=self._watch.run, args=(stop,), name="webhook-configuration", daemon=True).start()
         failures = 0
         while not stop.is_set():
+            self._changed.clear()
             failures = 0 if self.reconcile() else failures + 1
-            stop.wait(self.pause_seconds(failures))
+            self._pause(stop, self.pause_seconds(failures))
+        self._watch.end()
 
     def lacks(self) -> Sequence[str]:
-        """What is missing before the first certificate is served, or that it has ended, in words."""
+        """Return what is missing before the first certificate is served, or why API servers refuse the one in use."""
         if self._served is None:
             return (self._lack or "the certificate is not in the webhook configuration yet",)
-        end = self._served.leaf.certificate.not_valid_after_utc
-        if end <= self.now():
-            return (f"the serving certificate ended at {end:%Y-%m-%d %H:%M}Z: {self._lack or 'being renewed'}",)
+        leaf, authority, now = self._served.leaf.certificate, self._served.authority.certificate, self.clock.now()
+        begin, end = max(leaf.not_valid_before_utc, authority.not_valid_before_utc), leaf.not_valid_after_utc
+        again = self._lack or (self.clock.difference() if self.clock.differs() else "being issued again")
+        if end <= now:
+            return (f"the serving certificate ended at {end:%Y-%m-%d %H:%M}Z: {again}",)
+        if begin > now:
+            return (f"the serving certificate is not valid before {begin:%Y-%m-%d %H:%M}Z: {again}",)
         return ()
+
+    def notes(self) -> Sequence[str]:
+        """Return what is wrong although the certificate in use is accepted: it cannot be kept, or a clock is wrong."""
+        if self._served is None:
+            return ()
+        lack = (f"the certificate is not kept in step: {self._lack}",) if self._lack else ()
+        return (*lack, self.clock.difference()) if self.clock.differs() else lack
+
+    def in_step(self) -> bool:
+        """Whether the last pass found everything, or could put it right."""
+        return self._served is not None and not self._lack
 
     def reconcile(self) -> bool:
         """One pass; False where it has to be tried again soon. What was in the way is in `lacks`, and logged once."""
         try:
             self._pass_without_conflict()
-        except (_LackError, ApiError, ssl.SSLError) as error:
+        except (LackError, ApiError, ssl.SSLError) as error:
             self._tell_lack(str(error))
             return False
         except Exception as error:  # noqa: BLE001  # the thread must live on: a certificate has an end
@@ -108,95 +138,109 @@ class SecretSource:
         """How long until the next pass, after so many that failed in a row."""
         if failures:
             return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))
+        interval_seconds = self.interval_seconds
+        if not self._watch.up:
+            interval_seconds = min(interval_seconds, self.unwatched_seconds)
         if self._awaited is None:
-            return self.interval_seconds
-        since = self._public_since.get(self._awaited, self.elapsed_seconds())
+            return interval_seconds
+        since = self._settling.since(self._awaited, self.elapsed_seconds())
         left_seconds = since + self.settle_seconds - self.elapsed_seconds()
-        return min(self.interval_seconds, max(_SHORTEST_PAUSE_SECONDS, left_seconds))
+        return min(interval_seconds, max(_SHORTEST_PAUSE_SECONDS, left_seconds))
 
     def _pass_without_conflict(self) -> None:
         for attempt in range(1, _MOST_CONFLICTS + 1):
             try:
                 return self._pass()
             except ApiError as error:
-                if error.status != _CONFLICT or attempt == _MOST_CONFLICTS:
+                if error.status != CONFLICT or attempt == _MOST_CONFLICTS:
                     raise
         return None
 
     def _pass(self) -> None:
         names = service_names(self.objects.service, self.objects.namespace)
-        given = self._get(self.objects.secret_path, f"the Secret {self.objects.secret} cannot be read")
+        try:
+            given = self._calls.get(self.objects.secret_path, f"the Secret {self.objects.secret} cannot be read")
+        except LackError:
+            self._restore(self._public(), self._own())  # what is served stays trusted, whatever became of the Secret
+            raise
         kept = secret.read(given, names)
-        self._tell_faults(kept.faults)
         public = self._public()
-        own = [self._served.authority.certificate] if self._served else []
-        trusted = (*webhook_configuration.in_any_entry(public, self.objects.service, self.objects.namespace), *own)
-        terms = rotation.Terms(names, self.life)
-        step = rotation.following(kept, trusted, self._settled(), terms, self.now())
+        trusted = (
+            *webhook_configuration.in_any_entry(public, self.objects.service, self.objects.namespace),
+            *self._own(),
+        )
+        if self.clock.differs():
+            self._restore(public, rotation.unchanged(kept, trusted).trusted)
+            self._awaited = None
+            self._serve(kept.serving)
+            if self._served is None:
+                raise LackError(self.clock.difference())
+            return
+        now = self.clock.now()
+        self._tell_faults((*kept.faults, *rotation.untimely(kept, now)))
+        step = rotation.following(kept, trusted, self._settled(), rotation.Terms(names, self.life), now)
         self._keep(given, kept, step)
-        self._publish(public, step.trusted)
-        self._serve(step)
+        self._publish(public, step.trusted, now)
+        self._awaited = step.next_authority.certificate if step.next_authority else None
+        self._serve(step.serving)
+
+    def _own(self) -> Sequence[Certificate]:
+        return [self._served.authority.certificate] if self._served else []
 
     def _keep(self, given: Mapping[str, Any], before: Kept, after: Kept) -> None:
         content = secret.written(given, after)
         if content != given:
-            self._put(self.objects.secret_path, content, f"the Secret {self.objects.secret} cannot be written")
+            self._calls.put(self.objects.secret_path, content, f"the Secret {self.objects.secret} cannot be written")
             for event in _events(before, after):
                 self.logger.info(event, secret=self.objects.secret)
 
-    def _publish(self, public: Mapping[str, Any], trusted: Sequence[Certificate]) -> None:
+    def _restore(self, public: Mapping[str, Any], trusted: Sequence[Certificate]) -> None:
+        """Publish these CAs if one is missing, and drop none."""
+        known = webhook_configuration.in_every_entry(public, self.objects.service, self.objects.namespace)
+        if not known.issuperset(trusted):
+            self._publish(public, trusted, None)
+
+    def _publish(self, public: Mapping[str, Any], trusted: Sequence[Certificate], now: datetime | None) -> None:
         """The CAs into every entry of ours, and read back: what an answer says need not be what others are told."""
         objects, problem = self.objects, "the certificate is not in the webhook configuration yet"
-        content = webhook_configuration.extended(public, objects.service, objects.namespace, trusted, self.now())
+        content = webhook_configuration.extended(public, objects.service, objects.namespace, trusted, now)
         if content == public:
             return
-        self._put(objects.configuration_path, content, problem)
+        self._calls.put(objects.configuration_path, content, problem)
         self.logger.info("trusted CAs written", webhook_configuration=objects.configuration, count=len(trusted))
         read_back = self._public()
         if not webhook_configuration.in_every_entry(read_back, objects.service, objects.namespace).issuperset(trusted):
-            raise _LackError(f"{problem}: something else has changed it back")
+            raise LackError(f"{problem}: something else has changed it back")
 
     def _public(self) -> dict[str, Any]:
         """The webhook configuration; notes which CAs are in it, and since when."""
         objects = self.objects
-        found = self._get(
+        found = self._calls.get(
             objects.configuration_path, f"the webhook configuration {objects.configuration} cannot be read"
         )
         if not webhook_configuration.entry_count(found, objects.service, objects.namespace):
-            raise _LackError(
+            raise LackError(
                 f"no entry of the webhook configuration {objects.configuration} "
                 f"calls the Service {objects.namespace}/{objects.service}"
             )
         seen = webhook_configuration.in_every_entry(found, objects.service, objects.namespace)
-        known, at = self._public_since if self._unbroken(found["metadata"]) else {}, self.elapsed_seconds()
-        self._public_since = {certificate: known.get(certificate, at) for certificate in seen}
+        self._settling.seen(found["metadata"], seen, self.elapsed_seconds())
         return found
-
-    def _unbroken(self, metadata: Mapping[str, Any]) -> bool:
-        """Whether what is public now and was when last seen has been so all the time between.
-
-        Two changes since may have been one that took it away and one, of another replica, that brought it back.
-        """
-        uid, generation = revision = (metadata.get("uid"), metadata.get("generation", 0))
-        (former_uid, former), self._revision = self._revision, revision
-        return uid == former_uid and generation - former in {0, 1}
 
     def _settled(self) -> frozenset[Certificate]:
         """The CAs that have been public for so long that every API server knows them."""
-        latest = self.elapsed_seconds() - self.settle_seconds
-        return frozenset(certificate for certificate, since in self._public_since.items() if since <= latest)
+        return self._settling.until(self.elapsed_seconds() - self.settle_seconds)
 
-    def _serve(self, kept: Kept) -> None:
+    def _serve(self, kept: Serving | None) -> None:
         """Change to the certificate that is kept, as soon as no call can be lost by it."""
-        self._awaited = kept.next_authority.certificate if kept.next_authority else None
-        if kept.serving is None or kept.serving == self._served:
+        if kept is None or kept == self._served or not self._accepted(kept):
             return
-        if not self._may_change_to(kept.serving):
-            self._awaited = kept.serving.authority.certificate
+        if not self._may_change_to(kept):
+            self._awaited = kept.authority.certificate
             return
-        leaf = kept.serving.leaf
+        leaf = kept.leaf
         self.use(leaf.certificate_pem, leaf.key_pem)
-        self._served = kept.serving
+        self._served = kept
         self.ends(leaf.certificate.not_valid_after_utc.timestamp())
         self.logger.info("certificate in use", ends=leaf.certificate.not_valid_after_utc.isoformat())
 
@@ -206,23 +250,22 @@ class SecretSource:
         What the Secret holds has settled before it was written, but not always: data can be wiped and restored.
         """
         served, authority = self._served, serving.authority.certificate
-        if served is None or ended(served.leaf.certificate, self.now()):
+        if served is None or not self._accepted(served):
             return True
         return served.authority.certificate == authority or authority in self._settled()
 
-    def _get(self, path: str, problem: str) -> dict[str, Any]:
-        return self._called(problem, lambda: self.api.get(path, timeout_seconds=_CALL_SECONDS))
+    def _accepted(self, serving: Serving) -> bool:
+        """Whether API servers accept it by their time."""
+        now = self.clock.now()
+        return in_time(serving.leaf.certificate, now) and in_time(serving.authority.certificate, now)
 
-    def _put(self, path: str, content: Mapping[str, Any], problem: str) -> None:
-        self._called(problem, lambda: self.api.put(path, content, timeout_seconds=_CALL_SECONDS))
-
-    def _called(self, problem: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        try:
-            return call()
-        except ApiError as error:
-            if error.status == _CONFLICT:
-                raise
-            raise _LackError(f"{problem}: {error}") from error
+    def _pause(self, stop: threading.Event, seconds: float) -> None:
+        """Wait; a change of the webhook configuration ends it, but not within the first second."""
+        end = time.monotonic() + seconds
+        stop.wait(min(seconds, _QUIET_SECONDS))
+        while (left_seconds := end - time.monotonic()) > 0 and not stop.is_set():
+            if self._changed.wait(min(left_seconds, _QUIET_SECONDS)):
+                return
 
     def _tell_lack(self, lack: str, **why: Any) -> None:
         if lack != self._lack:

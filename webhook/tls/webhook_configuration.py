@@ -30,11 +30,11 @@ def in_every_entry(configuration: Mapping[str, Any], service: str, namespace: st
 
 
 def extended(
-    configuration: Mapping[str, Any], service: str, namespace: str, trusted: Iterable[Certificate], now: datetime
+    configuration: Mapping[str, Any], service: str, namespace: str, trusted: Iterable[Certificate], now: datetime | None
 ) -> dict[str, Any]:
-    """The configuration with these CAs in each entry of ours, beside those that are there and have not ended.
+    """Return the configuration with these CAs in each entry of ours, beside those that are there and have not ended.
 
-    Equal to the given one where nothing changes: an order that is there stays, or replicas would undo each other's.
+    If `now` is None, no CA counts as ended. The result is equal to the given one if nothing changes: an order that is there stays, or replicas would undo each other's.
     """
     wanted = tuple(trusted)
 
@@ -42,7 +42,7 @@ def extended(
         if not _calls(given, service, namespace):
             return given
         bundle = dict.fromkeys((*read_bundle(_text(given)), *wanted))
-        text = pem(certificate for certificate in bundle if not ended(certificate, now))
+        text = pem(certificate for certificate in bundle if now is None or not ended(certificate, now))
         return {**given, "clientConfig": {**given["clientConfig"], "caBundle": base64.b64encode(text).decode()}}
 
     return {**configuration, "webhooks": [entry(given) for given in configuration.get("webhooks") or ()]}

@@ -44,7 +44,7 @@ containers:
         value: "true"
       - name: PATIENCE_SECONDS
         value: {{ $seconds | quote }}
-      {{- else if .Values.metrics.service.enabled }}
+      {{- else if and .Values.metrics.service.enabled (not (include "gracekeeper.healthOnLoopback" .)) }}
       - name: METRICS_SERVICE
         value: {{ $full }}-metrics
       - name: METRICS_PORT

@@ -46,6 +46,21 @@ What had to be changed is told apart by a hash, so that two releases never meet.
 {{- .Values.hostNetwork.enabled | ternary .Values.hostNetwork.healthPort .Values.server.healthPort | int -}}
 {{- end -}}
 
+{{/* The address of health probes and metrics where it is not all of them, in the host's network; else empty. */}}
+{{- define "gracekeeper.healthHost" -}}
+{{- if and .Values.hostNetwork.enabled (not (has .Values.hostNetwork.healthHost (list "" "0.0.0.0" "::"))) -}}
+{{- .Values.hostNetwork.healthHost -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Not empty where the Service for metrics leads nowhere. */}}
+{{- define "gracekeeper.healthOnLoopback" -}}
+{{- $host := include "gracekeeper.healthHost" . -}}
+{{- if or (hasPrefix "127." $host) (has $host (list "::1" "localhost")) -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{/* What never changes in the life of a release. */}}
 {{- define "gracekeeper.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "gracekeeper.name" . | quote }}
@@ -205,5 +220,8 @@ itself (automountServiceAccountToken), but into every container of the pod. The 
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) -}}
 {{- fail "metrics.serviceMonitor.enabled needs metrics.service.enabled=true" -}}
+{{- end -}}
+{{- if and .Values.metrics.serviceMonitor.enabled (include "gracekeeper.healthOnLoopback" .) -}}
+{{- fail "metrics.serviceMonitor.enabled in the host's network needs an address that Prometheus reaches: hostNetwork.healthHost=0.0.0.0" -}}
 {{- end -}}
 {{- end -}}

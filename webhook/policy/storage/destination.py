@@ -18,6 +18,9 @@ from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements
 from webhook.policy.storage.save_paths import SavePath, save_paths
 
+_LONGEST_PATH = 4096
+"""Linux opens none that is longer (PATH_MAX); to compare a megabyte with thousands of mounts takes seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -110,7 +113,7 @@ def _beside_the_trainer(pod: Pod, volume_name: str) -> Iterator[str]:
 
 def _mount_of(mounts: Sequence[Mount], path: str) -> Mount | None:
     """Return the mount that a path lies in, the deepest of several; None means the root file system."""
-    below = f"{path}/"
+    below = f"{path[:_LONGEST_PATH]}/"
     holding = [mount for mount in mounts if mount.prefix and below.startswith(mount.prefix)]
     return max(holding, key=lambda mount: len(mount.prefix), default=None)
 

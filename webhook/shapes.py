@@ -6,7 +6,6 @@ Law: the API server decodes each field as what it is, and refuses the rest; so d
 from collections.abc import Mapping
 from typing import Any
 
-from webhook.manifests.text import BadManifestError, kind_of_value
 from webhook.policy.pod.metadata import JsonObject
 
 _EACH = "*"
@@ -53,8 +52,8 @@ _METADATA = {
     "namespace": str,
     "ownerReferences": [{"apiVersion!": str, "kind!": str, "name": str, "controller": bool}],
 }
-_POD = {
-    "metadata": _METADATA,  # labels, annotations and env have lines of their own
+_POD: Mapping[str, Any] = {
+    "metadata": _METADATA,  # in a file labels, annotations and env have lines of their own
     "spec": {
         "containers": [_CONTAINER],
         "initContainers": [_CONTAINER],
@@ -66,6 +65,16 @@ _POD = {
         "resourceClaims": [{"name": str}],
         "resources": _RESOURCES,
         "os": {"name": str},
+    },
+}
+_WHOLE_CONTAINER = {**_CONTAINER, "env": [{"name!": str, "value": str}]}
+_WHOLE_POD = {
+    "metadata": {**_METADATA, "labels": _LABELS, "annotations": _LABELS},
+    "spec": {
+        **_POD["spec"],
+        "containers": [_WHOLE_CONTAINER],
+        "initContainers": [_WHOLE_CONTAINER],
+        "terminationGracePeriodSeconds": int,
     },
 }
 _LIMIT = dict.fromkeys(("min", "max", "default", "defaultRequest", "maxLimitRequestRatio"), _AMOUNTS)
@@ -85,50 +94,56 @@ _OF_ALL = {
 }
 
 
-def refuse_misshapen_pod(pod: JsonObject, where: str) -> None:
-    """BadManifestError where a field that is read of a pod is not what it is in Kubernetes."""
-    _refuse(pod, _POD, where, "")
+class MisshapenError(Exception):
+    """A field is not what it is in Kubernetes; the message names it, what it is and what it has to be."""
 
 
-def refuse_misshapen_object(document: JsonObject, where: str) -> None:
+def check_pod_of_file(pod: JsonObject) -> None:
+    """MisshapenError where a field that is read of a pod is not what it is in Kubernetes."""
+    _check(pod, _POD, "")
+
+
+def check_pod(pod: JsonObject) -> None:
+    """The same, labels, annotations, environment and grace included."""
+    _check(pod, _WHOLE_POD, "")
+
+
+def check_object(document: JsonObject) -> None:
     """The same for an object that a pod refers to, or that makes it."""
-    _refuse(document, {**_OF_ALL, "spec": _SPECS.get(str(document.get("kind")), {})}, where, "")
+    _check(document, {**_OF_ALL, "spec": _SPECS.get(str(document.get("kind")), {})}, "")
 
 
-def mapping(holder: JsonObject, field: str, where: str, above: str = "") -> dict[str, Any]:
-    """The object in a field, empty where there is none; BadManifestError where it is something else."""
-    value = holder.get(field)
+def kind_of_value(value: Any) -> str:
+    """What a value is, in words."""
     if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise BadManifestError(f"{where}: {above}{field} is {kind_of_value(value)}, not an object")
-    return value
+        return "null"
+    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
 
 
-def _refuse(value: Any, shape: Any, where: str, path: str) -> None:
+def _check(value: Any, shape: Any, path: str) -> None:
     if isinstance(shape, Mapping):
-        _expect(value, (dict,), where, path)
+        _expect(value, (dict,), path)
         for name, of_field in shape.items():
-            _refuse_fields(value, name, of_field, where, path)
+            _check_fields(value, name, of_field, path)
     elif isinstance(shape, list):
-        _expect(value, (list,), where, path)
+        _expect(value, (list,), path)
         for index, each in enumerate(value):
-            _refuse(each, shape[0], where, f"{path}[{index}]")
+            _check(each, shape[0], f"{path}[{index}]")
     else:
-        _expect(value, shape if isinstance(shape, tuple) else (shape,), where, path)
+        _expect(value, shape if isinstance(shape, tuple) else (shape,), path)
 
 
-def _refuse_fields(value: Mapping[str, Any], name: str, shape: Any, where: str, path: str) -> None:
+def _check_fields(value: Mapping[str, Any], name: str, shape: Any, path: str) -> None:
     needed, name = name.endswith(_NEEDED), name.removesuffix(_NEEDED)
     for key in value if name == _EACH else (name,):
         inner = f"{path}.{key}" if path else str(key)
         if value.get(key) is not None or (needed and key in value):
-            _refuse(value[key], shape, where, inner)
+            _check(value[key], shape, inner)
         elif needed:
-            raise BadManifestError(f"{where}: {inner} is missing")
+            raise MisshapenError(f"{inner} is missing")
 
 
-def _expect(value: Any, kinds: tuple[type, ...], where: str, path: str) -> None:
+def _expect(value: Any, kinds: tuple[type, ...], path: str) -> None:
     if type(value) not in kinds:  # a boolean is no number
-        wanted = kind_of_value(kinds[0]())
-        raise BadManifestError(f"{where}: {path or 'it'} is {kind_of_value(value)}, not {wanted}")
+        raise MisshapenError(f"{path or 'it'} is {kind_of_value(value)}, not {kind_of_value(kinds[0]())}")

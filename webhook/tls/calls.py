@@ -1,0 +1,44 @@
+"""Reads and writes of one object: what fails says what is in the way, and each answer tells the API server's time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.api import Api, ApiError
+from webhook.tls.clock import Clock
+
+_CALL_SECONDS = 10.0
+_NOT_FOUND, CONFLICT = 404, 409
+
+
+class LackError(Exception):
+    """Why a pass did not get to its end; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls whose failures are LackErrors; a conflict stays an ApiError."""
+
+    api: Api
+    clock: Clock
+
+    def get(self, path: str, problem: str) -> dict[str, Any]:
+        """Return the object; `problem` says what it means that it cannot be read."""
+        asked_at = self.clock.elapsed_seconds()
+        found = _called(problem, lambda: self.api.get(path, timeout_seconds=_CALL_SECONDS))
+        self.clock.heard(self.api.date, asked_at, self.clock.elapsed_seconds())
+        return found
+
+    def put(self, path: str, content: Mapping[str, Any], problem: str) -> None:
+        """Replace the object."""
+        _called(problem, lambda: self.api.put(path, content, timeout_seconds=_CALL_SECONDS))
+
+
+def _called(problem: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return call()
+    except ApiError as error:
+        if error.status == CONFLICT:
+            raise
+        cure = "; helm upgrade creates it again" if error.status == _NOT_FOUND else ""
+        raise LackError(f"{problem}: {error}{cure}") from error
