@@ -153,3 +153,14 @@ def test_given_a_pod_that_opted_out_when_its_wrapping_is_broken_then_it_is_left_
     pod = without(patched(FORWARD), "initContainers", "gracekeeper-init")
     pod["metadata"]["annotations"]["gracekeeper.dev/enabled"] = "false"
     assert operations(pod, FORWARD.decide(pod)) == []
+
+
+def test_given_a_gate_without_a_native_sidecar_when_we_are_asked_again_then_the_task_is_converted_anew():
+    pod = copy.deepcopy(OSMO.pod)
+    sidecar = named(pod, "initContainers", "osmo-ctrl")
+    pod["spec"]["initContainers"].remove(sidecar)
+    pod["spec"]["containers"].append({name: value for name, value in sidecar.items() if name != "restartPolicy"})
+    after = patched(OSMO, pod)
+    assert names(after, "initContainers")[-1] == "osmo-ctrl"
+    assert named(after, "initContainers", "osmo-ctrl")["restartPolicy"] == "Always"
+    assert names(after, "containers").count("gracekeeper-gate") == 1

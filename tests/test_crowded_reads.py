@@ -40,9 +40,11 @@ class Crowded:
 
     def put_fast_claims(self, team: str, claims: int) -> None:
         for name in (f"data-{number}" for number in range(claims)):
+            claim = {"namespace": team, "name": name}
             spec = {"volumeName": f"{team}-{name}"}
-            self.api.put(f"{claims_of(team)}/{name}", kind="PersistentVolumeClaim", spec=spec)
-            self.api.put(f"{VOLUMES}/{team}-{name}", kind="PersistentVolume", metadata=FAST, spec={})
+            self.api.put(f"{claims_of(team)}/{name}", kind="PersistentVolumeClaim", metadata=claim, spec=spec)
+            bound = {"claimRef": claim}
+            self.api.put(f"{VOLUMES}/{team}-{name}", kind="PersistentVolume", metadata=FAST, spec=bound)
 
     @contextmanager
     def flooded_by(self, *teams: str, pods: int = 4, claims: int = 64) -> Iterator[None]:
