@@ -44,6 +44,9 @@ def keep(kube, namespace):
             (f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", objects.claim),
         ):
             if found is not None:
+                if found["kind"] == "PersistentVolume":  # bound in advance: nobody has to wait for the controller
+                    claim = {"namespace": namespace, "name": objects.claim["metadata"]["name"]}
+                    found = {**found, "spec": {**found["spec"], "claimRef": claim}}  # noqa: PLW2901
                 kube.api.post(collection, found, timeout_seconds=CALL_SECONDS)
                 if namespace not in collection:
                     made.append(f"{found['kind']}/{found['metadata']['name']}")

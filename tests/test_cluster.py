@@ -198,6 +198,16 @@ async def test_a_read_that_came_too_late_serves_the_next_pod(server, cluster):
     assert (await facts(cluster, "data", seconds=0.05)).missing == ()
 
 
+async def test_a_volume_that_is_not_bound_yet_is_soon_read_again(server, cluster):
+    server.put(f"{CLAIMS}/data", kind="PersistentVolumeClaim", spec={"volumeName": "pv-1"})
+    server.put(f"{VOLUMES}/pv-1", kind="PersistentVolume", spec={})
+    assert (await facts(started(cluster), "data")).persistent_volumes["pv-1"]["spec"] == {}
+    bound = {"claimRef": {"namespace": "team-a", "name": "data"}}
+    server.put(f"{VOLUMES}/pv-1", kind="PersistentVolume", spec=bound)
+    await asyncio.sleep(2.1)
+    assert (await facts(cluster, "data")).persistent_volumes["pv-1"]["spec"] == bound
+
+
 async def test_what_rbac_forbids_is_named_and_the_rest_is_known(server, cluster):
     server.put(f"{CLAIMS}/data", kind="PersistentVolumeClaim", spec={"storageClassName": "gp3"})
     server.refusals[CLASSES] = 403

@@ -61,8 +61,9 @@ def _kept_of_named(found: JsonObject) -> dict[str, Any]:
 
 
 def _settled(found: JsonObject) -> bool:
-    """Whether an object will stay as it is for a while: a claim that is not bound yet will not."""
-    return found.get("kind") != "PersistentVolumeClaim" or bool((found.get("spec") or {}).get("volumeName"))
+    """Return whether an object will stay as it is for a while. A claim or a volume that is not bound yet will not."""
+    bound_by = {"PersistentVolumeClaim": "volumeName", "PersistentVolume": "claimRef"}.get(found.get("kind", ""))
+    return bound_by is None or bool((found.get("spec") or {}).get(bound_by))
 
 
 NAMESPACE = Kind("Namespace", (f"{_CORE}/namespaces",), _kept_of_namespace)
