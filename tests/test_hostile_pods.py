@@ -315,7 +315,7 @@ SIZES = {
     "init containers": lambda: a_pod(
         {"command": ["sh", "-c", "a; b"]},
         annotations={**_SIZE, _KEY + "forward-sigterm": "true"},
-        initContainers=[{"name": f"c{i}", "restartPolicy": "Always"} for i in range(20_000)],
+        initContainers=[{"name": f"c{i}", "restartPolicy": "Always"} for i in range(MOST_CONTAINERS)],
     ),
     "a container of a megabyte": lambda: a_pod({"name": _LONG, **_OLD_TORCH}),
     "an image of a megabyte": lambda: a_pod({"image": "/pytorch:1." * 90_000, "command": ["torchrun"]}),
