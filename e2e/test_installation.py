@@ -26,6 +26,7 @@ def fresh(kube, cluster, image, supervise_image) -> Iterator[Release]:
     values = {"webhook": {"namespaceSelector": {"matchLabels": SELECTED}}, "server": {"drainSeconds": 0}}
     installed = Release(kube, cluster.tool("helm4"), "fresh", NAMESPACE, image, supervise_image, values)
     kube.make_namespace("first-pods", SELECTED)
+    kube.make_namespace(NAMESPACE, SELECTED)  # else the session's own release patches the dry-run pods
     yield installed
     installed.uninstall()
     kube.remove_namespaces(NAMESPACE, "first-pods")
@@ -71,7 +72,6 @@ def test_given_audit_mode_then_the_installation_knows_that_the_webhook_is_called
 
 
 def test_given_a_policy_that_refuses_the_dry_run_then_the_installation_succeeds_and_says_so(kube, fresh):
-    kube.make_namespace(NAMESPACE)
     kube.apply(*refuses_dry_run_pods())
     try:
         pod = {**POD, "metadata": {**POD["metadata"], "labels": {"app.kubernetes.io/component": "dry-run"}}}
