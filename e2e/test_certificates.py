@@ -138,12 +138,10 @@ def test_given_an_overwritten_ca_bundle_then_it_is_repaired_at_once_and_every_la
             overwrite_ca_bundle(kube, release)
             eventually(lambda: trusted_in_every_entry(release, ours), "repaired", 5)
     unpatched_at = creations.unpatched_at()
-    longest = [
-        max((at - began for at in unpatched_at if began <= at < began + 10), default=0.0) for began in overwritten_at
-    ]
-    print("seconds from overwriting to the last unpatched pod:", [round(seconds, 2) for seconds in longest])
-    assert max(longest) < REPAIR_SECONDS
-    assert all(any(began <= at < began + REPAIR_SECONDS for began in overwritten_at) for at in unpatched_at)
+    assert all(at >= overwritten_at[0] for at in unpatched_at)
+    after = [at - max(began for began in overwritten_at if began <= at) for at in unpatched_at]
+    print("seconds from overwriting to an unpatched pod:", sorted(round(seconds, 2) for seconds in after))
+    assert max(after, default=0.0) < REPAIR_SECONDS
     assert len(creations.made) - len(unpatched_at) > 100
 
 

@@ -133,12 +133,11 @@ def test_when_the_account_changes_ca_bundle_then_the_api_server_takes_it(account
 @pytest.mark.usefixtures("account")
 def test_when_an_emptied_ca_bundle_is_mended_then_the_policy_lets_the_server_do_it(kube, path, release):
     """By the server's own hand, with its own token: row 6 and the policy go together."""
-    before = release.ca_bundles
     content = kube.api.get(path, timeout_seconds=CALL_SECONDS)
     for entry in content["webhooks"]:
         entry["clientConfig"].pop("caBundle")
     put(kube.api, path, content)
-    eventually(lambda: release.ca_bundles == before, "the caBundle is back", 120)
+    eventually(lambda: all(release.ca_bundles), "the caBundle is back", 120)  # without the CAs that had retired
 
 
 @pytest.mark.usefixtures("account")
