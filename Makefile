@@ -12,8 +12,10 @@ help: ## this list
 	PYTHON=$(PYTHON) sh scripts/venv.sh
 	touch $@
 
-# What each part may take, and what it took: tools/loop. Its steps are targets of this file.
-LOOP := MAKE="$(MAKE)" $(BIN)/python -m tools.loop
+# What each part may take, and what it took: tools/loop. Its steps are targets of this file. MAKE is exported, not written
+# before the command: make would run a shell for that, which dies of SIGTERM and tells nobody.
+export MAKE
+LOOP := $(BIN)/python -m tools.loop
 
 .PHONY: test
 test: .venv/ready ## what you run before you send a change: all that follows, and the core of the tests on a cluster

@@ -77,3 +77,23 @@ def test_a_signal_reaches_the_command_at_once_and_the_cluster_is_removed(start, 
         process.communicate()
     assert process.returncode == 143
     assert log.read_text().splitlines() == [MADE[0], "make test has SIGTERM", *AT_THE_END]
+
+
+@pytest.mark.parametrize("command", ["test", "e2e"])
+def test_given_the_makefile_when_make_has_sigterm_then_the_loop_has_it_too_and_has_ended(tmp_path, command):
+    """Nothing may stand between the two: a shell dies of SIGTERM and tells nobody."""
+    for path in ("requirements-dev.lock", "scripts/venv.sh", ".venv/ready"):  # the last is the newest
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    python, pid_file = tmp_path / ".venv" / "bin" / "python", tmp_path / "pid"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\necho "$$ $MAKE $*" > {pid_file}\nexec sleep 600\n')
+    python.chmod(0o755)
+    with subprocess.Popen(["make", command], cwd=tmp_path) as process:
+        until(lambda: pid_file.exists() and pid_file.read_text(), "the loop has begun")
+        pid, *words = pid_file.read_text().split()
+        process.terminate()
+        process.communicate()
+    assert words == ["make", "-m", "tools.loop", command]
+    assert not Path(f"/proc/{pid}").exists()
