@@ -17,7 +17,6 @@ from webhook.policy.pod import Pod, accelerators
 from webhook.policy.pod.placement import Placement
 
 _SAVED = Fraction(14, 18)
-_NVIDIA_GPU = "nvidia.com/gpu"
 _MOST_VALUES = 32
 """Products that a pod may land on, and resources that it asks for: with more of them nothing is known."""
 _MOST_NAMES = 3
@@ -82,7 +81,7 @@ def _memory_mib(resource: str, node: _Node, facts: Facts) -> Amount | None:
         ]
         if sizes and all(sizes):
             return Amount(max(filter(None, sizes)), ", ".join(brevity.few(products, _MOST_NAMES)))
-    if resource == _NVIDIA_GPU and facts.accelerator_memory_mib:
+    if resource == accelerators.NVIDIA_GPU and facts.accelerator_memory_mib:
         product, most = max(facts.accelerator_memory_mib.items(), key=lambda item: item[1])
         return Amount(most, f"{product}, the largest of the nodes")
     of_family = accelerators.most_mib_of_family(resource)

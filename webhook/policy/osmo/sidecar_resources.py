@@ -9,6 +9,7 @@ from typing import Any
 
 from webhook.policy.facts import Facts
 from webhook.policy.pod import Container, OsmoTask, Pod
+from webhook.policy.pod.container import effective_requests
 from webhook.policy.pod.metadata import JsonObject, metadata_of
 from webhook.policy.quantity import kubernetes_quantity
 from webhook.policy.shutdown.requirements import COMPUTE, COUNTED, amount, limit_items, requirements_of_added
@@ -18,7 +19,7 @@ _SIDECAR_REQUESTS = {"cpu": "10m", "memory": "16Mi"}
 
 def resources_of_gate(pod: Pod, osmo_ctrl: JsonObject, facts: Facts) -> dict[str, Any]:
     """Return the gate's resources: osmo-ctrl's requests, with limits equal to them."""
-    requests = _effective_requests(osmo_ctrl)
+    requests = effective_requests(osmo_ctrl)
     return requirements_of_added(pod, facts, {name: requests[name] for name in COUNTED if name in requests})
 
 
@@ -29,7 +30,7 @@ def resources_of_sidecar(osmo_ctrl: JsonObject) -> dict[str, Any]:
     they have no other place.
     """
     resources = osmo_ctrl.get("resources") or {}
-    requests = _effective_requests(osmo_ctrl)
+    requests = effective_requests(osmo_ctrl)
     if not requests:
         return dict(resources)
     reduced = {name: "0" if name in COUNTED else text for name, text in requests.items()}
@@ -63,11 +64,6 @@ def _broken_limits(sidecar: Mapping[str, Any], ranges: tuple[JsonObject, ...]) -
             ratio = kubernetes_quantity((item.get("maxLimitRequestRatio") or {}).get(name))
             if (least or 0) > (request or 0) or (ratio and (not request or (limit or 0) / request > ratio)):
                 yield f"LimitRange {_name_of(limit_range)} allows no container with so small a request of {name}"
-
-
-def _effective_requests(osmo_ctrl: JsonObject) -> Mapping[str, Any]:
-    resources = osmo_ctrl.get("resources") or {}
-    return {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
 
 
 def _is_guaranteed(container: Container) -> bool:

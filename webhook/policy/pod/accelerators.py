@@ -23,6 +23,9 @@ from webhook.policy.pod.metadata import JsonObject
 
 MEBIBYTE_PER_GIBIBYTE = 1024
 
+NVIDIA_GPU = "nvidia.com/gpu"
+"""The resource whose memory the nodes' labels tell."""
+
 PRODUCT_LABEL = "nvidia.com/gpu.product"
 MEMORY_LABEL = "nvidia.com/gpu.memory"
 PRODUCT_LABELS = (

@@ -102,13 +102,19 @@ class Container:
 
     @property
     def effective_requests(self) -> Mapping[str, Any]:
-        """Return the requests as the API server counts them: a limit without a request is one."""
-        return {**self.limits, **self.requests}
+        """Return the requests as the API server counts them."""
+        return effective_requests(self.manifest)
 
     def entries_of(self, variable: str) -> list[tuple[int, JsonObject]]:
         """Return the environment's entries of this name, with their positions."""
         environment = self.manifest.get("env") or ()
         return [(position, entry) for position, entry in enumerate(environment) if entry.get("name") == variable]
+
+
+def effective_requests(manifest: JsonObject) -> Mapping[str, Any]:
+    """Return a container's requests as the API server counts them: a limit without a request is one."""
+    resources = manifest.get("resources") or {}
+    return {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
 
 
 def read_container(group: str, index: int, manifest: JsonObject) -> Container:

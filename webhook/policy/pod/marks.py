@@ -121,6 +121,11 @@ SUPERVISE_GATE = "gracekeeper-gate"
 """Names of what gracekeeper adds to a pod that runs supervise."""
 
 
+def is_in_supervise_folder(path: str) -> bool:
+    """Return whether a path is the folder that gracekeeper mounts, or lies in it."""
+    return f"{path}/".startswith(f"{SUPERVISE_FOLDER}/")
+
+
 def first_match(names: Iterable[str], marks: tuple[str, ...]) -> str | None:
     """Return the first of the names that one of the marks covers."""
     exact, prefixes = _exact_and_prefixes(marks)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from webhook.policy.pod.marks import (
     OSMO_UPLOADER,
     SUPERVISE_BINARY,
-    SUPERVISE_FOLDER,
     SUPERVISE_GATE,
     SUPERVISE_INIT,
     SUPERVISE_VOLUME,
+    is_in_supervise_folder,
 )
 from webhook.policy.pod.metadata import JsonObject
 
@@ -62,7 +62,7 @@ def _faults(spec: JsonObject, containers: Sequence[JsonObject], init_containers:
     if all(volume.get("name") != SUPERVISE_VOLUME for volume in spec.get("volumes") or ()):
         yield f"volume {SUPERVISE_VOLUME} is gone"
     for container in (*containers, *init_containers):
-        if _is_wrapped(container) and not any(map(_is_supervise_mount, container.get("volumeMounts") or ())):
+        if _is_wrapped(container) and not any(map(_is_of_supervise, container.get("volumeMounts") or ())):
             yield f"a mount of container {container.get('name')} is gone"
     yield from _faults_of_order(init_containers)
     yield from _faults_of_uploader(containers, init_containers)
@@ -119,7 +119,7 @@ def _with_requests_of(gate: JsonObject | None, osmo_ctrl: JsonObject) -> JsonObj
 
 def _unwrapped(container: JsonObject) -> JsonObject:
     mounts = container.get("volumeMounts") or []
-    own_mounts = [mount for mount in mounts if not _is_supervise_mount(mount)]
+    own_mounts = [mount for mount in mounts if not _is_of_supervise(mount)]
     if len(own_mounts) < len(mounts):
         container = {**container, "volumeMounts": own_mounts}
     if not _is_wrapped(container):
@@ -133,8 +133,8 @@ def _is_wrapped(container: JsonObject) -> bool:
     return bool(command[0] == SUPERVISE_BINARY) and container.get("name") != SUPERVISE_GATE
 
 
-def _is_supervise_mount(mount: JsonObject) -> bool:
-    return f"{mount.get('mountPath') or ''}/".startswith(f"{SUPERVISE_FOLDER}/")
+def _is_of_supervise(mount: JsonObject) -> bool:
+    return is_in_supervise_folder(mount.get("mountPath") or "")
 
 
 def _lacks_restart_policy(container: JsonObject) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from webhook.policy.configuration import Supervise
 from webhook.policy.facts import Facts
 from webhook.policy.pod import Pod
-from webhook.policy.pod.marks import SUPERVISE_FOLDER, SUPERVISE_GATE, SUPERVISE_INIT, SUPERVISE_VOLUME
+from webhook.policy.pod.marks import SUPERVISE_GATE, SUPERVISE_INIT, SUPERVISE_VOLUME, is_in_supervise_folder
 
 _ADDED = (SUPERVISE_INIT, SUPERVISE_GATE)
 _ARCHITECTURE_LABELS = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
@@ -23,7 +23,7 @@ def obstacles_to_supervise(pod: Pod, facts: Facts, supervise: Supervise) -> Iter
         if container.name in _ADDED:
             yield f"the pod has a container {container.name} of its own"
         for mount in container.mounts:
-            if f"{mount.path}/".startswith(f"{SUPERVISE_FOLDER}/"):
+            if is_in_supervise_folder(mount.path):
                 yield f"container {container.name} mounts {mount.path} itself"
 
 

@@ -7,11 +7,10 @@ from webhook.policy.checkpoint import estimate, writers
 from webhook.policy.configuration import UnknownSize
 from webhook.policy.facts import Facts, Lookups
 from webhook.policy.pod import Pod
+from webhook.policy.pod.accelerators import NVIDIA_GPU
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements
 from webhook.policy.storage.destination import destination_of
-
-_NVIDIA_GPU = "nvidia.com/gpu"
 
 
 def lookups_for(pod: Pod, statements: Statements, unknown_size: UnknownSize) -> Lookups:
@@ -60,5 +59,5 @@ def _is_sized(statements: Statements) -> bool:
 
 
 def _only_nodes_know(pod: Pod) -> bool:
-    has_nvidia_gpu = any(_NVIDIA_GPU in container.accelerators for container in pod.containers)
+    has_nvidia_gpu = any(NVIDIA_GPU in container.accelerators for container in pod.containers)
     return has_nvidia_gpu and estimate.most_bytes(pod, Facts()) is None
