@@ -104,6 +104,13 @@ def in_time(certificate: Certificate, now: datetime) -> bool:
     return begun(certificate, now) and not ended(certificate, now)
 
 
+def untimeliness(begin: datetime, end: datetime, now: datetime) -> str:
+    """Return why nobody accepts a certificate of this time now, as a predicate; empty where its time is right."""
+    if end <= now:
+        return f"ended at {end:%Y-%m-%d %H:%M}Z"
+    return f"is not valid before {begin:%Y-%m-%d %H:%M}Z" if now < begin else ""
+
+
 def read_pair(certificate_pem: bytes, key_pem: bytes) -> Pair:
     """The first certificate of a PEM text and its key; UnsoundError where they are no pair."""
     found = read_bundle(certificate_pem)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from webhook import log
-from webhook.tls.certificates import Certificate, UnsoundError, begun, ended, read_bundle, read_pair
+from webhook.tls.certificates import Certificate, UnsoundError, begun, read_bundle, read_pair, untimeliness
 
 CERTIFICATE_FILE, KEY_FILE = "tls.crt", "tls.key"
 
@@ -102,10 +102,8 @@ def _read_both(directory: Path) -> tuple[bytes, bytes]:
 
 def _untimely(certificate: Certificate, now: datetime) -> str:
     """Return why nobody accepts it by its time, or nothing."""
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if not begun(certificate, now):
-        return f"certificate is not valid before {begin:%Y-%m-%d %H:%M}Z"
-    return f"certificate ended at {end:%Y-%m-%d %H:%M}Z" if ended(certificate, now) else ""
+    problem = untimeliness(certificate.not_valid_before_utc, certificate.not_valid_after_utc, now)
+    return f"certificate {problem}" if problem else ""
 
 
 def _sentence(error: Exception) -> str:

@@ -1,9 +1,9 @@
 """The certificate that gracekeeper issues itself: reconciles Secret, webhook configuration and what is served.
 
 Each pass reads both objects, takes at most one step of the rotation, publishes, reads back, and only then serves. All
-state is in the two objects, so any replica may take any step, and go on where another one was killed; a replica keeps in
-memory only what it serves, since when it has seen which CA in public, and what time the API server has. A write carries the version that was read:
-who loses reads again and goes on from what the winner wrote.
+state is in the two objects, so any replica may take any step, and go on where another one was killed. A replica keeps in
+memory only what it serves, since when it has seen which CA in public, and what time the API server has. A write carries
+the version that was read: a replica that loses reads again and goes on from what the winner wrote.
 """
 
 import ssl
@@ -18,7 +18,7 @@ from webhook import log
 from webhook.api import Api, ApiError
 from webhook.tls import rotation, secret, webhook_configuration
 from webhook.tls.calls import CONFLICT, Calls, LackError
-from webhook.tls.certificates import Certificate, in_time, service_names
+from webhook.tls.certificates import Certificate, in_time, service_names, untimeliness
 from webhook.tls.clock import Clock
 from webhook.tls.secret import Kept, Serving
 from webhook.tls.settling import Settling
@@ -104,11 +104,8 @@ class SecretSource:
         leaf, authority, now = self._served.leaf.certificate, self._served.authority.certificate, self.clock.now()
         begin, end = max(leaf.not_valid_before_utc, authority.not_valid_before_utc), leaf.not_valid_after_utc
         again = self._lack or (self.clock.difference() if self.clock.differs() else "being issued again")
-        if end <= now:
-            return (f"the serving certificate ended at {end:%Y-%m-%d %H:%M}Z: {again}",)
-        if begin > now:
-            return (f"the serving certificate is not valid before {begin:%Y-%m-%d %H:%M}Z: {again}",)
-        return ()
+        problem = untimeliness(begin, end, now)
+        return (f"the serving certificate {problem}: {again}",) if problem else ()
 
     def notes(self) -> Sequence[str]:
         """Return what is wrong although the certificate in use is accepted: it cannot be kept, or a clock is wrong."""
