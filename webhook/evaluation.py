@@ -13,7 +13,7 @@ from webhook.policy.pod import read_pod
 from webhook.policy.pod.metadata import JsonObject
 
 _OVERRUN_SECONDS = 0.05
-"""A source keeps the deadline itself and says what is missing. It is cut off only this much later."""
+"""A provider keeps the deadline itself and says what is missing. It is cut off only this much later."""
 _Gathered = TypeVar("_Gathered")
 
 
@@ -28,7 +28,7 @@ class FactsProvider(Protocol):
 
 
 class NoFacts:
-    """A source that knows nothing, for a demonstration and for benchmarks."""
+    """A provider that knows nothing, for a demonstration and for benchmarks."""
 
     async def namespace(self, name: str, _seconds: float) -> Namespace:
         """Return the Namespace by its name only."""
@@ -43,9 +43,14 @@ class HeldPod:
     """A pod that stays in memory while facts are awaited."""
 
     def __init__(self, manifest: JsonObject) -> None:
-        self.manifest = manifest
+        self._manifest = manifest
         self.look: Look | None = None
         """What the policy saw of the pod; None before."""
+
+    @property
+    def manifest(self) -> JsonObject:
+        """Return the raw pod."""
+        return self._manifest
 
     async def turn(self) -> None:
         """Wait until a large pod may be read; this one may be at once."""
@@ -56,16 +61,16 @@ class HeldPod:
 
 
 async def evaluate(
-    pod: HeldPod, namespace_name: str, config: Config, source: FactsProvider, deadline: float
+    pod: HeldPod, namespace_name: str, config: Config, provider: FactsProvider, deadline: float
 ) -> Decision:
     """Return the decision on a pod that is about to be created, by the deadline (time.monotonic).
 
-    What the source does not say in time is missing in the decision. The Namespace comes first, as it decides whether the
+    What the provider does not say in time is missing in the decision. The Namespace comes first, as it decides whether the
     rest is of interest. The pod is read once, unless it was dropped while facts were awaited.
     """
     late = (Missing("facts about the cluster", MissingReason.DEADLINE),)
     seconds = _left_seconds(deadline)
-    namespace = await _in_time(pod.without(source.namespace(namespace_name, seconds)), seconds)
+    namespace = await _in_time(pod.without(provider.namespace(namespace_name, seconds)), seconds)
     is_late = namespace is None
     namespace = namespace or Namespace(namespace_name, missing=late)
     await pod.turn()
@@ -73,7 +78,7 @@ async def evaluate(
     if is_late or not pod.look.recognition.trains:
         return decide(pod.look, Facts())
     seconds = _left_seconds(deadline)
-    facts = await _in_time(pod.without(source.facts(namespace_name, pod.look.lookups, seconds)), seconds)
+    facts = await _in_time(pod.without(provider.facts(namespace_name, pod.look.lookups, seconds)), seconds)
     await pod.turn()
     look = pod.look or first_look(read_pod(pod.manifest), namespace, config)
     return decide(look, Facts(missing=late) if facts is None else facts)

@@ -116,8 +116,8 @@ async def _line(cluster: Cluster, running: RunningPod, config: Config) -> PodRow
     today = grace_seconds_of(running.pod)
     fresh = _as_it_came(running, today)
     deadline = time.monotonic() + _FACTS_SECONDS
-    source = _WithNativeSidecars(cluster)
-    decision = await evaluate(HeldPod(fresh), running.workload.namespace, config, source, deadline)
+    provider = _WithNativeSidecars(cluster)
+    decision = await evaluate(HeldPod(fresh), running.workload.namespace, config, provider, deadline)
     tomorrow = decision.grace_before_seconds if decision.grace_seconds is None else decision.grace_seconds
     return PodRow(running, decision, today, tomorrow)
 

@@ -44,8 +44,8 @@ class PodInReview(HeldPod):
         return self._review
 
     @property
-    def manifest(self) -> JsonObject:  # type: ignore[override]  # made again after a wait
-        """The pod."""
+    def manifest(self) -> JsonObject:
+        """Return the raw pod, parsed again after a wait."""
         manifest: JsonObject = self.review.object
         return manifest
 
