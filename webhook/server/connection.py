@@ -37,6 +37,8 @@ class Limits:
     """A handful of API servers keep 25 unused ones each; above this who has most loses one for each new one."""
     connections_per_address: int = 448
     """More than reviews can wait in the budget, and few enough to leave some to others; above this an address loses its own."""
+    pipelined_requests: int = 8
+    """Requests that wait behind another one of their connection. An API server sends none before it has its answer."""
     budget_bytes: int = 32 * 2**20
     """Bodies that arrive or wait for facts, and answers that nobody reads, all together."""
 
@@ -102,9 +104,12 @@ class Connection(HttpToolsProtocol):
         self._arriving = self._in_headers = True
 
     def on_headers_complete(self) -> None:
-        """From here on the application counts what comes."""
+        """Begin to answer, or wait for the answers before it; from here on the application counts what comes."""
         self._in_headers = False
-        super().on_headers_complete()
+        if self.answer_in_progress() and len(self.pipeline) >= self._limits.pipelined_requests:
+            self._drop(Overload.PIPELINE)
+        if not self.transport.is_closing():  # the parser goes on to the end of what was read
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """The application counts these bytes."""
@@ -144,8 +149,7 @@ class Connection(HttpToolsProtocol):
         elif self._unread.hold(unread_bytes):
             self._poll = self.loop.call_later(_UNREAD_POLL_SECONDS, self._settle)
         else:
-            self._overloaded(Overload.ANSWER)
-            self._wire.abort()
+            self._drop(Overload.ANSWER)
 
     def _begin_lifetime(self) -> None:
         if self._lifetime is None:
@@ -163,6 +167,12 @@ class Connection(HttpToolsProtocol):
         if self._arriving and not self._wire.get_write_buffer_size():
             self._refuse(Refusal.TOO_SLOW, f"the request did not arrive within {self._limits.exchange_seconds:g} s")
         else:
+            self._wire.abort()
+
+    def _drop(self, stage: Overload) -> None:
+        """Close at once, and count why, once."""
+        if not self._wire.is_closing():
+            self._overloaded(stage)
             self._wire.abort()
 
     def _arrived(self) -> None:
