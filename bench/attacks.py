@@ -246,6 +246,10 @@ async def _unread(target: Target) -> None:
     await _each(target, 150, _post(review(_pod_with_a_large_patch())), unread=True)
 
 
+async def _pipelined(target: Target) -> None:
+    await _each(target, 64, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 150_000, unread=True)
+
+
 ATTACKS: dict[str, Attack] = {
     "150 bodies of 3 MiB and a byte": _oversized,
     "200 bodies of 3 MiB that stall": _stalled,
@@ -256,6 +260,7 @@ ATTACKS: dict[str, Attack] = {
     "100 of them in 20 namespaces": _slow_claims_of_many,
     "1,000 small pods whose claims are slow": _small_slow,
     "150 answers of 2.7 MB that nobody reads": _unread,
+    "64 connections that pipeline 150,000 requests": _pipelined,
 }
 
 

@@ -108,7 +108,7 @@ class Connection(HttpToolsProtocol):
         self._in_headers = False
         if self.answer_in_progress() and len(self.pipeline) >= self._limits.pipelined_requests:
             self._drop(Overload.PIPELINE)
-        if not self.transport.is_closing():  # the parser goes on to the end of what was read
+        if not self._wire.is_closing():  # the parser goes on to the end of what was read
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
