@@ -139,7 +139,10 @@ class Late(NoFacts):
 
 def test_given_requests_behind_one_that_waits_when_they_are_few_then_all_are_answered():
     limits = Limits(pipelined_requests=3)
-    with webhook_server.running(limits=limits, source=Late(), deadline_seconds=0.3) as server, server.connect() as caller:
+    with (
+        webhook_server.running(limits=limits, source=Late(), deadline_seconds=0.3) as server,
+        server.connect() as caller,
+    ):
         caller.sendall(request(review()) * 4)
         assert all(response_from(caller).patch for _ in range(4))
         assert server.value("gracekeeper_overloads_total", stage=Overload.PIPELINE) == 0
