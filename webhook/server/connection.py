@@ -17,6 +17,8 @@ from webhook.server.budget import Budget, Reservation, of_address
 
 _UNREAD_POLL_SECONDS = 0.1
 """How often a connection with an unread answer is looked at; an answer that leaves at once is never polled."""
+_PIECE_BYTES = 16 * 1024
+"""TLS hands over up to 256 KiB at once, which the parser would make thousands of requests of before anything else can run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Feed the parser piece by piece, until the connection is closed."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            if self.transport.is_closing() or self._wire.is_closing():
+                return
+            self._feed(data[start : start + _PIECE_BYTES])
+
+    def _feed(self, data: bytes) -> None:
         """Feed the parser; the exchange begins with the first byte."""
         if not self._arriving:
             self._arriving = self._in_headers = True
