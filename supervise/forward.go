@@ -224,7 +224,7 @@ func (f *forward) view(t *table, at moment) *view {
 		if v.roots = f.belowLauncher(t.osmoWork(os.Getpid(), f.child.pid)); len(v.roots) == 0 {
 			return nil
 		}
-	case self == nil:
+	case self == nil || !isOwnTable(procFolder):
 		f.withoutTable(errNoTable)
 		return nil
 	case f.commandAt == 0 && (child == nil || child.zombie):
