@@ -21,6 +21,7 @@ func (v *view) ranks() []action {
 		if state.saves() {
 			v.savers = append(v.savers, p)
 			v.keepLoaders(p)
+			v.observe(v.table, p, v.at)
 		}
 		if role := v.role(p); state.covers() || role == loader || role == transport {
 			return

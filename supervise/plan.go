@@ -146,14 +146,14 @@ func (v *view) restarts() []action {
 		if !above || p.zombie || v.role(p) != launcher || v.told[p.identity].as != notYet || v.savesBelow(p) {
 			continue
 		}
+		before := len(actions)
 		for _, child := range p.children {
-			if child.zombie || !v.cameLater(child) || child.startedAt() <= told || v.role(child) == transport {
-				continue
+			if !child.zombie && v.cameLater(child) && child.startedAt() > told && v.role(child) != transport {
+				actions = append(actions, action{child, unix.SIGKILL, asLeaf, "a new rank after the save"})
 			}
-			if len(actions) == 0 || actions[0].to != p {
-				actions = append(actions, action{p, unix.SIGTERM, asLauncher, "it begins new ranks after the save"})
-			}
-			actions = append(actions, action{child, unix.SIGKILL, asLeaf, "a new rank after the save"})
+		}
+		if len(actions) > before {
+			actions = append(actions, action{p, unix.SIGTERM, asLauncher, "it begins new ranks after the save"})
 		}
 	}
 	return actions

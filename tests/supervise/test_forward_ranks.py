@@ -1,6 +1,7 @@
 """`supervise forward` around a launcher: its ranks are told, and then the rest of the container."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -192,3 +193,58 @@ def test_the_handler_of_a_stand_in_is_there(pod):
     training(container, 1)
     # then
     assert caught(container.runs(TRAINER)) & SIGTERM
+
+
+def test_the_termination_message_tells_what_became_of_the_signal(pod):
+    # given
+    container = pod.forward("--termination-log", str(pod.log), "--", "bash", "-c", f"{LAUNCHED}; exit 1")
+    training(container)
+    # when
+    container.signal()
+    # then
+    assert container.ends() == 1
+    told = re.fullmatch(r"gracekeeper: told=2 as=rank written=(\d+) killed=0 ended=(\d+\.\d)s\n", pod.log.read_text())
+    assert int(told[1]) >= len("rank0 got 15\nsaved\n")
+    assert 2 <= float(told[2]) < PATIENCE_SECONDS
+
+
+def test_ranks_that_were_killed_are_counted_in_the_termination_message(pod):
+    # given
+    words = ["--stall-seconds", "1", "--termination-log", str(pod.log)]
+    container = pod.forward(*words, "--", *TORCHRUN.split(), "1", "0", "60", "60")
+    training(container)
+    # when
+    container.signal()
+    # then
+    container.ends()
+    assert " killed=2 " in pod.log.read_text()
+
+
+def test_a_termination_message_of_the_program_stays(pod):
+    # given
+    container = pod.forward("--termination-log", str(pod.log), "--", "bash", "-c", f"{LAUNCHED}; exit 1")
+    training(container)
+    pod.log.write_text("out of memory")
+    # when
+    container.signal()
+    # then
+    assert container.ends() == 1
+    assert pod.log.read_text() == "out of memory"
+
+
+def test_a_folder_that_cannot_be_synced_changes_nothing(pod):
+    # given
+    container = pod.forward("--sync", "/nowhere", "--", *TRAINER.split())
+    container.says("training")
+    # when
+    container.signal()
+    # then
+    assert container.ends() == 0
+    assert container.stderr == "supervise: sync /nowhere: no such file or directory\n"
+
+
+def test_a_folder_is_synced(pod):
+    # when
+    container = pod.run(pod.program, "sync", "/")
+    # then
+    assert (container.ends(), container.stderr) == (0, "")
