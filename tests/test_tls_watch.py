@@ -221,3 +221,12 @@ def test_a_bundle_with_a_byte_too_many_is_decoded_by_nobody_and_written_again(wo
     world.server.put(CONFIGURATION, **held)
     assert replica.source.reconcile()
     assert world.bundle(0) == world.bundle(1)
+
+
+def test_given_a_watch_that_is_just_being_opened_when_told_to_stop_then_its_thread_ends(world):
+    with running(world):
+        eventually(lambda: world.server.count(f"WATCH {COLLECTION}"))
+        world.server.delays[COLLECTION] = 0.5
+        opened = world.server.count(f"WATCH {COLLECTION}")
+        world.server.end_watches()
+        eventually(lambda: world.server.count(f"WATCH {COLLECTION}") > opened)

@@ -96,7 +96,7 @@ class Watched:
                 if not self.served:
                     stop.wait(self.patience.unserved_seconds)
                 while self.served and not stop.is_set():
-                    version = self._follow(version)
+                    version = self._follow(version, stop)
                     pause = first_pause
             except ApiError as error:
                 if stop.is_set():
@@ -142,12 +142,14 @@ class Watched:
                 return page["metadata"]["resourceVersion"], found
             query = {**query, "continue": following}
 
-    def _follow(self, version: str) -> str:
+    def _follow(self, version: str, stop: threading.Event) -> str:
         """Take the events of one watch, which ends by itself; the result is the last version seen."""
         seconds = random.uniform(*self.patience.watch_seconds)  # noqa: S311  # jitter
         query = {"resourceVersion": version, "timeoutSeconds": f"{seconds:.0f}", "allowWatchBookmarks": "true"}
         with closing(self.api.watch(self.path, query=query, read_timeout_seconds=seconds + _LATE_SECONDS)) as watch:
             self._watch = watch
+            if stop.is_set():  # `end_watch` may have come before there was this watch to end
+                return version
             self._recovered()
             for event in watch:
                 version = self._take(event)
