@@ -124,13 +124,13 @@ def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def default_values() -> dict[str, Any]:
     """values.yaml."""
-    values: dict[str, Any] = yaml.safe_load((FOLDER / "values.yaml").read_text())
+    values: dict[str, Any] = yaml.load((FOLDER / "values.yaml").read_text(), yaml.CSafeLoader)
     return values
 
 
 def ci_values(file: str) -> dict[str, Any]:
     """One file of ci/, alone."""
-    values: dict[str, Any] = yaml.safe_load((FOLDER / "ci" / f"{file}-values.yaml").read_text())
+    values: dict[str, Any] = yaml.load((FOLDER / "ci" / f"{file}-values.yaml").read_text(), yaml.CSafeLoader)
     return values
 
 
