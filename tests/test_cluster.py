@@ -54,7 +54,7 @@ def cluster(server):
         yield cluster
 
 
-def eventually(condition, seconds: float = 10.0) -> None:
+def eventually(condition, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "did not come true in time"

@@ -44,7 +44,7 @@ def reads(server):
         yield reads
 
 
-async def read(reads: Reads, path: str = DATA, namespace: str = "team-a", seconds: float = 0.5) -> Answer:
+async def read(reads: Reads, path: str = DATA, namespace: str = "team-a", seconds: float = 20) -> Answer:
     return await reads.of(namespace, asyncio.get_running_loop().time() + seconds).answer(path)
 
 

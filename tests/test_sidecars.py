@@ -410,7 +410,7 @@ def in_namespace(server, collection: str, namespace: str, name: str, spec) -> No
 
 
 async def soon(cluster: Cluster, **expected) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while True:
         found = await facts(cluster)
         specs = {name: [each["spec"] for each in getattr(found, name)] for name in expected}

@@ -15,7 +15,7 @@ from webhook.tls.certificates import new_authority
 from webhook.tls.source import SecretSource
 
 COLLECTION = CONFIGURATION.rpartition("/")[0]
-LATE = 20.0
+LATE = 40.0
 """Long before the next pass, which is a minute away, on a slow machine too."""
 
 
