@@ -61,8 +61,8 @@ def rows(text: str) -> dict[str, Row]:
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
     ]
-    found = [Row(first, tuple(rest)) for first, *rest in cells[2:] if len(rest) == _CELLS - 1]
-    return {row.test: row for row in found}
+    rows_of_page = [Row(first, tuple(rest)) for first, *rest in cells[2:] if len(rest) == _CELLS - 1]
+    return {row.test: row for row in rows_of_page}
 
 
 def collected() -> list[str]:
