@@ -107,7 +107,8 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
     left_seconds, cut_notes = grace.cut(grant.seconds, grace.smallest_cap(config.grace_caps, pod.placement))
     converts = base.osmo is not None and base.osmo.converts
     split = split_of(left_seconds, need)
-    trainer_seconds = split.limit_seconds if converts else grant.seconds - need.upload_share_seconds
+    upload_seconds = need.upload_share_seconds if clocks.uploads_beside(pod) else 0
+    trainer_seconds = split.limit_seconds if converts else grant.seconds - upload_seconds
     inner = clocks.clocks_of(pod, grant.seconds, trainer_seconds)
     forwarded = _forwarded(look, facts, base, split)
     decided = replace(

@@ -62,6 +62,11 @@ class Pod:
         return (*self.containers, *self.init_containers)
 
     @property
+    def running_containers(self) -> tuple[Container, ...]:
+        """Return the containers that run together: the regular ones, then the native sidecars."""
+        return (*self.containers, *(each for each in self.init_containers if each.is_native_sidecar))
+
+    @property
     def controller(self) -> Owner | None:
         """Return the owner that controls the pod."""
         return next((owner for owner in self.owners if owner.controls), None)
