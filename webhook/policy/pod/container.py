@@ -8,9 +8,6 @@ from webhook.policy.pod import accelerators, marks
 from webhook.policy.pod.launchers import mentions_torch_launcher
 from webhook.policy.pod.metadata import JsonObject
 
-_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
-_SCRIPT_AT = 2
-"""Position of the script in `bash -c SCRIPT`."""
 _TORCHRUN_PREFIX = "PET_"
 _RENDEZVOUS_OF_TORCH = frozenset({"MASTER_ADDR", "WORLD_SIZE"})
 
@@ -73,15 +70,6 @@ class Container:
     def working_directory(self) -> str:
         """Return the working directory that the container names; empty where the image decides."""
         return self.manifest.get("workingDir") or ""
-
-    @property
-    def shell_script(self) -> str | None:
-        """Return the script where PID 1 is a shell with `-c`; None for any other start."""
-        if len(self.words) <= _SCRIPT_AT or self.words[0].rpartition("/")[2] not in _SHELLS:
-            return None
-        option = self.words[1]
-        has_script = option.startswith("-") and not option.startswith("--") and option.endswith("c")
-        return self.words[_SCRIPT_AT] if has_script else None
 
     @property
     def shows_torch(self) -> bool:

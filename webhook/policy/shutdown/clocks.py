@@ -23,7 +23,7 @@ class Rule(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class SecondClock:
     """A variable that holds seconds after SIGTERM, who reads it, since which version, and what is done with it."""
 
     variable: str
@@ -37,21 +37,21 @@ TORCH_VARIABLE = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
 ARGO_VARIABLE = "ARGO_TERMINATION_GRACE_PERIOD_SECONDS"
 HF_MOUNT_VARIABLE = "HF_CSI_TERMINATION_GRACE_SECONDS"
 CLOCKS = (
-    Clock(
+    SecondClock(
         TORCH_VARIABLE,
         reader="torch's elastic agent (torchrun, accelerate launch, dlrover-run): it kills its workers so much later",
         since="torch 2.12; 30 s before, and without the variable",
         source="torch/distributed/launcher/api.py, LaunchConfig",
         rule=Rule.SET,
     ),
-    Clock(
+    SecondClock(
         ARGO_VARIABLE,
         reader="Argo's executor: it kills the processes of the containers so much later; 30 s without the variable",
         since="read in Argo Workflows 4.0",
         source="argoproj/argo-workflows cmd/argoexec/executor/init.go, TerminationGracePeriodDuration",
         rule=Rule.RAISE,
     ),
-    Clock(
+    SecondClock(
         HF_MOUNT_VARIABLE,
         reader="hf-mount beside the trainer: it sends what was written and ends within that time, 60 s at least",
         since="read in hf-csi-driver of June 2026",
@@ -62,7 +62,7 @@ CLOCKS = (
 
 _TORCH_OWN = "PET_SHUTDOWN_TIMEOUT"
 """torchrun's own option as a variable, which counts before the other one (torch/distributed/run.py)."""
-_TORCH_DEFAULT_SECONDS = 30
+TORCH_DEFAULT_SECONDS = 30
 _FIRST_TORCH_WITH_VARIABLE = (2, 12)
 _TORCH_IN_IMAGE = re.compile(r"(?:/|^)pytorch:v?(?P<major>[12])\.(?P<minor>\d{1,2})(?!\d)")
 """The tag of PyTorch's own images, pytorch/pytorch:2.4.0-cuda12.4; other images number themselves otherwise."""
@@ -86,7 +86,6 @@ def clocks_of(pod: Pod, grace_seconds: int, trainer_seconds: int) -> Clocks:
     for container, wanted_seconds in _torch_containers(pod, trainer_seconds):
         if not container.entries_of(TORCH_VARIABLE):
             edits.append(VariableEdit(container.position, container.name, TORCH_VARIABLE, str(wanted_seconds)))
-        notes += _too_old_torch(container, wanted_seconds)
         notes += _too_short(container, wanted_seconds)
     raised = (edit for clock in CLOCKS if clock.rule is Rule.RAISE for edit in _raised(pod, clock, grace_seconds))
     return Clocks((*edits, *raised), tuple(notes))
@@ -108,16 +107,15 @@ def uploads_beside(pod: Pod) -> bool:
     )
 
 
-def _too_old_torch(container: Container, wanted_seconds: int) -> list[str]:
-    """Return a note on a torch that is older than the variable, by the image's tag. Other images say no version."""
+def torch_version_of(container: Container) -> tuple[int, int] | None:
+    """Return torch's version by the tag of PyTorch's own image; None for other images, which say no version."""
     tag = _TORCH_IN_IMAGE.search(str(container.manifest.get("image")))
-    if tag is None or wanted_seconds <= _TORCH_DEFAULT_SECONDS:
-        return []
-    version = (int(tag["major"]), int(tag["minor"]))
-    if version >= _FIRST_TORCH_WITH_VARIABLE:
-        return []
-    torch = f"torch {version[0]}.{version[1]} of container {container.name}"
-    return [f"{torch} knows no {TORCH_VARIABLE}: its workers get 30 s"]
+    return None if tag is None else (int(tag["major"]), int(tag["minor"]))
+
+
+def knows_clock(version: tuple[int, int] | None) -> bool:
+    """Return whether this torch is known to read its clock from a variable."""
+    return version is not None and version >= _FIRST_TORCH_WITH_VARIABLE
 
 
 def _too_short(container: Container, wanted_seconds: int) -> Iterator[str]:
@@ -136,10 +134,10 @@ def _torch_containers(pod: Pod, trainer_seconds: int) -> Iterator[tuple[Containe
         is_osmo_trainer = pod.osmo_task is not None and container.position == pod.trainer.position
         if is_osmo_trainer or container.shows_torch:
             share_seconds = trainer_seconds - container.pre_stop_seconds - _HEAD_START_SECONDS
-            yield container, min(max(_TORCH_DEFAULT_SECONDS, share_seconds), _LONGEST_SECONDS)
+            yield container, min(max(TORCH_DEFAULT_SECONDS, share_seconds), _LONGEST_SECONDS)
 
 
-def _raised(pod: Pod, clock: Clock, grace_seconds: int) -> Iterator[VariableEdit]:
+def _raised(pod: Pod, clock: SecondClock, grace_seconds: int) -> Iterator[VariableEdit]:
     wanted_seconds = min(grace_seconds, _LONGEST_SECONDS)
     for container in pod.all_containers:
         for index, entry in container.entries_of(clock.variable):
