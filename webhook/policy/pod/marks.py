@@ -112,6 +112,8 @@ OSMO_UPLOADER = "osmo-ctrl"
 OSMO_UPLOADER_COMMAND = "/osmo/bin/osmo_ctrl"
 OSMO_EXEC = "/osmo/bin/osmo_exec"
 
+UID_RANGE_ANNOTATION = "openshift.io/sa.scc.uid-range"
+"""On a Namespace: OpenShift chooses the users of its containers, and refuses others."""
 KUEUE_POD_GROUP_LABEL = "kueue.x-k8s.io/pod-group-name"
 MPI_LAUNCHER_LABELS = (
     ("training.kubeflow.org/job-role", "launcher"),

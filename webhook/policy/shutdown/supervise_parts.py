@@ -11,16 +11,15 @@ from webhook.policy.pod.marks import (
     SUPERVISE_FOLDER,
     SUPERVISE_INIT,
     SUPERVISE_VOLUME,
+    UID_RANGE_ANNOTATION,
 )
 from webhook.policy.pod.metadata import JsonObject, annotations_of
 from webhook.policy.shutdown.changes import FieldEdit
 
-_UID_RANGE_ANNOTATION = "openshift.io/sa.scc.uid-range"
-
 
 def supervise_in(namespace: JsonObject | None, supervise: Supervise) -> Supervise:
     """Return supervise as this namespace allows it. OpenShift refuses a user outside the range that it gave the namespace."""
-    if _UID_RANGE_ANNOTATION not in annotations_of(namespace):
+    if UID_RANGE_ANNOTATION not in annotations_of(namespace):
         return supervise
     return SuperviseWithoutUser(**{each.name: getattr(supervise, each.name) for each in fields(supervise)})
 
