@@ -129,3 +129,26 @@ def test_given_the_launcher_of_an_mpi_job_when_it_is_decided_then_no_cure_is_pro
         pod["spec"]["containers"][0]["env"] = [{"name": variable, "value": "/etc/mpi/hostfile"}]
     (note,) = decide_pod(pod, config=Config()).notes
     assert note.endswith("ends the ranks of all pods 0.5 s after SIGTERM: save at intervals")
+
+
+def test_given_the_launcher_of_an_mpi_job_when_its_owner_has_it_wrapped_then_it_is_told_that_this_cures_nothing():
+    case = golden.load("forward-sigterm")
+    container = {**case.pod["spec"]["containers"][0], "command": ["mpirun", "-H", "a,b", "python", "train.py"]}
+    decision = decide_pod({**case.pod, "spec": {**case.pod["spec"], "containers": [container]}}, config=case.config)
+    assert decision.changes is not None
+    assert decision.notes == (
+        "mpirun of container trainer ends the ranks of all pods 0.5 s after SIGTERM: save at intervals",
+    )
+
+
+def test_given_a_container_beside_the_trainer_when_an_upload_is_stated_then_its_owner_is_told_that_it_must_wait():
+    pod = a_pod(["python", "train.py"], annotations={**SIZE, "gracekeeper.dev/upload-size": "9.2GB"})
+    out = [{"name": "out", "mountPath": "/out"}]
+    pod["spec"]["containers"][0]["volumeMounts"] = out
+    pod["spec"]["containers"].append({"name": "sync", "image": "x", "volumeMounts": out})
+    pod["spec"]["containers"].append({"name": "proxy", "image": "x"})
+    assert decide_pod(pod).notes == (
+        "container sync gets SIGTERM with the trainer: let it upload the checkpoint before it ends",
+    )
+    del pod["metadata"]["annotations"]["gracekeeper.dev/upload-size"]
+    assert decide_pod(pod).notes == ()

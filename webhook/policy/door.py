@@ -7,6 +7,7 @@
 The same input always gives the same decision.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from webhook.policy import brevity, report
@@ -22,7 +23,7 @@ from webhook.policy.pod import Pod
 from webhook.policy.prefix import DECISION_ANNOTATION
 from webhook.policy.recognition.evidence import evidence_of_saving, is_wanted
 from webhook.policy.recognition.training import Recognition, Verdict, recognition_of
-from webhook.policy.shutdown import clocks, forwarding, grace, supervise_parts
+from webhook.policy.shutdown import clocks, forwarding, grace, signal_notes, supervise_parts
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
@@ -121,7 +122,7 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
         changes=forwarded.changes,
         notes=(
             *(*target.notes, *grant.notes, *cut_notes, *_unknown_pre_stops(pod)),
-            *(*inner.notes, *forwarded.notes),
+            *(*inner.notes, *forwarded.notes, *_notes_on_uploaders(look)),
         ),
     )
     return _finished(pod, decided)
@@ -144,6 +145,12 @@ def _forwarded(look: Look, facts: Facts, base: Decision, split: Split, grace_sec
     if base.osmo is None or not base.osmo.converts:
         return forwarding.Forwarding()
     return forwarding.Forwarding(conversion_of(look.pod, base.osmo.mode, split, _config_in(look), facts))
+
+
+def _notes_on_uploaders(look: Look) -> Iterator[str]:
+    """Yield notes on uploaders outside OSMO, whose own uploader is held until its data is safe."""
+    if look.pod.osmo_task is None and look.statements.get(keys.UPLOAD_SIZE) is not None:
+        yield from signal_notes.notes_on_uploaders(look.pod)
 
 
 def _wish(look: Look) -> forwarding.Wish:

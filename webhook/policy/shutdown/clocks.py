@@ -92,18 +92,21 @@ def clocks_of(pod: Pod, grace_seconds: int, trainer_seconds: int) -> Clocks:
 
 
 def uploads_beside(pod: Pod) -> bool:
-    """Return whether another container may upload what the trainer saves: it runs beside it and shares a volume with it.
+    """Return whether another container may upload what the trainer saves.
 
     Only then the upload has to wait for the trainer, whose own upload is part of its own time.
     """
-    if pod.osmo_task is not None:
-        return True
+    return pod.osmo_task is not None or bool(uploaders_beside(pod))
+
+
+def uploaders_beside(pod: Pod) -> tuple[Container, ...]:
+    """Return the containers that run beside the trainer and share a volume with it."""
     volumes = {mount.volume_name for mount in pod.trainer.mounts}
-    return any(
-        mount.volume_name in volumes
+    return tuple(
+        container
         for container in pod.running_containers
         if container.position != pod.trainer.position
-        for mount in container.mounts
+        and any(mount.volume_name in volumes for mount in container.mounts)
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from webhook.policy.pod import Pod, marks
 from webhook.policy.pod.launchers import Launcher
 from webhook.policy.pod.start import Relay, ShellLife
-from webhook.policy.shutdown.clocks import TORCH_DEFAULT_SECONDS, knows_clock, torch_version_of
+from webhook.policy.shutdown.clocks import TORCH_DEFAULT_SECONDS, knows_clock, torch_version_of, uploaders_beside
 
 _FORWARD = 'forward-sigterm: "true"'
 _SHELLS = {
@@ -55,7 +55,7 @@ def notes_on_losses(pod: Pod, grace_seconds: int) -> Iterator[str]:
         yield _SHELLS[start.shell].format(name)
     if start.relay is not None:
         yield _RELAYS[start.relay].format(name)
-    if _cuts_the_save(pod, grace_seconds):
+    if _cuts_the_save(pod, grace_seconds) and not has_ranks_in_other_pods(pod):
         yield _note_on_launcher(pod)
 
 
@@ -66,8 +66,17 @@ def notes_on_the_incurable(pod: Pod) -> Iterator[str]:
         yield f"PID 1 of container {name} is sshd, which tells no rank of SIGTERM: signal them in a preStop hook"
     if start.launcher is Launcher.RAY:
         yield "Ray tells its workers of SIGTERM as it kills them: save at intervals, or drain in a preStop hook"
+    if has_ranks_in_other_pods(pod):
+        yield f"mpirun of container {name} ends the ranks of all pods 0.5 s after SIGTERM: save at intervals"
     if start.lacks_jit_checkpoint:
         yield f"Hugging Face's Trainer of container {name} saves on SIGTERM only if you add --enable_jit_checkpoint"
+
+
+def notes_on_uploaders(pod: Pod) -> Iterator[str]:
+    """Yield the containers that may upload what the trainer saves, and are told to stop before they have."""
+    for container in uploaders_beside(pod):
+        moment = "once the trainer has ended" if container.is_native_sidecar else "with the trainer"
+        yield f"container {container.name} gets SIGTERM {moment}: let it upload the checkpoint before it ends"
 
 
 def has_ranks_in_other_pods(pod: Pod) -> bool:
@@ -93,8 +102,6 @@ def _cuts_the_save(pod: Pod, grace_seconds: int) -> bool:
 def _note_on_launcher(pod: Pod) -> str:
     launcher, name = pod.start.launcher, pod.trainer.name
     version = torch_version_of(pod.trainer)
-    if has_ranks_in_other_pods(pod):
-        return f"mpirun of container {name} ends the ranks of all pods 0.5 s after SIGTERM: save at intervals"
     if launcher in _TORCH_CLOCKED and version is not None:
         torch = f"torch {version[0]}.{version[1]} of container {name}"
         return f"{torch} kills its workers after 30 s: use 2.12 or newer, or set {_FORWARD}"
