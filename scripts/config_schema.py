@@ -18,10 +18,12 @@ from webhook.policy.configuration import ForwardSigterm, OsmoMode
 from webhook.policy.statements.keys import (
     ALL_PODS,
     CHECKPOINT_WRITERS,
+    FORWARD_SIGNAL,
     FORWARD_SIGTERM,
     KEYS,
     MOST_WRITERS,
     OSMO_MODE,
+    SIGNALS,
     Key,
 )
 
@@ -140,10 +142,13 @@ def _meanings(page: str, heading: str) -> dict[str, str]:
 
 def _value(key: Key) -> dict[str, Any]:
     """What a profile may say for a key; numbers and switches need no quotes there."""
-    if key is FORWARD_SIGTERM:
-        return {"enum": [True, False, *ForwardSigterm]}
-    if key is OSMO_MODE:
-        return {"enum": list(OsmoMode)}
+    words: dict[Key, list[Any]] = {
+        FORWARD_SIGTERM: [True, False, *ForwardSigterm],
+        FORWARD_SIGNAL: sorted(SIGNALS),
+        OSMO_MODE: list(OsmoMode),
+    }
+    if key in words:
+        return {"enum": words[key]}
     if key is CHECKPOINT_WRITERS:
         return _whole_number(1, MOST_WRITERS, or_else=ALL_PODS)
     if isinstance(key.read, partial):
@@ -177,7 +182,7 @@ def _value(key: Key) -> dict[str, Any]:
 
 def _whole_number(smallest: int, largest: int, or_else: str = "") -> dict[str, Any]:
     """A number, or its digits as a text; or one word."""
-    digits = f"0*[1-9][0-9]{{0,{len(str(largest)) - 1}}}"
+    digits = f"0*[1-9][0-9]{{0,{len(str(largest)) - 1}}}" if smallest else f"[0-9]{{1,{len(str(largest))}}}"
     return {
         "type": ["integer", "string"],
         "minimum": smallest,

@@ -157,7 +157,7 @@ def _wish(look: Look) -> forwarding.Wish:
     """Return what is said about forwarding SIGTERM, the configuration last, and whether somebody wants the checkpoint."""
     stated = look.statements.get(keys.FORWARD_SIGTERM)
     wanted = is_wanted(look.statements, look.namespace.manifest, has_profile=look.profile is not None)
-    return forwarding.Wish(look.config.forward_sigterm if stated is None else stated.value, wanted)
+    return forwarding.Wish(look.config.forward_sigterm if stated is None else stated.value, wanted, look.statements)
 
 
 def _config_in(look: Look) -> Config:

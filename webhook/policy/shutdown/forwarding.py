@@ -12,10 +12,12 @@ from webhook.policy.pod import Pod
 from webhook.policy.shutdown import supervise_parts as parts
 from webhook.policy.shutdown.automatic import automatic_wrapping
 from webhook.policy.shutdown.changes import SpecChanges
+from webhook.policy.shutdown.forward_options import forward_options
 from webhook.policy.shutdown.grace import Term
 from webhook.policy.shutdown.obstacles import obstacles_to_supervise
 from webhook.policy.shutdown.requirements import requirements_of_added
 from webhook.policy.shutdown.signal_notes import loses_its_save, notes_on_losses, notes_on_the_incurable
+from webhook.policy.statements.statements import Statements
 
 _AUTOMATIC = Term("forward-sigterm", "auto", "the trainer's start loses the save")
 
@@ -26,6 +28,7 @@ class Wish:
 
     forward_sigterm: ForwardSigterm
     is_wanted: bool
+    statements: Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,18 @@ def forwarding_of(pod: Pod, facts: Facts, wish: Wish, config: Config, grace_seco
     obstacle = next(_obstacles(pod, facts, config), None)
     if obstacle is not None:
         return Forwarding(notes=(*(unwrapped if is_automatic else ()), f"forward-sigterm: {obstacle}", *incurable))
-    return Forwarding(_wrapping(pod, facts, config), incurable, terms)
+    return Forwarding(
+        _wrapping(pod, facts, config, forward_options(pod.trainer, wish.statements, grace_seconds)), incurable, terms
+    )
 
 
-def _wrapping(pod: Pod, facts: Facts, config: Config) -> SpecChanges:
+def _wrapping(pod: Pod, facts: Facts, config: Config, options: list[str]) -> SpecChanges:
     appended = {
         "initContainers": (parts.init_container(config.supervise, requirements_of_added(pod, facts)),),
         "volumes": (parts.supervise_volume(),),
         **parts.pull_secrets(pod, config.supervise),
     }
-    return SpecChanges(parts.wrapped(pod.trainer, ["forward"], [parts.mount_of("bin")]), appended=appended)
+    return SpecChanges(parts.wrapped(pod.trainer, ["forward", *options], [parts.mount_of("bin")]), appended=appended)
 
 
 def _obstacles(pod: Pod, facts: Facts, config: Config) -> Iterator[str]:
