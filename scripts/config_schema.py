@@ -7,7 +7,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,13 +182,22 @@ def _value(key: Key) -> dict[str, Any]:
 
 def _whole_number(smallest: int, largest: int, or_else: str = "") -> dict[str, Any]:
     """A number, or its digits as a text; or one word."""
-    digits = f"0*[1-9][0-9]{{0,{len(str(largest)) - 1}}}" if smallest else f"[0-9]{{1,{len(str(largest))}}}"
-    return {
-        "type": ["integer", "string"],
-        "minimum": smallest,
-        "maximum": largest,
-        "pattern": f"^({or_else}|{digits})$" if or_else else f"^{digits}$",
-    }
+    words = "|".join(word for word in (or_else, *_digits(smallest, largest)) if word)
+    return {"type": ["integer", "string"], "minimum": smallest, "maximum": largest, "pattern": f"^({words})$"}
+
+
+def _digits(smallest: int, largest: int) -> Iterator[str]:
+    """Patterns of all texts from 0 or 1 to a number, whatever zeros are before it: one for each digit that is smaller."""
+    if not smallest:
+        yield "0+"
+    text = str(largest)
+    if len(text) > 1:
+        yield f"0*[1-9][0-9]{{0,{len(text) - 2}}}"
+    for position, digit in enumerate(text):
+        lowest = 1 if position == 0 else 0
+        if int(digit) > lowest:
+            yield f"0*{text[:position]}[{lowest}-{int(digit) - 1}][0-9]{{{len(text) - position - 1}}}"
+    yield f"0*{text}"
 
 
 if __name__ == "__main__":
