@@ -14,8 +14,16 @@ from typing import Any
 
 from webhook.config.fields import PROFILE_KEYS, config_schema
 from webhook.policy import quantity
-from webhook.policy.configuration import OsmoMode
-from webhook.policy.statements.keys import ALL_PODS, CHECKPOINT_WRITERS, KEYS, MOST_WRITERS, OSMO_MODE, Key
+from webhook.policy.configuration import ForwardSigterm, OsmoMode
+from webhook.policy.statements.keys import (
+    ALL_PODS,
+    CHECKPOINT_WRITERS,
+    FORWARD_SIGTERM,
+    KEYS,
+    MOST_WRITERS,
+    OSMO_MODE,
+    Key,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "docs" / "config.schema.json"
@@ -132,6 +140,8 @@ def _meanings(page: str, heading: str) -> dict[str, str]:
 
 def _value(key: Key) -> dict[str, Any]:
     """What a profile may say for a key; numbers and switches need no quotes there."""
+    if key is FORWARD_SIGTERM:
+        return {"enum": [True, False, *ForwardSigterm]}
     if key is OSMO_MODE:
         return {"enum": list(OsmoMode)}
     if key is CHECKPOINT_WRITERS:

@@ -345,6 +345,16 @@ def test_the_image_is_kept_on_linux_nodes_of_its_architectures_whatever_their_ta
     assert pod["automountServiceAccountToken"] is False
 
 
+def test_the_server_reads_the_daemon_set_only_where_it_is_installed(helm, default):
+    found = chart.objects(helm, "--set", "supervise.prePull.enabled=true")
+    rule = {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["list", "watch"]}
+    assert rule in chart.the(found, "Role", "-gracekeeper")["rules"]
+    assert rule not in chart.the(default, "Role", "-gracekeeper")["rules"]
+    variable = "GRACEKEEPER_SERVER_PRE_PULL_DAEMON_SET"
+    assert chart.environment_of(found)[variable] == chart.the(found, "DaemonSet")["metadata"]["name"]
+    assert variable not in chart.environment_of(default)
+
+
 def test_the_pods_that_keep_the_image_are_none_of_the_server_s(helm):
     manifests = chart.objects(helm, "--set", "supervise.prePull.enabled=true")
     labels = chart.the(manifests, "DaemonSet")["spec"]["template"]["metadata"]["labels"].items()

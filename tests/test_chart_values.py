@@ -443,11 +443,12 @@ def test_the_server_accepts_the_environment_and_the_configuration_of_the_chart(h
     assert settings.certificate_directory is None or str(settings.certificate_directory) in mounts
 
 
+SETTINGS_OF = ("default", "files", "host-network", "everything")
+
+
 def test_every_setting_of_the_server_comes_from_the_chart():
     by_hand = {"facts": "none is for demonstrations and benchmarks"}
-    variables = set().union(
-        *(server_settings(chart.rendered("helm4", f)).model_fields_set for f in ("default", "files", "host-network"))
-    )
+    variables = set().union(*(server_settings(chart.rendered("helm4", f)).model_fields_set for f in SETTINGS_OF))
     assert ServerSettings.model_fields.keys() - variables == by_hand.keys()
 
 

@@ -179,7 +179,7 @@ BAD = (
     "1GB ",
 )
 NUMBERS = (0, 1, 8, 12.5, 14, 65, 900, 2**20, 10**9, 112742891520, 86401, 2592001, -1, True, False)
-WORDS = ("true", "false", "yes", "native", "container", "grace-only", "off", "checkpoints", "/checkpoints")
+WORDS = ("true", "false", "auto", "yes", "native", "container", "grace-only", "off", "checkpoints", "/checkpoints")
 
 
 @pytest.mark.parametrize("key", PROFILE_KEYS)

@@ -93,7 +93,8 @@ def _followed(
 
 def _probe(settings: ServerSettings, config: Config) -> Probe | None:
     """The pod by which the API server is asked about sidecars; without an image of supervise nothing is converted."""
-    return None if config.supervise.image is None else Probe(settings.namespace, config.supervise.image)
+    image = config.supervise.image
+    return None if image is None else Probe(settings.namespace, image, settings.pre_pull_daemon_set)
 
 
 def _certificate_source(

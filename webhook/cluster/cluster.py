@@ -12,6 +12,7 @@ from typing import Any
 from webhook.api import Api
 from webhook.cluster.answers import Answer
 from webhook.cluster.nodes import NODE, accelerator_memory
+from webhook.cluster.pre_pull import pre_pull_watch
 from webhook.cluster.reads import PodReads, Reads
 from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
 from webhook.cluster.tasks import OfNamespace, TaskFacts
@@ -19,6 +20,7 @@ from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace
 from webhook.policy.names import NO_NAME, is_name
+from webhook.policy.pod.marks import UID_RANGE_ANNOTATION
 from webhook.policy.pod.metadata import JsonObject
 from webhook.policy.prefix import PREFIX
 
@@ -35,7 +37,7 @@ def _slim(manifest: JsonObject) -> dict[str, Any]:
     annotations = {
         key: value
         for key, value in (metadata.get("annotations") or {}).items()
-        if key.startswith(PREFIX) or key == _DEFAULT_CLASS
+        if key.startswith(PREFIX) or key in {_DEFAULT_CLASS, UID_RANGE_ANNOTATION}
     }
     names = {field: metadata[field] for field in ("name", "namespace", "uid") if field in metadata}
     slim = {"metadata": {**names, "annotations": annotations}}
@@ -99,7 +101,7 @@ class Cluster:
         self.tasks: TaskFacts | None = None
         if probe is not None:
             sidecars = SidecarSupport(api, self.nodes, probe, logger, rhythm or Rhythm())
-            self.tasks = TaskFacts(api, sidecars, logger, patience)
+            self.tasks = TaskFacts(api, sidecars, logger, patience, pre_pull_watch(api, probe, logger, patience))
         ours = (self.nodes, self.namespaces, self.storage_classes, self.attributes_classes)
         self._watched = ours if self.tasks is None else (*ours, *self.tasks.watched)
         self._stop = threading.Event()

@@ -45,6 +45,8 @@ class Probe:
     """gracekeeper's own, which its webhook leaves alone."""
     image: str
     """One that the cluster's policies allow."""
+    pre_pull: str | None = None
+    """Name of the pre-pull DaemonSet in that namespace; None where it is not installed."""
 
     def pod(self) -> dict[str, Any]:
         """As small as Pod Security's `restricted` and a quota of the namespace allow; no mark of training is on it."""

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from webhook.api import Api
+from webhook.cluster.pre_pull import PrePullWatch
 from webhook.cluster.sidecars import SidecarSupport
 from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
-from webhook.policy.facts import Sidecars
+from webhook.policy.facts import PrePull, Sidecars
 from webhook.policy.pod.metadata import JsonObject
 
 
@@ -35,15 +36,26 @@ class OfNamespace(TypedDict, total=False):
     sidecars: Sidecars
     limit_ranges: tuple[JsonObject, ...] | None
     resource_quotas: tuple[JsonObject, ...] | None
+    pre_pull: PrePull | None
 
 
 class TaskFacts:
     """Two watches and the question about sidecars."""
 
-    def __init__(self, api: Api, sidecars: SidecarSupport, logger: Logger, patience: Patience) -> None:
+    def __init__(
+        self,
+        api: Api,
+        sidecars: SidecarSupport,
+        logger: Logger,
+        patience: Patience,
+        pre_pull: PrePullWatch | None = None,
+    ) -> None:
         self._limit_ranges = ByNamespace(Watched(api, LIMIT_RANGE, logger, patience))
         self._resource_quotas = ByNamespace(Watched(api, RESOURCE_QUOTA, logger, patience))
         self.watched: tuple[Watched, ...] = (self._limit_ranges.watched, self._resource_quotas.watched)
+        if pre_pull is not None:
+            self.watched = (*self.watched, pre_pull.watched)
+        self._pre_pull = pre_pull
         self.sidecars = sidecars
 
     def start(self, stop: threading.Event) -> None:
@@ -56,6 +68,7 @@ class TaskFacts:
             "sidecars": self.sidecars.now(),
             "limit_ranges": self._limit_ranges.of(namespace),
             "resource_quotas": self._resource_quotas.of(namespace),
+            "pre_pull": None if self._pre_pull is None else self._pre_pull.now(),
         }
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from webhook.policy import quantity
-from webhook.policy.configuration import OsmoMode
+from webhook.policy.configuration import ForwardSigterm, OsmoMode
 from webhook.policy.prefix import ENVIRONMENT_PREFIX
 
 _LONGEST_GRACE_SECONDS = 30 * 24 * 3600
@@ -19,6 +19,12 @@ def _osmo_mode(text: str) -> str:
     if text not in set(OsmoMode):
         raise quantity.UnreadableError("not an OSMO mode")
     return text
+
+
+def _forward_sigterm(text: str) -> ForwardSigterm:
+    if text not in set(ForwardSigterm):
+        raise quantity.UnreadableError("neither true, false nor auto")
+    return ForwardSigterm(text)
 
 
 def _volume(text: str) -> str:
@@ -65,7 +71,7 @@ WRITE_THROUGHPUT = Key("write-throughput", quantity.rate_bytes_per_second, "1GiB
 UPLOAD_SIZE = Key("upload-size", quantity.size_bytes, "9.2GB")
 UPLOAD_THROUGHPUT = Key("upload-throughput", quantity.rate_bytes_per_second, "200MBps")
 STEP_SECONDS = Key("step-seconds", partial(quantity.decimal_number, largest=_LONGEST_STEP_SECONDS), "12.5")
-FORWARD_SIGTERM = Key("forward-sigterm", quantity.switch, "true")
+FORWARD_SIGTERM = Key("forward-sigterm", _forward_sigterm, "true")
 OSMO_MODE = Key("osmo-mode", _osmo_mode, "native")
 MAXIMUM_GRACE_SECONDS = Key("maximum-grace-seconds", _seconds, "1800", namespace_only=True)
 
