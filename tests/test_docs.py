@@ -30,6 +30,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob(".github/**/*.md")])
 EXAMPLES = sorted((DOCS / "examples").glob("*.yaml"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+LINK_TO_A_HEADING = re.compile(r"\[[^\]]*\]\(([^)#\s:]*)#([^)]+)\)")
 NOT_ON_A_POD = {"maximum-grace-seconds"}
 NAMES_IN_THE_FILE = {
     "write_bytes_per_second": "writeThroughput",
@@ -248,6 +249,19 @@ def test_every_link_to_a_file_leads_to_one(path):
     for target in LINK.findall(path.read_text(encoding="utf-8")):
         if not re.match(r"[a-z]+:", target):
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_one(path):
+    for target, anchor in LINK_TO_A_HEADING.findall(path.read_text(encoding="utf-8")):
+        text = (path.parent / target if target else path).read_text(encoding="utf-8")
+        assert anchor in anchors(text), f"{target}#{anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
