@@ -272,10 +272,10 @@ def test_commands_name_targets_of_the_makefile_and_values_of_the_chart(path):
         assert target in targets, target
     values = yaml.safe_load(page("charts/gracekeeper/values.yaml"))
     for option in re.findall(r"--set(?:-string)? ([\w.]+)=", text):
-        found = values
+        value = values
         for part in option.split("."):
-            assert part in found, option
-            found = found[part]
+            assert part in value, option
+            value = value[part]
 
 
 def test_the_readme_has_two_set_up_commands_for_the_version_of_the_checkout():

@@ -29,11 +29,11 @@ def test_a_volume_takes_what_was_computed_by_hand(row):
     if row.bytes_per_second is None:
         assert throughput is None
         assert fallback_for(volume, FALLBACK) == Throughput(1.0, f"default, as {fallback_reason(volume)}")
-        assert row.said in fallback_reason(volume)
+        assert row.reason in fallback_reason(volume)
     else:
         assert throughput is not None
         assert throughput.bytes_per_second == pytest.approx(row.bytes_per_second)
-        assert row.said in throughput.source
+        assert row.reason in throughput.source
 
 
 def fallback_reason(volume: Claim) -> str:
