@@ -66,7 +66,7 @@ def test_every_driver_s_objects_give_the_speed_that_was_computed_by_hand(kube, n
         speed = pods.decision(pod)["terms"]["write-throughput"].replace(f"-{number}", "")
         wanted = grace_at(row.bytes_per_second or DEFAULT_BYTES_PER_SECOND)
         grace_seconds = pods.grace_seconds(pod)
-        return [f"{row}: {grace_seconds} s, {speed}"] if (grace_seconds, row.said in speed) != (wanted, True) else []
+        return [f"{row}: {grace_seconds} s, {speed}"] if (grace_seconds, row.reason in speed) != (wanted, True) else []
 
     with ThreadPoolExecutor(8) as pool:
         assert [line for lines in pool.map(differences, range(len(possible))) for line in lines] == []

@@ -67,7 +67,7 @@ def refusal(name: str, *arguments: str | Path) -> str:
 
 def parsed(text: str) -> tuple[dict[str, Any], ...]:
     """The objects of a rendering."""
-    return tuple(found for found in yaml.load_all(text, _StrictLoader) if found)  # a SafeLoader
+    return tuple(manifest for manifest in yaml.load_all(text, _StrictLoader) if manifest)  # a SafeLoader
 
 
 @cache
@@ -88,33 +88,35 @@ def rendered(name: str, file: str = "default") -> tuple[dict[str, Any], ...]:
     return objects(name, *ci(file))
 
 
-def of_kind(found: Sequence[Mapping[str, Any]], kind: str) -> list[dict[str, Any]]:
+def of_kind(manifests: Sequence[Mapping[str, Any]], kind: str) -> list[dict[str, Any]]:
     """Objects of one kind."""
-    return [dict(each) for each in found if each["kind"] == kind]
+    return [dict(each) for each in manifests if each["kind"] == kind]
 
 
-def the(found: Sequence[Mapping[str, Any]], kind: str, ending: str = "") -> dict[str, Any]:
+def the(manifests: Sequence[Mapping[str, Any]], kind: str, ending: str = "") -> dict[str, Any]:
     """The one object of this kind whose name ends so; where no ending is given, the first of the kind."""
-    return next(each for each in of_kind(found, kind) if each["metadata"]["name"].endswith(ending))
+    return next(each for each in of_kind(manifests, kind) if each["metadata"]["name"].endswith(ending))
 
 
-def container(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def container(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The server's container."""
-    (only,) = the(found, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (only,) = the(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
     return dict(only)
 
 
-def environment_of(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def environment_of(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The server's environment."""
-    return {variable["name"]: variable["value"] for variable in container(found)["env"]}
+    return {variable["name"]: variable["value"] for variable in container(manifests)["env"]}
 
 
-def pod_specs(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def pod_specs(manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Of the server, of `helm test`, and of the DaemonSet and the Job where there are any."""
     templated = (
-        each["spec"]["template"]["spec"] for kind in ("Deployment", "DaemonSet", "Job") for each in of_kind(found, kind)
+        each["spec"]["template"]["spec"]
+        for kind in ("Deployment", "DaemonSet", "Job")
+        for each in of_kind(manifests, kind)
     )
-    return [*templated, the(found, "Pod")["spec"]]
+    return [*templated, the(manifests, "Pod")["spec"]]
 
 
 def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:

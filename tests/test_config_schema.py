@@ -66,13 +66,13 @@ def test_the_chart_takes_the_same():
 
 
 def test_the_defaults_that_it_tells_are_the_built_in_ones():
-    told = {
+    defaults = {
         name: {inner: field["default"] for inner, field in section["properties"].items() if "default" in field}
         for name, section in SCHEMA["properties"].items()
         if name in {"defaults", "supervise", "osmo"}
     }
-    assert told["defaults"]["writeThroughput"] == "100MiB/s"
-    assert load_config(told) == load_config({})
+    assert defaults["defaults"]["writeThroughput"] == "100MiB/s"
+    assert load_config(defaults) == load_config({})
 
 
 def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():

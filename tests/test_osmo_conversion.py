@@ -28,8 +28,8 @@ def name_of(case: golden.Case) -> str:
 
 @pytest.fixture(params=CONVERTED, ids=name_of)
 def case(request) -> golden.Case:
-    found: golden.Case = request.param
-    return found
+    golden_case: golden.Case = request.param
+    return golden_case
 
 
 def mode_of(case: golden.Case) -> str:
@@ -63,10 +63,10 @@ def quality_of_service(pod: dict[str, Any]) -> str:
     seen, equal = False, True
     for container in everyone(pod):
         limits = (container.get("resources") or {}).get("limits") or {}
-        asked = requests(container)
+        requested = requests(container)
         for name in ("cpu", "memory"):
-            seen |= name in asked
-            equal &= name in limits and kubernetes_quantity(limits[name]) == asked[name]
+            seen |= name in requested
+            equal &= name in limits and kubernetes_quantity(limits[name]) == requested[name]
     return ("Guaranteed" if equal else "Burstable") if seen else "BestEffort"
 
 

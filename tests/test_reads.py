@@ -79,11 +79,11 @@ async def test_an_object_that_was_read_too_long_ago_is_not_served(server, reads)
     await read_once(server, reads)
     began = time.monotonic()
     server.refusals[CLAIMS] = 500
-    last_served = asked = time.monotonic()
+    last_served = read_at = time.monotonic()
     while (await read(reads)).out_of_date:
-        last_served = asked
+        last_served = read_at
         await asyncio.sleep(0.05)
-        asked = time.monotonic()
+        read_at = time.monotonic()
     assert last_served - began < QUICK.out_of_date_seconds + QUICK.failed_seconds
     assert time.monotonic() - before > QUICK.out_of_date_seconds
     assert await read(reads) == Answer(missing=MissingReason.ERROR)
@@ -183,13 +183,13 @@ async def test_a_bug_reaches_every_pod_that_waits_and_the_next_read_is_made(serv
 async def test_after_close_what_is_known_is_served_and_nothing_is_asked(server):
     with reading(server) as reads:
         await read_once(server, reads)
-        asked = server.count("GET")
+        reads_before = server.count("GET")
         reads.close()
         began = time.monotonic()
         assert volume_name(await read(reads, seconds=60)) == "pv-1"
         assert await read(reads, f"{CLAIMS}/other", seconds=60) == Answer(missing=MissingReason.DEADLINE)
         assert time.monotonic() - began < 30
-        assert server.count("GET") == asked
+        assert server.count("GET") == reads_before
 
 
 async def test_closed_while_the_server_hangs_its_threads_end_within_the_time_of_a_read(server):

@@ -45,7 +45,7 @@ def serving(server, folder, config, **settings):
     kubeconfig = {"clusters": [cluster], "users": [user], "contexts": [context], "current-context": "x"}
     (folder / "kubeconfig").write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **kubeconfig}))
     (folder / "config.yaml").write_text(json.dumps(config))
-    said = {
+    variables = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "HEALTH_PORT": str(health_port),
@@ -57,7 +57,7 @@ def serving(server, folder, config, **settings):
         **settings,
     }
     environment = {**os.environ, "KUBECONFIG": str(folder / "kubeconfig")}
-    environment |= {f"GRACEKEEPER_SERVER_{name}": value for name, value in said.items()}
+    environment |= {f"GRACEKEEPER_SERVER_{name}": value for name, value in variables.items()}
     process = subprocess.Popen([sys.executable, "-m", "webhook", "serve"], env=environment, stderr=subprocess.DEVNULL)
     try:
         yield f"http://127.0.0.1:{health_port}", process.pid

@@ -185,10 +185,10 @@ def test_while_one_team_floods_every_pod_of_another_team_is_patched():
         flood = review(pod_of(MEBIBYTE), namespace="team-a")
         answers = [pool.submit(server.post, flood) for _ in range(200)]
         eventually(lambda: overloads(server, Overload.REVIEW))
-        with contextlib.closing(client(server.port)) as kept:
+        with contextlib.closing(client(server.port)) as connection:
             patched: Counter[bool] = Counter()
             while not all(answer.done() for answer in answers):
-                patched[bool(post(kept, review(namespace="team-b")).patch)] += 1
+                patched[bool(post(connection, review(namespace="team-b")).patch)] += 1
         assert set(patched) == {True}
         assert patched[True] > 5
         unpatched = [answer.result() for answer in answers if not answer.result().patch]

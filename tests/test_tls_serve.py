@@ -51,8 +51,8 @@ def touch(server: FakeApi, number: int) -> None:
 
 
 def value(address: str, metric: str) -> float:
-    (found,) = re.findall(rf"^{metric} (\S+)$", read(f"{address}/metrics"), re.MULTILINE)
-    return float(found)
+    (text,) = re.findall(rf"^{metric} (\S+)$", read(f"{address}/metrics"), re.MULTILINE)
+    return float(text)
 
 
 def test_a_deleted_secret_is_told_by_readiness_and_by_a_metric_until_it_is_back(server, tmp_path):

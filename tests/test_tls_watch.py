@@ -47,14 +47,14 @@ class Running:
 def running(world: Cluster) -> Iterator[Running]:
     """A replica that serves, and has ended afterwards with all its threads."""
     before = set(threading.enumerate())
-    found = Running(world.server.address)
+    replica = Running(world.server.address)
     try:
-        eventually(lambda: not found.source.lacks())
-        yield found
+        eventually(lambda: not replica.source.lacks())
+        yield replica
     finally:
-        found.stop.set()
-        found.thread.join(LATE)
-        found.api.close()
+        replica.stop.set()
+        replica.thread.join(LATE)
+        replica.api.close()
     eventually(lambda: set(threading.enumerate()) - before <= server_threads())
 
 

@@ -167,9 +167,9 @@ class Running:
 
     def value(self, sample: str, **labels: str) -> float:
         """What a metric says, by its name in the text."""
-        found = self.metrics._registry.get_sample_value(sample, labels)  # noqa: SLF001
-        assert found is not None, sample
-        return found
+        number = self.metrics._registry.get_sample_value(sample, labels)  # noqa: SLF001
+        assert number is not None, sample
+        return number
 
 
 @contextlib.contextmanager
