@@ -10,7 +10,7 @@ from enum import Enum, StrEnum, auto
 
 from webhook.policy.pod.launchers import Launcher, launcher_of, name_of_program
 from webhook.policy.pod.marks import SUPERVISE_BINARY
-from webhook.policy.pod.shell_script import read_script, words_of
+from webhook.policy.pod.shell_script import ShellScript, read_script, words_of
 
 Words = Sequence[str]
 
@@ -118,18 +118,24 @@ def _start_of_shell(words: Words, depth: int) -> Start:
     script = _script_of(words) if name_of_program(words) in _SHELLS else None
     if script is None:
         return Start(ShellLife.MAY_STAY)
-    read = read_script(script)
-    if read.becomes is not None:
-        return _start_of(read.becomes, depth - 1)
+    read, shell = read_script(script), name_of_program(words)
+    becomes = read.executes or (read.only_command if shell == "bash" else None)
+    if becomes is not None or not read.commands:
+        return _start_of(becomes or (), depth - 1)
     of_commands = list(_of_commands((command.words for command in read.commands), depth))
     return Start(
-        shell=ShellLife.MAY_STAY if read.may_become_its_last or not read.is_whole else ShellLife.STAYS,
+        shell=ShellLife.STAYS if _stays(shell, read) else ShellLife.MAY_STAY,
         traps_sigterm=read.traps_sigterm or any(each.traps_sigterm for each in of_commands),
         is_whole=read.is_whole and all(each.is_whole for each in of_commands),
         launcher=next((each.launcher for each in of_commands if each.launcher), None),
         has_hosts=any(each.has_hosts for each in of_commands),
         is_sshd=any(each.is_sshd for each in of_commands),
     )
+
+
+def _stays(shell: str, read: ShellScript) -> bool:
+    """Return whether the shell is still there beside the training. dash never replaces itself without `exec` (seen)."""
+    return read.is_whole and (shell == "dash" or not read.may_become_its_last)
 
 
 def _of_commands(commands: Iterator[Words], depth: int) -> Iterator[Start]:
