@@ -69,10 +69,10 @@ def files() -> tuple[tuple[Path, str], ...]:
 def schema() -> dict[str, Any]:
     """The configuration file; what a pattern cannot say (a size beyond 10^18 bytes) is left to the server."""
     whole = config_schema()
-    found: dict[str, Any] = _inlined(whole, whole.get("$defs", {}))
-    found.pop("$defs", None)
-    _describe(found, PAGE.read_text(encoding="utf-8"))
-    return found
+    inlined: dict[str, Any] = _inlined(whole, whole.get("$defs", {}))
+    inlined.pop("$defs", None)
+    _describe(inlined, PAGE.read_text(encoding="utf-8"))
+    return inlined
 
 
 def _text(document: Mapping[str, Any]) -> str:
@@ -91,27 +91,27 @@ def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
         (only,) = (each for each in node["anyOf"] if each != {"type": "null"})
         node = {**only, **{k: v for k, v in node.items() if k not in {"anyOf", "default"}}}
         return _inlined(node, definitions)
-    kept = {key: value for key, value in node.items() if key not in {*_DEAD, "$defs", "description"}}
+    field_schema = {key: value for key, value in node.items() if key not in {*_DEAD, "$defs", "description"}}
     if node.get("format") == "rate":
-        kept["pattern"] = _RATE
+        field_schema["pattern"] = _RATE
     if node.get("format") == "rate" and "default" in node:
-        kept["default"] = f"{quantity.human_bytes(node['default'])}/s".replace(" ", "")
-    if isinstance(kept.get("default"), dict | list):
-        del kept["default"]  # what is in it has defaults of its own
-    names_of_fields = kept.pop("properties", None)
-    plain = {key: _inlined(value, definitions) for key, value in kept.items()}
+        field_schema["default"] = f"{quantity.human_bytes(node['default'])}/s".replace(" ", "")
+    if isinstance(field_schema.get("default"), dict | list):
+        del field_schema["default"]  # what is in it has defaults of its own
+    names_of_fields = field_schema.pop("properties", None)
+    plain = {key: _inlined(value, definitions) for key, value in field_schema.items()}
     if names_of_fields is not None:  # a field may be called title or format
         plain["properties"] = {name: _inlined(value, definitions) for name, value in names_of_fields.items()}
     return plain
 
 
-def _describe(found: dict[str, Any], page: str) -> None:
-    profile = found["properties"]["profiles"]["items"]
+def _describe(schema_object: dict[str, Any], page: str) -> None:
+    profile = schema_object["properties"]["profiles"]["items"]
     for heading, fields in (
-        ("At the top", found["properties"]),
-        ("`defaults`", found["properties"]["defaults"]["properties"]),
-        ("`supervise`", found["properties"]["supervise"]["properties"]),
-        ("`osmo`", found["properties"]["osmo"]["properties"]),
+        ("At the top", schema_object["properties"]),
+        ("`defaults`", schema_object["properties"]["defaults"]["properties"]),
+        ("`supervise`", schema_object["properties"]["supervise"]["properties"]),
+        ("`osmo`", schema_object["properties"]["osmo"]["properties"]),
     ):
         for name, meaning in _meanings(page, heading).items():
             fields[name]["description"] = meaning

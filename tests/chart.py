@@ -22,7 +22,7 @@ _KUBERNETES_VERSION = "1.37.0"
 """Given to Helm, because one that is built from its module takes itself for years old."""
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.CSafeLoader):
     """Refuses a key that stands twice in a map: which of the two holds is anybody's guess."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # PyYAML's signature
@@ -124,13 +124,13 @@ def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def default_values() -> dict[str, Any]:
     """values.yaml."""
-    values: dict[str, Any] = yaml.safe_load((FOLDER / "values.yaml").read_text())
+    values: dict[str, Any] = yaml.load((FOLDER / "values.yaml").read_text(), yaml.CSafeLoader)
     return values
 
 
 def ci_values(file: str) -> dict[str, Any]:
     """One file of ci/, alone."""
-    values: dict[str, Any] = yaml.safe_load((FOLDER / "ci" / f"{file}-values.yaml").read_text())
+    values: dict[str, Any] = yaml.load((FOLDER / "ci" / f"{file}-values.yaml").read_text(), yaml.CSafeLoader)
     return values
 
 

@@ -28,6 +28,8 @@ class FakeApi:
     events: list[tuple[int, str, Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
+    token: str | None = None
+    """The only one that is accepted by calls from now on; None accepts all. A watch that runs goes on, as in Kubernetes."""
     queries: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of the newest call of each kind."""
     refusals: dict[str, int] = field(default_factory=dict)
@@ -208,6 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
         return api, parts.path, query
 
     def _refused(self, path: str) -> tuple[int, Json] | None:
+        token = self.server.api.token
+        if token is not None and self.headers.get("Authorization") != f"Bearer {token}":
+            return 401, status(401, "Unauthorized", "Unauthorized")
         return self._refusal(self.server.api.refusals, path)
 
     @staticmethod

@@ -4,8 +4,10 @@
 """
 
 import asyncio
+import copy
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ class Case:
         return first_look(read_pod(self.pod if pod is None else pod), self.namespace, self.config)
 
     def golden(self) -> list[dict[str, Any]]:
-        operations: list[dict[str, Any]] = yaml.safe_load((FOLDER / self.name / "patch.yaml").read_text())
+        operations: list[dict[str, Any]] = _yaml_of(self.name, "patch.yaml")
         return operations
 
 
@@ -58,7 +60,25 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Case:
-    text = yaml.safe_load((FOLDER / name / "case.yaml").read_text())
+    """The case, with a pod of its own, which a test may change."""
+    case = _read(name)
+    return replace(case, pod=copy.deepcopy(case.pod))
+
+
+def document(name: str) -> dict[str, Any]:
+    """Return case.yaml as it is."""
+    document: dict[str, Any] = _yaml_of(name, "case.yaml")
+    return document
+
+
+def _yaml_of(name: str, file: str) -> Any:
+    return yaml.load((FOLDER / name / file).read_text(), yaml.CSafeLoader)
+
+
+@cache
+def _read(name: str) -> Case:
+    """Each case is read once a session."""
+    text = document(name)
     config = text.get("config", {})
     found = _pod(name, text)
     source = FileFacts(found, text.get("objects"))

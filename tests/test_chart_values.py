@@ -294,7 +294,7 @@ def test_the_effect_is_the_value_s_own(name, tmp_path):
     values = chart.ci_values(file)
     assert reduce(lambda inner, key: inner[key], path, values) != default
     reset = tmp_path / "values.yaml"
-    reset.write_text(yaml.safe_dump(without(values, path)))
+    reset.write_text(yaml.dump(without(values, path), Dumper=yaml.CSafeDumper))
     done = chart.run("helm4", "template", chart.RELEASE, chart.FOLDER, "-n", chart.NAMESPACE, "--values", reset)
     if done.returncode:
         assert "need" in done.stderr  # one value of two that belong together
@@ -363,7 +363,7 @@ def test_a_misspelt_value_is_refused_at_every_level(helm, tmp_path):
     values: dict[str, Any] = {}
     for path in closed:
         reduce(lambda inner, key: inner.setdefault(key, {}), path, values)["misspelt"] = True
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "values.yaml").write_text(yaml.dump(values, Dumper=yaml.CSafeDumper))
     said = chart.refusal(helm, "--values", tmp_path / "values.yaml")
     for path in closed:
         assert f"{complaint_about(path)}: additional properties 'misspelt' not allowed" in said
@@ -376,7 +376,7 @@ def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
     for path in typed:
         wrong = 7 if not isinstance(LEAVES[".".join(path)][1], int) else [7]
         reduce(lambda inner, key: inner.setdefault(key, {}), path[:-1], values)[path[-1]] = wrong
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "values.yaml").write_text(yaml.dump(values, Dumper=yaml.CSafeDumper))
     said = chart.refusal(helm, "--values", tmp_path / "values.yaml")
     assert [path for path in typed if complaint_about(path) not in said] == []
 
@@ -433,7 +433,7 @@ def test_the_server_accepts_the_environment_and_the_configuration_of_the_chart(h
     assert settings.namespace == chart.NAMESPACE
     assert {settings.service_name, settings.webhook_configuration_name} <= names
     assert settings.secret_name in (names if settings.certificate_source == "secret" else {None})
-    config = load_config(yaml.safe_load(at(found, CONFIG)))
+    config = load_config(yaml.load(at(found, CONFIG), yaml.CSafeLoader))
     assert config.mode is (Mode.AUDIT if file in {"audit", "everything"} else Mode.ENFORCE)
     mounts = {mount["mountPath"] for mount in chart.container(found)["volumeMounts"]}
     assert str(settings.config_file) == "/etc/gracekeeper/config.yaml"

@@ -159,7 +159,7 @@ def test_the_loop_follows_changes_until_it_is_told_to_stop(path, file):
     thread.start()
     try:
         mount(path, "mode: enforce", "..two")
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while file.config.mode is not Mode.ENFORCE:
             assert time.monotonic() < end
             time.sleep(0.01)

@@ -80,9 +80,7 @@ def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():
     hint = re.match(r"# yaml-language-server: \$schema=(\S+)\n", example.read_text(encoding="utf-8"))
     assert hint
     assert (example.parent / hint[1]).resolve() == config_schema.SCHEMA
-    configs = [
-        yaml.safe_load((golden.FOLDER / name / "case.yaml").read_text()).get("config") for name in golden.names()
-    ]
+    configs = [golden.document(name).get("config") for name in golden.names()]
     for document in (yaml.safe_load(example.read_text(encoding="utf-8")), *filter(None, configs)):
         CHECK.validate(document)
 

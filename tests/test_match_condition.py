@@ -1,6 +1,7 @@
 """Which pods the API server asks about: the rendered selectors and match conditions, evaluated as it does."""
 
 import copy
+from functools import cache
 from typing import Any
 
 import celpy
@@ -39,11 +40,15 @@ def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
     return wanted and all(holds[e["operator"]](e) for e in selector.get("matchExpressions", ()))
 
 
-def true_of(expression: str, pod: dict[str, Any], *, dry_run: bool) -> bool:
+@cache
+def program(expression: str) -> celpy.Runner:
     environment = celpy.Environment()
-    program = environment.program(environment.compile(expression))
+    return environment.program(environment.compile(expression))
+
+
+def true_of(expression: str, pod: dict[str, Any], *, dry_run: bool) -> bool:
     request = json_to_cel({"dryRun": True} if dry_run else {})
-    return bool(program.evaluate({"object": json_to_cel(pod), "request": request}))
+    return bool(program(expression).evaluate({"object": json_to_cel(pod), "request": request}))
 
 
 def asked_by(entries, pod: dict[str, Any], namespace: str = "team-a", *, dry_run: bool = False, **labels) -> list[str]:

@@ -129,6 +129,53 @@ def send_for_ever(connection, content):
         time.sleep(0.003)
 
 
+class Late(NoFacts):
+    """A source whose facts take longer than a review waits."""
+
+    async def facts(self, _namespace, _lookups, seconds):
+        await asyncio.sleep(seconds)
+        return Facts()
+
+
+def test_given_requests_behind_one_that_waits_when_they_are_few_then_all_are_answered():
+    limits = Limits(pipelined_requests=3)
+    with (
+        webhook_server.running(limits=limits, source=Late(), deadline_seconds=0.3) as server,
+        server.connect() as caller,
+    ):
+        caller.sendall(request(review()) * 4)
+        assert all(response_from(caller).patch for _ in range(4))
+        assert server.value("gracekeeper_overloads_total", stage=Overload.PIPELINE) == 0
+
+
+def test_given_requests_behind_one_that_waits_when_they_are_too_many_then_the_connection_ends_and_is_counted_once():
+    limits = Limits(pipelined_requests=3)
+    with (
+        webhook_server.running(limits=limits, source=Late(), deadline_seconds=0.3) as server,
+        server.connect() as caller,
+        server.connect() as other,
+    ):
+        caller.sendall(request(review()) * 20)
+        assert has_ended(caller)
+        assert server.value("gracekeeper_overloads_total", stage=Overload.PIPELINE) == 1
+        other.sendall(request(review()))
+        assert response_from(other).patch
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["answers unread", "answers read"])
+def test_given_a_caller_that_pipelines_without_end_then_its_connection_ends(patient_server, reads):
+    before = patient_server.value("gracekeeper_overloads_total", stage=Overload.PIPELINE)
+    with patient_server.connect() as caller:
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                caller.sendall(b"GET / HTTP/1.1\r\n\r\n" * 1000)
+                if reads:
+                    caller.recv(65536)
+        assert has_ended(caller)
+    assert patient_server.value("gracekeeper_overloads_total", stage=Overload.PIPELINE) == before + 1
+    assert patient_server.post(review()).patch
+
+
 def test_tls_handshakes_that_stop_half_way_are_ended(server):
     half = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(50)]
     for connection in half[::2]:
@@ -165,13 +212,8 @@ def test_an_address_has_a_bound_of_its_own_and_loses_its_own_connections():
 
 
 def test_connections_whose_calls_are_being_answered_are_never_closed_for_another():
-    class Slow(NoFacts):
-        async def facts(self, _namespace, _lookups, seconds):
-            await asyncio.sleep(seconds)
-            return Facts()
-
     limits = Limits(connections=4)
-    with webhook_server.running(limits=limits, source=Slow()) as server, contextlib.ExitStack() as stack:
+    with webhook_server.running(limits=limits, source=Late()) as server, contextlib.ExitStack() as stack:
         callers = [stack.enter_context(server.connect()) for _ in range(4)]
         for caller in callers:
             caller.sendall(request(review()))

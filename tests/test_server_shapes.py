@@ -18,7 +18,7 @@ from webhook.shapes import MisshapenError
 
 PODS = json.loads((Path(__file__).parent / "recorded" / "wrong-type-pods.json").read_text())
 STEP = 10
-"""Of all fields of all cases, 78,688 in all, every tenth is tried in each run."""
+"""Every tenth of the 9,876 fields of all cases is tried in each run."""
 WRONG: tuple[Any, ...] = (7, True, 1.5, "x", [1, "a"], {"a": 1}, [{}], [[]])
 Path_ = tuple[Any, ...]
 

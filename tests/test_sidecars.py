@@ -395,12 +395,11 @@ async def test_what_may_no_longer_be_listed_is_no_longer_known(server, cluster):
 
 
 async def test_what_is_not_listed_yet_is_not_known_and_nobody_waits(server):
-    server.delays[QUOTAS] = server.delays[NODES] = 0.4
+    server.delays[QUOTAS] = server.delays[NODES] = 3
     with watching(server) as cluster:
         eventually(lambda: cluster.namespaces.synced)
-        began = time.monotonic()
         found = await facts(cluster)
-        assert time.monotonic() - began < 0.3
+        assert not cluster.nodes.synced
         assert found.resource_quotas is None
         assert not found.sidecars.native
 
@@ -411,7 +410,7 @@ def in_namespace(server, collection: str, namespace: str, name: str, spec) -> No
 
 
 async def soon(cluster: Cluster, **expected) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while True:
         found = await facts(cluster)
         specs = {name: [each["spec"] for each in getattr(found, name)] for name in expected}

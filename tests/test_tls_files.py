@@ -234,7 +234,7 @@ def test_the_loop_follows_changes_until_it_is_told_to_stop(tmp_path, source, cer
     try:
         pair = leaf()
         mount(tmp_path, pair, "..one")
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while source.lacks():
             assert time.monotonic() < end
             time.sleep(0.01)

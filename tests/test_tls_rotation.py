@@ -16,7 +16,7 @@ from tests.tls_cluster import (
 )
 from webhook.tls import rotation
 from webhook.tls.certificates import new_authority, new_leaf, pem, read_bundle, read_pair, service_names
-from webhook.tls.secret import Kept, Serving
+from webhook.tls.secret import SecretContent, Serving
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_a_leaf_is_not_issued_again_where_its_cas_end_leaves_it_no_longer_life()
     now, names = datetime.now(UTC), service_names("grace", "ops")
     authority = new_authority(timedelta(minutes=10), now)
     serving = Serving(authority, new_leaf(authority, names, LIFE, now))
-    kept = Kept(serving, new_authority(LIFE, now), (authority.certificate,))
+    kept = SecretContent(serving, new_authority(LIFE, now), (authority.certificate,))
     step = rotation.following(kept, [], [], rotation.Terms(names, LIFE), now)
     assert step.serving == serving
 

@@ -27,7 +27,7 @@ from webhook.policy.facts import Facts, Lookups, Namespace
 from webhook.server import Addresses, Certificate, Mutation, Server, run
 from webhook.server.connection import Limits
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 """How long a test waits for what must come; nothing is measured by it."""
 
 TRAINING_POD: dict[str, Any] = {

@@ -29,6 +29,8 @@ class Overload(StrEnum):
     """Time to decide on a pod of thousands of containers; it was allowed unpatched."""
     ANSWER = "answer"
     """The answer, which its caller did not read; the connection was closed."""
+    PIPELINE = "pipeline"
+    """One more request behind others that wait for their answers on the same connection, which was closed."""
     CONNECTION = "connection"
     """One more connection; one of the address that has most was closed, or the new one."""
 

@@ -82,11 +82,13 @@ def _followed(
     settings: ServerSettings, config: Config, metrics: Metrics, logger: log.Logger, stop: threading.Event
 ) -> ConfigFile:
     """The configuration file, looked at again and again; without one the built-in configuration stays."""
-    found = ConfigFile(settings.config_file or Path(), config, metrics.config_usable, metrics.config_loaded, logger)
+    config_file = ConfigFile(
+        settings.config_file or Path(), config, metrics.config_usable, metrics.config_loaded, logger
+    )
     metrics.config_loaded()
     if settings.config_file is not None:
-        threading.Thread(target=found.run, args=(stop,), name="configuration", daemon=True).start()
-    return found
+        threading.Thread(target=config_file.run, args=(stop,), name="configuration", daemon=True).start()
+    return config_file
 
 
 def _probe(settings: ServerSettings, config: Config) -> Probe | None:

@@ -17,17 +17,17 @@ from webhook.policy.facts import PrePull, Sidecars
 from webhook.policy.pod.metadata import JsonObject
 
 
-def _kept(found: JsonObject) -> dict[str, JsonObject]:
+def _slim(manifest: JsonObject) -> dict[str, JsonObject]:
     """Without the status: what a quota has left changes with every pod."""
-    metadata = found["metadata"]
+    metadata = manifest["metadata"]
     return {
         "metadata": {"name": metadata.get("name"), "namespace": metadata.get("namespace")},
-        "spec": found.get("spec") or {},
+        "spec": manifest.get("spec") or {},
     }
 
 
-LIMIT_RANGE = Kind("LimitRange", ("/api/v1/limitranges",), _kept)
-RESOURCE_QUOTA = Kind("ResourceQuota", ("/api/v1/resourcequotas",), _kept)
+LIMIT_RANGE = Kind("LimitRange", ("/api/v1/limitranges",), _slim)
+RESOURCE_QUOTA = Kind("ResourceQuota", ("/api/v1/resourcequotas",), _slim)
 
 
 class OfNamespace(TypedDict, total=False):
@@ -87,7 +87,7 @@ class ByNamespace:
 
 
 def _by_namespace(held: Mapping[str, JsonObject]) -> Mapping[str, tuple[JsonObject, ...]]:
-    found: dict[str, list[JsonObject]] = defaultdict(list)
+    objects: dict[str, list[JsonObject]] = defaultdict(list)
     for _, each in sorted(held.items()):
-        found[each["metadata"]["namespace"]].append(each)
-    return {namespace: tuple(each) for namespace, each in found.items()}
+        objects[each["metadata"]["namespace"]].append(each)
+    return {namespace: tuple(each) for namespace, each in objects.items()}

@@ -33,8 +33,8 @@ class FileFacts:
 
     async def namespace(self, name: str, _seconds: float) -> Namespace:
         """Return the Namespace, where the objects have it."""
-        found = (each for each in self.objects or () if _kind_and_name(each) == ("Namespace", name))
-        return Namespace(name, next(found, None))
+        manifests = (each for each in self.objects or () if _kind_and_name(each) == ("Namespace", name))
+        return Namespace(name, next(manifests, None))
 
     async def facts(self, namespace: str, lookups: Lookups, _seconds: float) -> Facts:
         """Return the objects around the pod."""

@@ -17,6 +17,8 @@ from webhook.server.budget import Budget, Reservation, of_address
 
 _UNREAD_POLL_SECONDS = 0.1
 """How often a connection with an unread answer is looked at; an answer that leaves at once is never polled."""
+_PIECE_BYTES = 16 * 1024
+"""TLS hands over up to 256 KiB at once, which the parser would make thousands of requests of before anything else can run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Limits:
     """A handful of API servers keep 25 unused ones each; above this who has most loses one for each new one."""
     connections_per_address: int = 448
     """More than reviews can wait in the budget, and few enough to leave some to others; above this an address loses its own."""
+    pipelined_requests: int = 8
+    """Requests that wait behind another one of their connection. An API server sends none before it has its answer."""
     budget_bytes: int = 32 * 2**20
     """Bodies that arrive or wait for facts, and answers that nobody reads, all together."""
 
@@ -87,6 +91,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Feed the parser piece by piece, until the connection is closed."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            if self.transport.is_closing() or self._wire.is_closing():
+                return
+            self._feed(data[start : start + _PIECE_BYTES])
+
+    def _feed(self, data: bytes) -> None:
         """Feed the parser; the exchange begins with the first byte."""
         if not self._arriving:
             self._arriving = self._in_headers = True
@@ -102,9 +113,12 @@ class Connection(HttpToolsProtocol):
         self._arriving = self._in_headers = True
 
     def on_headers_complete(self) -> None:
-        """From here on the application counts what comes."""
+        """Begin to answer, or wait for the answers before it; from here on the application counts what comes."""
         self._in_headers = False
-        super().on_headers_complete()
+        if self.answer_in_progress() and len(self.pipeline) >= self._limits.pipelined_requests:
+            self._drop(Overload.PIPELINE)
+        if not self._wire.is_closing():  # the parser goes on to the end of what was read
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """The application counts these bytes."""
@@ -144,8 +158,7 @@ class Connection(HttpToolsProtocol):
         elif self._unread.hold(unread_bytes):
             self._poll = self.loop.call_later(_UNREAD_POLL_SECONDS, self._settle)
         else:
-            self._overloaded(Overload.ANSWER)
-            self._wire.abort()
+            self._drop(Overload.ANSWER)
 
     def _begin_lifetime(self) -> None:
         if self._lifetime is None:
@@ -163,6 +176,12 @@ class Connection(HttpToolsProtocol):
         if self._arriving and not self._wire.get_write_buffer_size():
             self._refuse(Refusal.TOO_SLOW, f"the request did not arrive within {self._limits.exchange_seconds:g} s")
         else:
+            self._wire.abort()
+
+    def _drop(self, stage: Overload) -> None:
+        """Close at once, and count why, once."""
+        if not self._wire.is_closing():
+            self._overloaded(stage)
             self._wire.abort()
 
     def _arrived(self) -> None:
