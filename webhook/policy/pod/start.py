@@ -14,7 +14,7 @@ from webhook.policy.pod.shell_script import ShellScript, read_script, words_of
 
 Words = Sequence[str]
 
-_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "rbash", "zsh", "ksh", "mksh", "yash"})
 _SCRIPT_SUFFIXES = (".sh", ".bash")
 _SHELL_OPTIONS_WITH_VALUE = frozenset({"--rcfile", "--init-file"})
 _EXECUTES: Mapping[str, frozenset[str]] = {
@@ -28,6 +28,7 @@ _ENV_OPTIONS_WITH_VALUE = frozenset({"-u", "--unset", "-C", "--chdir"})
 _TINI_OPTIONS_WITH_VALUE = frozenset({"-p", "-e"})
 _DUMB_INIT_OPTIONS_WITH_VALUE = frozenset({"-r", "--rewrite"})
 _SINGLE_CHILD = frozenset({"-c", "--single-child"})
+_TIMEOUT_OPTIONS_WITH_VALUE = frozenset({"-k", "-s", "--kill-after", "--signal"})
 _HOST_OPTIONS = frozenset(["-H", "-host", "--host", "-hostfile", "--hostfile", "-machinefile", "--machinefile"])
 _TRAINING_ARGUMENTS = frozenset(
     ["--per_device_train_batch_size", "--save_total_limit", "--save_strategy", "--overwrite_output_dir"]
@@ -57,6 +58,8 @@ class Relay(StrEnum):
     """Signals the whole session, data loaders and launchers among them, unless it has --single-child."""
     TINI_GROUP = "tini -g"
     """Signals the whole process group."""
+    TIMEOUT = "timeout"
+    """Signals the whole process group, unless it has --foreground (coreutils, timeout.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +100,23 @@ def _start_of(words: Words, depth: int) -> Start:
         return _start_of(behind, depth - 1)
     if program in _SHELLS or program.endswith(_SCRIPT_SUFFIXES):
         return _start_of_shell(words, depth)
-    if program in {"tini", "tini-static", "docker-init", "dumb-init"}:
+    if program in {"tini", "tini-static", "docker-init", "catatonit", "dumb-init"}:
         return _start_below_init(words, depth)
-    if program == "conda" and "run" in words[1:]:
-        return Start(relay=Relay.CONDA_RUN)
     return _of_command(words)
 
 
 def _of_command(words: Words) -> Start:
     """Return what one command without a shell around it tells."""
+    program = name_of_program(words)
+    if program in {"conda", "mamba"} and "run" in words[1:]:
+        return Start(relay=Relay.CONDA_RUN)
+    if program == "timeout" and "--foreground" not in words:
+        return Start(relay=Relay.TIMEOUT)
     launcher = launcher_of(words)
     return Start(
         launcher=launcher,
         has_hosts=launcher is Launcher.MPIRUN and not _HOST_OPTIONS.isdisjoint(words),
-        is_sshd=name_of_program(words) == "sshd" and any(word[:1] == "-" and "D" in word for word in words[1:]),
+        is_sshd=program == "sshd" and any(word[:1] == "-" and "D" in word for word in words[1:]),
     )
 
 
@@ -191,6 +197,8 @@ def _behind(program: str, words: Words) -> Words | None:
         return _behind_env(words)
     if program == "uv":
         return _behind_uv(words)
+    if program == "timeout" and "--foreground" in words:
+        return _after_options(words, _TIMEOUT_OPTIONS_WITH_VALUE)[1:]
     return _after_options(words, _EXECUTES[program]) if program in _EXECUTES else None
 
 
