@@ -55,6 +55,7 @@ SCRIPTS = {
     "ls `which python`; cd /x;\n accelerate launch train.py": Start(MAY, launcher=Launcher.ACCELERATE),
     "ulimit -n 65536; ray start --address=head:6379 --block": Start(MAY, launcher=Launcher.RAY),
     "cd /x && bash -c 'mpirun -H a,b python train.py; echo'": Start(MAY, launcher=Launcher.MPIRUN, has_hosts=True),
+    "ray start --head; python train.py; echo": Start(STAYS),
     "mkdir -p /run/sshd; /usr/sbin/sshd -De": Start(MAY, is_sshd=True),
     "/usr/sbin/sshd; python x.py": Start(MAY),
     # it traps SIGTERM

@@ -34,6 +34,8 @@ _TRAINING_ARGUMENTS = frozenset(
     ["--per_device_train_batch_size", "--save_total_limit", "--save_strategy", "--overwrite_output_dir"]
 )
 """Arguments of Hugging Face's TrainingArguments that hardly anybody else has."""
+_STAYS_IN_FRONT = "--block"
+"""Without it `ray start` ends at once, and what follows is the training."""
 _SAVES_ON_SIGTERM = "--enable_jit_checkpoint"
 _LONGEST_LINE = 64 * 1024
 _DEEPEST = 8
@@ -113,6 +115,8 @@ def _of_command(words: Words) -> Start:
     if program == "timeout" and "--foreground" not in words:
         return Start(relay=Relay.TIMEOUT)
     launcher = launcher_of(words)
+    if launcher is Launcher.RAY and _STAYS_IN_FRONT not in words:
+        return Start()
     return Start(
         launcher=launcher,
         has_hosts=launcher is Launcher.MPIRUN and not _HOST_OPTIONS.isdisjoint(words),
