@@ -194,6 +194,11 @@ GPU = {"node.example/gpu": "true"}
         ("the pre-pull DaemonSet has another image of supervise", PrePull("other"), {}),
         ("the pre-pull DaemonSet has another image of supervise", PrePull(), {}),
         (
+            "the image is pulled with a secret: name one for pods in supervise.imagePullSecret",
+            PrePull(IMAGE, pulls_with_secret=True),
+            {},
+        ),
+        (
             "the pod may land on a node without node.example/gpu=true, which is not pre-pulled",
             PrePull(IMAGE, node_selector=GPU),
             {},
@@ -218,6 +223,17 @@ def test_given_the_namespace_s_bounds_are_not_known_when_auto_would_wrap_then_bo
     assert decision.changes is None
     assert decision.notes[0].startswith("PID 1 of container trainer is a shell")
     assert decision.notes[-1] == "forward-sigterm: the namespace's LimitRanges are not known"
+
+
+def test_given_the_image_is_pulled_with_a_secret_when_pods_get_one_too_then_auto_wraps():
+    config = replace(CONFIG, supervise=Supervise(image=IMAGE, image_pull_secret="registry"))
+    assert wraps(a_pod(), Facts(pre_pull=PrePull(IMAGE, pulls_with_secret=True)), config)
+
+
+def test_given_a_daemon_set_with_a_pull_secret_then_it_pulls_with_it():
+    daemon_set = a_daemon_set()
+    daemon_set["spec"]["template"]["spec"]["imagePullSecrets"] = [{"name": "registry"}]
+    assert pre_pull_of(daemon_set).pulls_with_secret
 
 
 def a_daemon_set(**status):

@@ -1,9 +1,12 @@
 """The pre-pull DaemonSet as the server watches it, from an API server to the decision on a pod."""
 
+import json
+
 import pytest
 
 from tests import task_server
 from tests.policy_calls import decide_pod
+from tests.task_server import RECORDED
 from tests.test_cluster import eventually
 from tests.test_sidecars import watching
 from webhook import log
@@ -74,6 +77,19 @@ async def test_given_a_daemon_set_when_it_becomes_ready_then_auto_wraps_and_when
         settles(cluster, "the pre-pull DaemonSet is ready on 0 of 2 nodes")
         server.remove(f"{DAEMON_SETS}/gracekeeper-prepull")
         settles(cluster, "the pre-pull DaemonSet does not exist")
+
+
+def test_given_the_api_server_forces_pulls_when_it_is_shown_the_test_pod_then_the_image_on_the_node_does_not_count(
+    server,
+):
+    put(server, ready=2)
+    forced = json.loads(json.dumps(RECORDED))
+    for container in (*forced["spec"]["initContainers"], *forced["spec"]["containers"]):
+        container["imagePullPolicy"] = "Always"
+    server.as_created = lambda _: forced
+    with watching(server, probe=PROBE) as cluster:
+        settles(cluster, "the API server makes every container pull its image (AlwaysPullImages)")
+        assert cluster.tasks.sidecars.now().native
 
 
 async def test_given_no_pre_pull_is_installed_then_nothing_is_watched(server):

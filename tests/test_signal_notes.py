@@ -36,6 +36,9 @@ NOTES = {
     ("conda", "run", "-n", "x", "python", "train.py"): [
         f"conda run of container trainer hands SIGTERM to nobody: set {_FORWARD}, or start python itself"
     ],
+    ("timeout", "1h", "python", "train.py"): [
+        f"timeout of container trainer also signals data loaders: add --foreground, or set {_FORWARD}"
+    ],
     ("torchrun", "train.py"): [TORCH],
     ("accelerate", "launch", "train.py"): [
         f"accelerate of container trainer may drop SIGTERM, or cut the save at 30 s: set {_FORWARD}"

@@ -82,6 +82,7 @@ _PRE_PULLING_POD = {
     "nodeSelector": {"*!": str},
     "containers": [{"image": str}],
     "tolerations": [{"key": str, "operator": str, "effect": str}],
+    "imagePullSecrets": [{"name": str}],
 }
 _LIMIT = dict.fromkeys(("min", "max", "default", "defaultRequest", "maxLimitRequestRatio"), _AMOUNTS)
 _SPECS: Mapping[str, Any] = {

@@ -67,8 +67,8 @@ def add_to(commands: Any) -> None:
     mutate.add_argument(
         "--objects",
         metavar="FILE",
-        help="PersistentVolumeClaims, PersistentVolumes, StorageClasses, Nodes, Jobs, Namespaces: what the cluster would answer; "
-        "training runtimes that TrainJobs name",
+        help="PersistentVolumeClaims, PersistentVolumes, StorageClasses, Nodes, Jobs, Namespaces, the "
+        "pre-pull DaemonSet: what the cluster would answer; training runtimes that TrainJobs name",
     )
     mutate.add_argument("--config", metavar="FILE", help="gracekeeper's configuration, the chart's value `config`")
     mutate.set_defaults(run=_mutate)

@@ -15,7 +15,7 @@ from webhook.policy.pod.metadata import JsonObject
 
 _SILENT_SECONDS = 180.0
 """After which a DaemonSet that nothing was heard of counts as unknown; a watch hears at least its own end in two minutes."""
-_OF_POD = ("nodeSelector", "tolerations")
+_OF_POD = ("nodeSelector", "tolerations", "imagePullSecrets")
 _OF_STATUS = ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled", "observedGeneration")
 
 

@@ -18,6 +18,8 @@ from webhook.policy.facts import Sidecars
 from webhook.policy.prefix import ENABLED_LABEL
 
 _SIDECAR = "sidecar"
+_PULL_POLICY = "IfNotPresent"
+"""Of what gracekeeper adds to pods; the plugin AlwaysPullImages makes it Always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Probe:
         amounts = {"cpu": "10m", "memory": "16Mi"}
         container = {
             "image": self.image,
+            "imagePullPolicy": _PULL_POLICY,
             "resources": {"requests": amounts, "limits": amounts},
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         }
@@ -87,6 +90,8 @@ class SidecarSupport:
         self._of_nodes = Derived(nodes, counted_up)
         self.tried = False
         """Whether the API server was asked, whatever came of it."""
+        self.forces_pulls = False
+        """Whether it changed the test pod so that its images are always pulled."""
 
     def now(self) -> Sidecars:
         """What is known at this moment; never waits."""
@@ -134,6 +139,7 @@ class SidecarSupport:
             path, self._probe.pod(), query={"dryRun": "All"}, timeout_seconds=self._rhythm.call_seconds
         )
         containers = (shown.get("spec") or {}).get("initContainers") or ()
+        self.forces_pulls = any(each.get("imagePullPolicy", _PULL_POLICY) != _PULL_POLICY for each in containers)
         if any(each.get("name") == _SIDECAR and each.get("restartPolicy") == "Always" for each in containers):
             return ""
         return "the API server drops restartPolicy of init containers: its feature gate SidecarContainers is off"

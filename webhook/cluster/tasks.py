@@ -6,6 +6,7 @@ All of it is watched, so that nobody waits for it.
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypedDict
 
 from webhook.api import Api
@@ -26,6 +27,7 @@ def _slim(manifest: JsonObject) -> dict[str, JsonObject]:
     }
 
 
+_FORCED = "the API server makes every container pull its image (AlwaysPullImages)"
 LIMIT_RANGE = Kind("LimitRange", ("/api/v1/limitranges",), _slim)
 RESOURCE_QUOTA = Kind("ResourceQuota", ("/api/v1/resourcequotas",), _slim)
 
@@ -68,8 +70,15 @@ class TaskFacts:
             "sidecars": self.sidecars.now(),
             "limit_ranges": self._limit_ranges.of(namespace),
             "resource_quotas": self._resource_quotas.of(namespace),
-            "pre_pull": None if self._pre_pull is None else self._pre_pull.now(),
+            "pre_pull": self._pre_pull_now(),
         }
+
+    def _pre_pull_now(self) -> PrePull | None:
+        """Return what the DaemonSet tells, unless the API server shows that an image on the node does not suffice."""
+        if self._pre_pull is None:
+            return None
+        pre_pull = self._pre_pull.now()
+        return replace(pre_pull, why_not=_FORCED) if self.sidecars.forces_pulls else pre_pull
 
 
 class ByNamespace:

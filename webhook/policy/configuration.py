@@ -62,7 +62,7 @@ class Supervise:
     runtime_classes: tuple[str, ...] = ("nvidia",)
     """Runtime classes that show their processes as Linux does, so that `forward-sigterm: auto` may wrap. NVIDIA's is runc."""
     images_always_pulled: bool = False
-    """Whether an admission forces every container to pull its image (AlwaysPullImages). No pod shows it, so the admin says it."""
+    """Whether an admission forces every container to pull its image (AlwaysPullImages), where the test pod does not show it."""
     user_id: ClassVar[int | None] = 65532
     """User and group of the containers that are added."""
 

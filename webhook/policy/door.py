@@ -162,7 +162,8 @@ def _wish(look: Look) -> forwarding.Wish:
 
 def _config_in(look: Look) -> Config:
     """Return the configuration, with supervise as the pod's Namespace allows it."""
-    return replace(look.config, supervise=supervise_parts.supervise_in(look.namespace.manifest, look.config.supervise))
+    supervise = supervise_parts.supervise_in(look.namespace.manifest, look.config.supervise)
+    return look.config if supervise is look.config.supervise else replace(look.config, supervise=supervise)
 
 
 def _need(look: Look, facts: Facts) -> tuple[grace.Need | None, Target]:

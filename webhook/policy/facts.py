@@ -80,6 +80,9 @@ class PrePull:
     """Why the image may be missing on one of them, in words for the decision; empty where it is on all."""
     node_selector: Mapping[str, str] = field(default_factory=dict)
     """Labels of the nodes that it covers, beside supervise's architectures."""
+    pulls_with_secret: bool = False
+    """Whether it pulls with a secret. A kubelet with KubeletEnsureSecretPulledImages (KEP-2535) then lets no other pod use the
+    image that brings no such secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,8 @@ def pre_pull_of(daemon_set: JsonObject) -> PrePull:
         why_not = "the pre-pull DaemonSet is being updated"
     elif not wanted or ready < wanted:
         why_not = f"the pre-pull DaemonSet is ready on {ready} of {wanted} nodes"
-    return PrePull(images.pop() if len(images) == 1 else None, why_not, pod.get("nodeSelector") or {})
+    image = images.pop() if len(images) == 1 else None
+    return PrePull(image, why_not, pod.get("nodeSelector") or {}, bool(pod.get("imagePullSecrets")))
 
 
 def _number(holder: JsonObject | None, name: str) -> int:

@@ -48,6 +48,8 @@ _MODULES = {
     "accelerate.commands.launch": Launcher.ACCELERATE,
     "accelerate.commands.accelerate_cli": Launcher.ACCELERATE,
     "dlrover.trainer.torch.elastic_run": Launcher.DLROVER,
+    "dlrover.trainer.torch.main": Launcher.DLROVER,
+    "nvidia_resiliency_ext.fault_tolerance.launcher": Launcher.FT_LAUNCHER,
     "deepspeed.launcher.runner": Launcher.DEEPSPEED,
     "deepspeed.launcher.launch": Launcher.DEEPSPEED,
 }
@@ -55,11 +57,13 @@ OF_TORCH = frozenset({Launcher.TORCHRUN, Launcher.ACCELERATE, Launcher.DLROVER})
 """Launchers that run torch's elastic agent, and so read its clock."""
 _TORCH = re.compile(
     r"(?<![\w.-])(?:torchrun|torch\.distributed\.(?:run|launch)|accelerate(?:\s+|-|\.commands\.)launch"
-    r"|accelerate\.commands\.accelerate_cli|dlrover-run|dlrover\.trainer\.torch\.elastic_run)(?![\w-])"
+    r"|accelerate\.commands\.accelerate_cli|dlrover-run|dlrover\.trainer\.torch\.(?:elastic_run|main))(?![\w-])"
 )
 _PYTHON = re.compile(r"python[\d.]*")
 _PYTHON_OPTIONS_WITH_VALUE = ("-X", "-W")
 _PYTHON_MODULE, _PYTHON_SCRIPT = "-m", "-c"
+_PYTHON_OPTIONS_WITH_MODULE = re.compile(r"-[A-Za-z]*m")
+"""`-m`, also behind other options, as in `-um`."""
 
 
 def launcher_of(words: Sequence[str]) -> Launcher | None:
@@ -89,7 +93,9 @@ def _launcher_in_python(words: Sequence[str]) -> Launcher | None:
         option = words[position]
         if option == _PYTHON_SCRIPT:
             return None
-        if option == _PYTHON_MODULE:
+        if option.startswith(_PYTHON_MODULE) and option != _PYTHON_MODULE:
+            return _MODULES.get(option.removeprefix(_PYTHON_MODULE))
+        if _PYTHON_OPTIONS_WITH_MODULE.fullmatch(option):
             return _MODULES.get(next(iter(words[position + 1 : position + 2]), ""))
         position += 2 if option in _PYTHON_OPTIONS_WITH_VALUE else 1
     rest = words[position:]

@@ -47,7 +47,7 @@ _RESERVED = frozenset(
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _PIPES = frozenset({"|", "|&", "&"})
-_IN_SEQUENCE = frozenset({";", "\n", "&&"})
+_IN_SEQUENCE = frozenset({"", ";", "\n", "&&", "||"})
 _ENDS = frozenset({"", ";", "\n"})
 _STAYS_IN_THE_SHELL = frozenset(
     [
@@ -70,8 +70,6 @@ _STAYS_IN_THE_SHELL = frozenset(
     ]
 )
 """Built-in commands, and short ones at the end of a script: the training is none of them."""
-_READS_A_SCRIPT = ((".",), ("source",), ("eval",))
-"""Commands by which the shell goes on with another script."""
 _EXEC_OPTIONS_WITH_VALUE = "-a"
 
 
@@ -82,6 +80,8 @@ class SimpleCommand:
     raw: tuple[str, ...]
     before: str
     after: str
+    is_redirected: bool = False
+    is_in_subshell: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -90,14 +90,23 @@ class SimpleCommand:
         return self.raw[first:]
 
     @property
-    def is_simple(self) -> bool:
-        """Whether no reserved word begins it, as in `done` or `if true`."""
-        return self.raw[0] not in _RESERVED
+    def may_replace_bash(self) -> bool:
+        """Whether bash replaces itself by this command at the end of a script (seen with bash 5.2).
+
+        Reserved words (`done`, `if true`), redirections and built-in commands keep it.
+        """
+        return (
+            self.before in _IN_SEQUENCE
+            and self.after in _ENDS
+            and not self.is_redirected
+            and self.raw[0] not in _RESERVED
+            and next(iter(self.words), ".") not in _STAYS_IN_THE_SHELL
+        )
 
     @property
     def runs_beside_the_shell(self) -> bool:
-        """Whether it is a part of a pipe, or runs in the background."""
-        return self.before in _PIPES - {"&"} or self.after in _PIPES
+        """Whether it is a part of a pipe, runs in the background, or in a copy of the shell."""
+        return self.is_in_subshell or self.before in _PIPES - {"&"} or self.after in _PIPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +117,25 @@ class ShellScript:
     is_whole: bool
     """Whether all of the script was read."""
 
+    ends_with_empty_lines: bool
+    """Whether it ends with more than one line feed, which keeps bash from replacing itself."""
+
     @property
-    def becomes(self) -> tuple[str, ...] | None:
-        """Return the words of the command that replaces the shell, in every shell; None where the shell may stay."""
-        executed = next(filter(None, map(_executed, self.commands)), None)
-        if executed is not None or not self.is_whole or len(self.commands) > 1:
-            return executed
-        if not self.commands:
-            return ()
-        only = self.commands[0]
-        is_simple = only.after in _ENDS and not only.before and only.is_simple
-        return only.words if is_simple and only.words[:1] not in _READS_A_SCRIPT else None
+    def executes(self) -> tuple[str, ...] | None:
+        """Return the words of the command that replaces every shell, by `exec`; None where there is none."""
+        return next(filter(None, map(_executed, self.commands)), None)
+
+    @property
+    def only_command(self) -> tuple[str, ...] | None:
+        """Return the words of the only command, which bash of any version becomes; None where bash may stay."""
+        is_only = self.is_whole and len(self.commands) == 1 and not self.ends_with_empty_lines
+        return self.commands[0].words if is_only and self.commands[0].may_replace_bash else None
 
     @property
     def may_become_its_last(self) -> bool:
-        """Whether bash 5.1 and newer replaces itself by the last command, as other shells do not."""
-        if not self.is_whole or len(self.commands) < 2:  # noqa: PLR2004  # a last command after another one
-            return False
-        last = self.commands[-1]
-        is_simple = last.before in _IN_SEQUENCE and last.after in _ENDS and last.is_simple
-        return is_simple and next(iter(last.words), ".") not in _STAYS_IN_THE_SHELL
+        """Whether bash 5.1 and newer replaces itself by the last command. Any trap keeps it."""
+        traps = any(command.words[:1] == ("trap",) and command.words[1:2] != ("-",) for command in self.commands)
+        return self.is_whole and not traps and self.commands[-1].may_replace_bash
 
     @property
     def traps_sigterm(self) -> bool:
@@ -138,7 +146,8 @@ class ShellScript:
 def read_script(text: str) -> ShellScript:
     """Read a script, or the beginning of a long one."""
     part = text[:_LONGEST_SCRIPT]
-    return ShellScript(tuple(_commands(part)), len(part) == len(text))
+    ends_with_empty_lines = text.rstrip(" \t")[:-1].rstrip(" \t").endswith("\n")
+    return ShellScript(tuple(_commands(part)), len(part) == len(text), ends_with_empty_lines)
 
 
 def _is_before_program(word: str) -> bool:
@@ -166,23 +175,23 @@ def _is_trap_of_sigterm(command: SimpleCommand) -> bool:
 def _commands(text: str) -> Iterator[SimpleCommand]:
     """Yield the simple commands of a script that have a word."""
     words: list[str] = []
-    before = ""
-    for kind, piece in _tokens(text):
+    before, depth, is_redirected = "", 0, False
+    for kind, piece in (*_tokens(text), ("operator", "")):
         if kind == "word":
             words.append(piece)
-            continue
-        if words:
-            yield SimpleCommand(tuple(words), before, piece)
-            words = []
-            before = piece
-        elif piece != "\n":
-            before = piece
-    if words:
-        yield SimpleCommand(tuple(words), before, "")
+        elif kind == "redirect":
+            is_redirected = True
+        else:
+            if words:
+                yield SimpleCommand(tuple(words), before, piece, is_redirected, depth > 0)
+            if words or piece != "\n":
+                before = piece
+            words, is_redirected = [], False
+            depth = max(0, depth + {"(": 1, ")": -1}.get(piece, 0))
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Yield words and operators. What a redirection names is left out, and so are comments and here-documents."""
+    """Yield words, redirections and operators, without what a redirection names, comments and here-documents."""
     reader = _Reader(text)
     while reader.position < len(text):
         yield from reader.step()
@@ -202,9 +211,10 @@ class _Reader:
 
     def step(self) -> Iterator[tuple[str, str]]:
         """Read one token."""
-        match = _TOKEN.match(self.text, self.position)
-        kind, piece = _kind_and_piece(match)
-        self.position = len(self.text) if match is None else match.end()
+        match = next(_TOKEN.finditer(self.text, self.position))
+        kind = match.lastgroup or ""
+        piece = match[kind]
+        self.position = match.end()
         if self._depth:
             self._depth += {"(": 1, "$(": 1, ")": -1}.get(piece, 0)
         elif kind == "space":
@@ -212,6 +222,7 @@ class _Reader:
         elif kind == "redirect":
             yield from self.end_word()
             self._redirect = piece
+            yield "redirect", piece
         elif kind == "operator":
             yield from self._operator(piece)
         elif piece == "#" and kind == "plain" and self._word is None:
@@ -255,12 +266,6 @@ class _Reader:
             end = re.compile(rf"^\t*{re.escape(delimiter)}$\n?", re.MULTILINE).search(self.text, self.position)
             self.position = len(self.text) if end is None else end.end()
         self._delimiters.clear()
-
-
-def _kind_and_piece(match: re.Match[str] | None) -> tuple[str, str]:
-    if match is None or match.lastgroup is None:
-        return "space", ""
-    return match.lastgroup, match[match.lastgroup]
 
 
 def words_of(text: str) -> Sequence[str]:

@@ -10,11 +10,11 @@ from enum import Enum, StrEnum, auto
 
 from webhook.policy.pod.launchers import Launcher, launcher_of, name_of_program
 from webhook.policy.pod.marks import SUPERVISE_BINARY
-from webhook.policy.pod.shell_script import read_script, words_of
+from webhook.policy.pod.shell_script import ShellScript, read_script, words_of
 
 Words = Sequence[str]
 
-_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "rbash", "zsh", "ksh", "mksh", "yash"})
 _SCRIPT_SUFFIXES = (".sh", ".bash")
 _SHELL_OPTIONS_WITH_VALUE = frozenset({"--rcfile", "--init-file"})
 _EXECUTES: Mapping[str, frozenset[str]] = {
@@ -28,11 +28,14 @@ _ENV_OPTIONS_WITH_VALUE = frozenset({"-u", "--unset", "-C", "--chdir"})
 _TINI_OPTIONS_WITH_VALUE = frozenset({"-p", "-e"})
 _DUMB_INIT_OPTIONS_WITH_VALUE = frozenset({"-r", "--rewrite"})
 _SINGLE_CHILD = frozenset({"-c", "--single-child"})
+_TIMEOUT_OPTIONS_WITH_VALUE = frozenset({"-k", "-s", "--kill-after", "--signal"})
 _HOST_OPTIONS = frozenset(["-H", "-host", "--host", "-hostfile", "--hostfile", "-machinefile", "--machinefile"])
 _TRAINING_ARGUMENTS = frozenset(
     ["--per_device_train_batch_size", "--save_total_limit", "--save_strategy", "--overwrite_output_dir"]
 )
 """Arguments of Hugging Face's TrainingArguments that hardly anybody else has."""
+_STAYS_IN_FRONT = "--block"
+"""Without it `ray start` ends at once, and what follows is the training."""
 _SAVES_ON_SIGTERM = "--enable_jit_checkpoint"
 _LONGEST_LINE = 64 * 1024
 _DEEPEST = 8
@@ -57,6 +60,8 @@ class Relay(StrEnum):
     """Signals the whole session, data loaders and launchers among them, unless it has --single-child."""
     TINI_GROUP = "tini -g"
     """Signals the whole process group."""
+    TIMEOUT = "timeout"
+    """Signals the whole process group, unless it has --foreground (coreutils, timeout.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +102,25 @@ def _start_of(words: Words, depth: int) -> Start:
         return _start_of(behind, depth - 1)
     if program in _SHELLS or program.endswith(_SCRIPT_SUFFIXES):
         return _start_of_shell(words, depth)
-    if program in {"tini", "tini-static", "docker-init", "dumb-init"}:
+    if program in {"tini", "tini-static", "docker-init", "catatonit", "dumb-init"}:
         return _start_below_init(words, depth)
-    if program == "conda" and "run" in words[1:]:
-        return Start(relay=Relay.CONDA_RUN)
     return _of_command(words)
 
 
 def _of_command(words: Words) -> Start:
     """Return what one command without a shell around it tells."""
+    program = name_of_program(words)
+    if program in {"conda", "mamba"} and "run" in words[1:]:
+        return Start(relay=Relay.CONDA_RUN)
+    if program == "timeout" and "--foreground" not in words:
+        return Start(relay=Relay.TIMEOUT)
     launcher = launcher_of(words)
+    if launcher is Launcher.RAY and _STAYS_IN_FRONT not in words:
+        return Start()
     return Start(
         launcher=launcher,
         has_hosts=launcher is Launcher.MPIRUN and not _HOST_OPTIONS.isdisjoint(words),
-        is_sshd=name_of_program(words) == "sshd" and any(word[:1] == "-" and "D" in word for word in words[1:]),
+        is_sshd=program == "sshd" and any(word[:1] == "-" and "D" in word for word in words[1:]),
     )
 
 
@@ -118,18 +128,24 @@ def _start_of_shell(words: Words, depth: int) -> Start:
     script = _script_of(words) if name_of_program(words) in _SHELLS else None
     if script is None:
         return Start(ShellLife.MAY_STAY)
-    read = read_script(script)
-    if read.becomes is not None:
-        return _start_of(read.becomes, depth - 1)
+    read, shell = read_script(script), name_of_program(words)
+    becomes = read.executes or (read.only_command if shell == "bash" else None)
+    if becomes is not None or not read.commands:
+        return _start_of(becomes or (), depth - 1)
     of_commands = list(_of_commands((command.words for command in read.commands), depth))
     return Start(
-        shell=ShellLife.MAY_STAY if read.may_become_its_last or not read.is_whole else ShellLife.STAYS,
+        shell=ShellLife.STAYS if _stays(shell, read) else ShellLife.MAY_STAY,
         traps_sigterm=read.traps_sigterm or any(each.traps_sigterm for each in of_commands),
         is_whole=read.is_whole and all(each.is_whole for each in of_commands),
         launcher=next((each.launcher for each in of_commands if each.launcher), None),
         has_hosts=any(each.has_hosts for each in of_commands),
         is_sshd=any(each.is_sshd for each in of_commands),
     )
+
+
+def _stays(shell: str, read: ShellScript) -> bool:
+    """Return whether the shell is still there beside the training. dash never replaces itself without `exec` (seen)."""
+    return read.is_whole and (shell == "dash" or not read.may_become_its_last)
 
 
 def _of_commands(commands: Iterator[Words], depth: int) -> Iterator[Start]:
@@ -185,6 +201,8 @@ def _behind(program: str, words: Words) -> Words | None:
         return _behind_env(words)
     if program == "uv":
         return _behind_uv(words)
+    if program == "timeout" and "--foreground" in words:
+        return _after_options(words, _TIMEOUT_OPTIONS_WITH_VALUE)[1:]
     return _after_options(words, _EXECUTES[program]) if program in _EXECUTES else None
 
 

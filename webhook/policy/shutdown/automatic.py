@@ -55,6 +55,8 @@ def _doubts(pod: Pod, pre_pull: PrePull, supervise: Supervise) -> Iterator[str]:
         yield pre_pull.why_not
     if pre_pull.image is None or pre_pull.image != supervise.image:
         yield "the pre-pull DaemonSet has another image of supervise"
+    if pre_pull.pulls_with_secret and supervise.image_pull_secret is None:
+        yield "the image is pulled with a secret: name one for pods in supervise.imagePullSecret"
     for label, value in pre_pull.node_selector.items():
         if pod.placement.values_of(label) != frozenset({value}):
             yield f"the pod may land on a node without {shown(label)}={shown(value)}, which is not pre-pulled"

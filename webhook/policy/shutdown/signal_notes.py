@@ -18,6 +18,7 @@ _SHELLS = {
 }
 _RELAYS = {
     Relay.CONDA_RUN: f"conda run of container {{}} hands SIGTERM to nobody: set {_FORWARD}, or start python itself",
+    Relay.TIMEOUT: f"timeout of container {{}} also signals data loaders: add --foreground, or set {_FORWARD}",
     Relay.DUMB_INIT: f"dumb-init of container {{}} also signals data loaders: add --single-child, or {_FORWARD}",
     Relay.TINI_GROUP: f"tini -g of container {{}} also signals data loaders: leave out -g, or set {_FORWARD}",
 }
