@@ -1,0 +1,59 @@
+"""A trainer's container: PID 1 of namespaces of its own, in the file system that has torch and the launchers."""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.supervise.container import SIGTERM, Container, caught
+
+TRAINERS = Path(__file__).parent / "trainers"
+_PREPARE = """
+set -e
+root=$1 row=$2 trainers=$3 supervise=$4
+shift 4
+mount --rbind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+mount -t tmpfs tmpfs "$root/tmp"
+mount -t tmpfs tmpfs "$root/dev/shm"
+mount --bind "$row" "$root/row"
+mount --bind "$trainers" "$root/trainers"
+mount --bind "$supervise" "$root/gracekeeper"
+hostname trainer
+chroot "$root" ip link set lo up
+exec chroot "$root" env -C /row "$@"
+"""
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/tmp",  # noqa: S108  # a tmpfs of the container's own
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": "/trainers",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "USE_LIBUV": "0",  # Debian builds torch without libuv
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "DS_ACCELERATOR": "cpu",
+}
+SUPERVISE = "/gracekeeper/supervise"
+
+
+class TrainerContainer(Container):
+    """Started at once, with the ranks' logs in the folder `row` below the one that it is given."""
+
+    def __init__(self, folder: Path, root: Path, supervise: Path, command: Sequence[str], beside: "TrainerContainer | None" = None, environment: dict[str, str] | None = None) -> None:
+        self.row = folder / "row"
+        self.row.mkdir(parents=True)
+        network = ["nsenter", f"--net=/proc/{beside.pid}/ns/net"] if beside else ["unshare", "--net"]
+        words = [*network, "unshare", "--uts", "sh", "-c", _PREPARE, "sh", root, self.row, TRAINERS, supervise, *command]
+        super().__init__(folder, words, environment=ENVIRONMENT | (environment or {}))
+
+    def tree(self) -> list[str]:
+        """One line for each process: its number, its parent's, whether it catches SIGTERM, its command line."""
+        lines = []
+        for pid, line in sorted(self.processes().items()):
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{pid}/status").read_text()
+                fields = dict(entry.split(":\t", 1) for entry in status.splitlines() if ":\t" in entry)
+                mark = "catches" if caught(pid) & SIGTERM else "-"
+                lines.append(f"{pid} < {fields['PPid']} {mark:7} {fields['Name']}: {line[:160]}")
+        return lines
