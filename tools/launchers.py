@@ -36,6 +36,8 @@ _SYSTEM = debian.System(
 )
 _FOLDERS = ("row", "trainers", "gracekeeper")
 """Where a test mounts its own files."""
+HOST = "trainer"
+"""What a container is to call itself."""
 _INSTALL = """
 export DS_BUILD_OPS=0
 python3 -m pip install --break-system-packages --root-user-action=ignore --no-index --no-deps --no-build-isolation /packages/*
@@ -76,6 +78,7 @@ def _make(target: Path) -> None:
         _add_argument(target / "usr/lib/python3/dist-packages/torch/distributed" / name, argument)
     for name in _FOLDERS:
         (target / name).mkdir()
+    (target / "etc/hosts").write_text(f"127.0.0.1 localhost {HOST}\n")
 
 
 def _install_packages(target: Path) -> None:

@@ -69,7 +69,7 @@ def outcome(folder: Path, ending: Ending) -> Outcome:
     """Read what became of the ranks that wrote into a folder."""
     logs = [log for log in ranks(folder).values() if log.times("catches|saved")]
     told = [[time for time in log.times("told-.*")] for log in logs]
-    cut = [log.last_seen - ending.told_at for log in logs if _was_cut(log)]
+    cut = [max(0.0, log.last_seen - ending.told_at) for log in logs if _was_cut(log)]
     return Outcome(
         ranks=len(logs),
         saved=sum(bool(log.times("saved")) for log in logs),

@@ -1,6 +1,8 @@
 """Runs a row: starts its containers, tells them to stop as a kubelet would, and reads what became of the ranks."""
 
 import fcntl
+import json
+import re
 import signal
 import subprocess
 import time
@@ -86,3 +88,12 @@ class Trees:
             if tree != self._last:
                 self._last = tree
                 self.lines += [f"--- {time.time() - self._began:.1f} s", *tree]
+
+
+def keep(folder: Path, row: str, start: str, cell: str, **more: object) -> None:
+    """Record a run: for the table in docs/signals.md, and for a person who looks into it."""
+    records = folder / "rows"
+    records.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^a-z0-9]+", "-", f"{row} {start}".lower()).strip("-")
+    told = {"row": row, "start": start, "cell": cell, **more}
+    (records / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n")

@@ -1,13 +1,11 @@
 """Real launchers without and with `supervise forward`: who is told to stop, who saves, and when it is cut."""
 
-import json
-
 import pytest
 
 from tests.launchers.conftest import RECORD
 from tests.launchers.outcome import Outcome
-from tests.launchers.rows import FORWARD, ROWS, WITHOUT, Expected, Row
-from tests.launchers.run import stop, turn_to_start, wait_until_ranks_train
+from tests.launchers.rows import FORWARD, ROWS, WITHOUT, Expected
+from tests.launchers.run import keep, stop, turn_to_start, wait_until_ranks_train
 from tests.launchers.trainer_container import SUPERVISE, TrainerContainer
 
 SLACK_SECONDS = 1.5
@@ -37,7 +35,7 @@ def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
     # then
     expected = getattr(row, start)
     differences = list(compare(outcome, expected))
-    record(row, start, outcome, tree, differences)
+    keep(RECORD, row.name, start, str(outcome), outcome=outcome.as_json(), differences=differences, tree=tree)
     assert not differences, "\n".join([*differences, str(outcome), *tree, container.stderr[-4000:]])
 
 
@@ -63,12 +61,3 @@ def _near(seconds: float | None, expected: Expected) -> bool:
     if seconds is None or expected.cut_seconds is None:
         return seconds is expected.cut_seconds
     return abs(seconds - expected.cut_seconds) <= SLACK_SECONDS
-
-
-def record(row: Row, start: str, outcome: Outcome, tree, differences) -> None:
-    """For the table in docs/signals.md, and for a person who looks into a row."""
-    folder = RECORD / "rows"
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{ROWS.index(row):03}-{start}.json"
-    told = {"row": row.name, "start": start, "outcome": outcome.as_json(), "cell": str(outcome)}
-    (folder / name).write_text(json.dumps({**told, "differences": differences, "tree": tree}, indent=1) + "\n")

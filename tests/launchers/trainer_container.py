@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.supervise.container import SIGTERM, Container, caught
+from tools.launchers import HOST
 
 TRAINERS = Path(__file__).parent / "trainers"
 _PREPARE = """
 set -e
-root=$1 row=$2 trainers=$3 supervise=$4
-shift 4
+root=$1 row=$2 trainers=$3 supervise=$4 host=$5
+shift 5
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/tmp"
@@ -18,7 +19,7 @@ mount -t tmpfs tmpfs "$root/dev/shm"
 mount --bind "$row" "$root/row"
 mount --bind "$trainers" "$root/trainers"
 mount --bind "$supervise" "$root/gracekeeper"
-hostname trainer
+hostname "$host"
 chroot "$root" ip link set lo up
 exec chroot "$root" env -C /row "$@"
 """
@@ -38,13 +39,16 @@ SUPERVISE = "/gracekeeper/supervise"
 
 
 class TrainerContainer(Container):
-    """Started at once, with the ranks' logs in the folder `row` below the one that it is given."""
+    """Started at once, with the ranks' logs in its folder `row`.
 
-    def __init__(self, folder: Path, root: Path, supervise: Path, command: Sequence[str], beside: "TrainerContainer | None" = None, environment: dict[str, str] | None = None) -> None:
-        self.row = folder / "row"
-        self.row.mkdir(parents=True)
-        network = ["nsenter", f"--net=/proc/{beside.pid}/ns/net"] if beside else ["unshare", "--net"]
-        words = [*network, "unshare", "--uts", "sh", "-c", _PREPARE, "sh", root, self.row, TRAINERS, supervise, *command]
+    Containers that are given one `row` share that folder, and the network of this machine: they are pods of one job.
+    """
+
+    def __init__(self, folder: Path, root: Path, supervise: Path, command: Sequence[str], row: Path | None = None, environment: dict[str, str] | None = None) -> None:
+        self.row = row or folder / "row"
+        self.row.mkdir(parents=True, exist_ok=True)
+        namespaces = ["--uts"] if row else ["--uts", "--net"]
+        words = ["unshare", *namespaces, "sh", "-c", _PREPARE, "sh", root, self.row, TRAINERS, supervise, HOST, *command]
         super().__init__(folder, words, environment=ENVIRONMENT | (environment or {}))
 
     def tree(self) -> list[str]:
