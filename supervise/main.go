@@ -20,12 +20,18 @@ const help = `usage:
         --grace               the pod's terminationGracePeriodSeconds
         --interrupted-code    end with N where the task was interrupted and its data is safe
         --termination-log     where Kubernetes reads the termination message
-  supervise forward [--folder /gracekeeper] [--below] [--limit SECONDS] [--interrupted-code N]
-                    -- COMMAND [ARGUMENT ...]
-      Run COMMAND and hand SIGTERM to those of its processes that catch it.
+  supervise forward [--folder /gracekeeper] [--below] [--limit SECONDS] [--grace SECONDS] [--signal SIGTERM]
+                    [--stall-seconds SECONDS] [--interrupted-code N] [--trace] -- COMMAND [ARGUMENT ...]
+      Run COMMAND and hand SIGTERM to those of its processes that save: the ranks below a launcher, else those that
+      catch it. What else catches it gets it when they have ended.
         --below               COMMAND is OSMO's osmo_exec: hand it to the user command below it, never to COMMAND
         --limit               SIGKILL what still works so many seconds after the pod was told to stop
-        --interrupted-code    end with N in place of 0 after SIGTERM
+        --grace               how long COMMAND has from SIGTERM to SIGKILL
+        --signal              hand this signal to those that save and catch it
+        --stall-seconds       SIGKILL those that save when all of them have written nothing for so long
+        --interrupted-code    end with N in place of 0, where SIGTERM came and COMMAND alone would not have ended
+                              with 0 (default 143; 0 keeps the 0)
+        --trace               say on stderr who gets which signal, and why
   supervise gate [--folder /gracekeeper]
       Keep the pod alive until hold has a result, and end with it.
   supervise pause

@@ -3,7 +3,10 @@ package main
 import (
 	"flag"
 	"io"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // usageError is a command line that cannot be understood.
@@ -85,16 +88,28 @@ func (o options) hold(arguments []string, s signals) error {
 func (o options) forward(arguments []string, s signals) error {
 	below := o.Bool("below", false, "")
 	limit := o.Int("limit", none, "")
+	grace := o.Int("grace", none, "")
+	stall := o.Int("stall-seconds", 0, "")
 	interruptedCode := o.Int("interrupted-code", none, "")
+	trace := o.Bool("trace", false, "")
+	number := o.String("signal", "SIGTERM", "")
 	command, err := o.parseCommand(arguments)
 	if err != nil {
 		return err
+	}
+	meansSave := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(*number), "SIG"))
+	if meansSave == 0 {
+		return usageError("forward: --signal: no signal is named " + *number)
 	}
 	return runForward(forwardOptions{
 		folder:          o.folder(),
 		below:           *below,
 		limit:           seconds(*limit),
+		grace:           seconds(*grace),
+		stall:           seconds(*stall),
+		number:          meansSave,
 		interruptedCode: *interruptedCode,
+		trace:           *trace,
 		command:         command,
 	}, s)
 }
