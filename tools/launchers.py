@@ -58,6 +58,15 @@ def root(cache: Path) -> Path:
     return cached.kept(cache, "launchers", key, _make)
 
 
+def versions(root: Path) -> dict[str, str]:
+    """The versions of the launchers in it, by name."""
+    names = {"torch": "python3-torch", "Open MPI": "openmpi-bin"}
+    query = ["chroot", root, "dpkg-query", "--show", "--showformat", "${Version}"]
+    debian_versions = {name: run([*query, package]).partition("-")[0] for name, package in names.items()}
+    locked = dict(line.split()[0].split("==") for line in _LOCK.read_text().splitlines() if "==" in line)
+    return debian_versions | {name: locked[name] for name in ("accelerate", "deepspeed")}
+
+
 def main() -> int:
     """Make it, and print where it is."""
     try:

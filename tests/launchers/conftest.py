@@ -1,3 +1,4 @@
+import json
 import os
 import platform
 from pathlib import Path
@@ -18,9 +19,12 @@ def root() -> Path:
     """The file system with torch and the launchers, made where there is none."""
     try:
         namespace_words()
-        return launchers.root(Settings.from_environment(os.environ).cache)
+        path = launchers.root(Settings.from_environment(os.environ).cache)
+        RECORD.mkdir(parents=True, exist_ok=True)
+        (RECORD / "versions.json").write_text(json.dumps(launchers.versions(path)))
     except (RightsError, StepError) as error:
         pytest.fail(str(error), pytrace=False)
+    return path
 
 
 @pytest.fixture(scope="session")

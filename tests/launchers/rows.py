@@ -160,7 +160,7 @@ def _loaders(kind: str, *, ci: bool) -> tuple[Row, ...]:
         Row(f"accelerate, 2 ranks, {kind}ed loaders", f"{ACCELERATE} {with_handler}".split(), 2, loaders_killed, forwarded(2)),
         Row(f"accelerate, 2 ranks, {kind}ed loaders, no handler", f"{ACCELERATE} {without}".split(), 2, quick, quick),
         Row(f"accelerate, 1 rank, {kind}ed loaders", f"{ACCELERATE_ONE} {with_handler}".split(), 1, unheard(), forwarded(1)),
-        Row(f"accelerate, 1 rank, {kind}ed loaders, no handler", f"{ACCELERATE_ONE} {without}".split(), 1, saved(0, KILLED), quick),
+        Row(f"accelerate, 1 rank, {kind}ed loaders, no handler", f"{ACCELERATE_ONE} {without}".split(), 1, saved(0, KILLED), saved(0, INTERRUPTED, ends_within=8)),
         Row(f"deepspeed, {kind}ed loaders", f"{DEEPSPEED} {with_handler}".split(), 2, unheard(), forwarded(2)),
         Row(f"deepspeed, {kind}ed loaders, no handler", f"{DEEPSPEED} {without}".split(), 2, saved(0, KILLED), quick),
     )
@@ -188,3 +188,6 @@ _COLLECTIVE = tuple(
 )
 
 ROWS = (*_TORCHRUN, *_SHELLS, *_LAUNCHERS, *_loaders("fork", ci=True), *_loaders("spawn", ci=False), *_COLLECTIVE)
+AGENT_ROWS = ("torchrun, two agents, told 20 s apart", "torchrun, two agents, one told")
+NAMES = (*(row.name for row in ROWS), *AGENT_ROWS)
+"""All of them, as the table of docs/signals.md lists them."""

@@ -7,11 +7,12 @@ import time
 import pytest
 
 from tests.launchers.conftest import RECORD
-from tests.launchers.rows import FORWARD, INTERRUPTED, WITHOUT, trainer
+from tests.launchers.rows import AGENT_ROWS, FORWARD, INTERRUPTED, NAMES, WITHOUT, trainer
 from tests.launchers.run import keep, stop, turn_to_start, wait_until_ranks_train
 from tests.launchers.trainer_container import SUPERVISE, TrainerContainer
 
 APART_SECONDS = 20
+TOLD_APART, ONE_TOLD = AGENT_ROWS
 GRACE_SECONDS = 75
 AGENT = "torchrun --nnodes 2 --nproc_per_node 1 --rdzv-backend c10d --rdzv-endpoint 127.0.0.1:{port} --rdzv-id job"
 
@@ -52,7 +53,7 @@ def test_both_told_apart_without_supervise_lose_the_checkpoint_at_30_s(agents):
     # when
     first, second = _stop_both(agents)
     # then
-    _record("torchrun, two agents, told 20 s apart", WITHOUT, first, second)
+    _record(TOLD_APART, WITHOUT, first, second)
     assert first.saved == 0
     assert (first.cut_seconds, first.exit_code, second.exit_code) == (pytest.approx(30, abs=1.5), 1, 1)
 
@@ -63,7 +64,7 @@ def test_both_told_apart_with_supervise_save_it(agents):
     # when
     first, second = _stop_both(agents)
     # then
-    _record("torchrun, two agents, told 20 s apart", FORWARD, first, second)
+    _record(TOLD_APART, FORWARD, first, second)
     assert (first.saved, first.cut_seconds) == (2, None)
     assert (first.exit_code, second.exit_code) == (INTERRUPTED, INTERRUPTED)
 
@@ -74,7 +75,7 @@ def test_one_told_without_supervise_loses_the_checkpoint_of_both(agents):
     first, _ = stop(agents.first, GRACE_SECONDS)
     second_code = agents.second.ends(GRACE_SECONDS)
     # then
-    keep(RECORD, "torchrun, two agents, one told", WITHOUT, f"{first} and {second_code}")
+    keep(RECORD, ONE_TOLD, WITHOUT, f"{first} and {second_code}", order=NAMES.index(ONE_TOLD))
     assert (first.saved, first.exit_code) == (0, 1)
     assert first.cut_seconds == pytest.approx(30, abs=1.5)
     assert second_code != 0
@@ -86,7 +87,7 @@ def test_one_told_with_supervise_saves_the_checkpoint_of_both(agents):
     first, _ = stop(agents.first, GRACE_SECONDS)
     second_code = agents.second.ends(GRACE_SECONDS)
     # then
-    keep(RECORD, "torchrun, two agents, one told", FORWARD, f"{first} and {second_code}")
+    keep(RECORD, ONE_TOLD, FORWARD, f"{first} and {second_code}", order=NAMES.index(ONE_TOLD))
     assert (first.saved, first.cut_seconds, first.exit_code) == (2, None, INTERRUPTED)
     assert second_code == 0
 
@@ -109,4 +110,4 @@ def _free_port() -> int:
 
 
 def _record(row, start, first, second) -> None:
-    keep(RECORD, row, start, f"{first} and {second.exit_code}")
+    keep(RECORD, row, start, f"{first} and {second.exit_code}", order=NAMES.index(row))
