@@ -36,8 +36,8 @@ _SYSTEM = debian.System(
 )
 _FOLDERS = ("row", "trainers", "gracekeeper")
 """Where a test mounts its own files."""
-HOST = "trainer"
-"""What a container is to call itself."""
+HOSTS = {"trainer": "127.0.0.2", "trainer-2": "127.0.0.3"}
+"""What containers may call themselves; torchrun tells its agents apart by the names of their addresses."""
 _INSTALL = """
 export DS_BUILD_OPS=0
 python3 -m pip install --break-system-packages --root-user-action=ignore --no-index --no-deps --no-build-isolation /packages/*
@@ -87,7 +87,7 @@ def _make(target: Path) -> None:
         _add_argument(target / "usr/lib/python3/dist-packages/torch/distributed" / name, argument)
     for name in _FOLDERS:
         (target / name).mkdir()
-    (target / "etc/hosts").write_text(f"127.0.0.1 localhost {HOST}\n")
+    (target / "etc/hosts").write_text(_hosts())
 
 
 def _install_packages(target: Path) -> None:
@@ -100,6 +100,10 @@ def _install_packages(target: Path) -> None:
     )
     alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--root={target}", "--mount-proc"]
     run([*alone, "sh", "-c", _INSTALL], environment={"PATH": "/usr/local/bin:/usr/bin:/bin"})
+
+
+def _hosts() -> str:
+    return "".join(f"{address} {name}\n" for name, address in ({"localhost": "127.0.0.1"} | HOSTS).items())
 
 
 def _add_argument(file: Path, after: str) -> None:

@@ -25,7 +25,7 @@ class Agents:
         words = [*before, *AGENT.format(port=_free_port()).split(), *trainer("collective").split()]
         row = folder / "row"
         self.first = TrainerContainer(folder / "first", root, program, words, row)
-        self.second = TrainerContainer(folder / "second", root, program, words, row)
+        self.second = TrainerContainer(folder / "second", root, program, words, row, number=1)
 
     def train(self) -> None:
         wait_until_ranks_train(self.first, [0, 1])

@@ -29,7 +29,7 @@ def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
             raise
     # when
     try:
-        outcome, tree = stop(container, row.grace_seconds, row.again_seconds)
+        outcome, tree = stop(container, row.grace_seconds[start], row.again_seconds)
     finally:
         container.close()
     # then

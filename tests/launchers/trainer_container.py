@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.supervise.container import SIGTERM, Container, caught
-from tools.launchers import HOST
+from tools.launchers import HOSTS
 
 TRAINERS = Path(__file__).parent / "trainers"
 _PREPARE = """
@@ -44,11 +44,12 @@ class TrainerContainer(Container):
     Containers that are given one `row` share that folder, and the network of this machine: they are pods of one job.
     """
 
-    def __init__(self, folder: Path, root: Path, supervise: Path, command: Sequence[str], row: Path | None = None, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, root: Path, supervise: Path, command: Sequence[str], row: Path | None = None, number: int = 0, environment: dict[str, str] | None = None) -> None:
         self.row = row or folder / "row"
         self.row.mkdir(parents=True, exist_ok=True)
         namespaces = ["--uts"] if row else ["--uts", "--net"]
-        words = ["unshare", *namespaces, "sh", "-c", _PREPARE, "sh", root, self.row, TRAINERS, supervise, HOST, *command]
+        host = list(HOSTS)[number]
+        words = ["unshare", *namespaces, "sh", "-c", _PREPARE, "sh", root, self.row, TRAINERS, supervise, host, *command]
         super().__init__(folder, words, environment=ENVIRONMENT | (environment or {}))
 
     def tree(self) -> list[str]:

@@ -44,6 +44,7 @@ def main() -> None:
     if (CHECKPOINT / ".metadata").exists():
         rank.write("saved")
     dist.barrier()
+    dist.destroy_process_group()  # gloo may abort a process that ends without
     rank.end(rank.options.code)
 
 
