@@ -31,6 +31,8 @@ type forwardOptions struct {
 	number          unix.Signal   // what means "save"
 	interruptedCode int           // none, or a code
 	trace           bool
+	sync            string // a folder of the checkpoint's file system; "": none
+	terminationLog  string // "": nothing is written there
 	command         []string
 }
 
@@ -51,6 +53,7 @@ type forward struct {
 	ending      bool
 	refused     bool // EPERM has been said
 	traced      map[identity]string
+	message     account
 }
 
 func runForward(options forwardOptions, s signals) error {
@@ -60,6 +63,7 @@ func runForward(options forwardOptions, s signals) error {
 		signals:        s,
 		hold:           holdWatch{folder: options.folder, mustExist: true},
 		traced:         map[identity]string{},
+		message:        account{path: options.terminationLog},
 	}
 	if f.below {
 		f.takeLock()
@@ -73,7 +77,27 @@ func runForward(options forwardOptions, s signals) error {
 		return err
 	}
 	f.untilEnd()
+	f.leave()
 	return exitCode(f.code())
+}
+
+// leave does what is left to do for a checkpoint, when nobody saves any more.
+func (f *forward) leave() {
+	if f.wave == notYet {
+		return
+	}
+	if f.savedAt == 0 {
+		f.savedAt = now()
+	}
+	f.message.written = 0
+	f.message.write(f.account(), now())
+	if f.sync != "" {
+		left := syncTime
+		if f.grace >= 0 {
+			left = min(left, f.grace-now().since(f.since))
+		}
+		syncInChild(f.sync, left)
+	}
 }
 
 // code is what the container ends with: the command's, but where somebody was told while the command ran, and the container
@@ -206,6 +230,9 @@ func (f *forward) act() {
 		v.reasons[a.to.identity] = unix.SignalName(a.number) + ": " + a.why
 	}
 	f.tell(v)
+	if f.wave != notYet {
+		f.message.write(f.account(), now())
+	}
 	for _, e := range events {
 		f.move(e)
 	}
@@ -224,7 +251,7 @@ func (f *forward) view(t *table, at moment) *view {
 		if v.roots = f.belowLauncher(t.osmoWork(os.Getpid(), f.child.pid)); len(v.roots) == 0 {
 			return nil
 		}
-	case self == nil:
+	case self == nil || !isOwnTable(procFolder):
 		f.withoutTable(errNoTable)
 		return nil
 	case f.commandAt == 0 && (child == nil || child.zombie):
@@ -247,6 +274,9 @@ func (f *forward) apply(v *view, a action) {
 		as = refused
 	}
 	f.cut = f.cut || as != refused
+	if a.number == unix.SIGKILL && as != refused {
+		f.killed++
+	}
 	if a.number != unix.SIGKILL || as == refused {
 		f.note(v.table, a.to, as, now())
 	}

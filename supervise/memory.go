@@ -44,6 +44,10 @@ type memory struct {
 	savedAt   moment              // when the last that saves had ended; 0: not yet
 	commandAt moment              // when the command had ended; 0: not yet
 	activity  map[identity]*activity
+	// For the account: how many that save were told, what those wrote that have ended, how many were killed.
+	toldSavers   int
+	writtenBytes uint64
+	killed       int
 }
 
 func newMemory() *memory {
@@ -64,7 +68,12 @@ func (m *memory) forget(t *table) {
 	maps.DeleteFunc(m.told, func(of identity, _ telling) bool { return gone(of) })
 	maps.DeleteFunc(m.above, func(of identity, _ moment) bool { return gone(of) })
 	maps.DeleteFunc(m.loaders, func(of identity, _ bool) bool { return gone(of) })
-	maps.DeleteFunc(m.activity, func(of identity, _ *activity) bool { return gone(of) })
+	maps.DeleteFunc(m.activity, func(of identity, a *activity) bool {
+		if gone(of) {
+			m.writtenBytes += a.total - a.first
+		}
+		return gone(of)
+	})
 }
 
 // note keeps that a process has been told.
@@ -73,6 +82,8 @@ func (m *memory) note(t *table, p *process, as given, at moment) {
 	if !as.saves() {
 		return
 	}
+	m.toldSavers++
+	m.observe(t, p, at)
 	if m.atSave == nil {
 		m.atSave, m.wave = t, as
 	}
@@ -95,6 +106,7 @@ func (m *memory) cameLater(p *process) bool {
 
 // activity is what a process has written, and when.
 type activity struct {
+	first uint64 // when it was first looked at
 	total uint64
 	grew  moment // when it last wrote anything
 	mark  uint64
@@ -115,17 +127,29 @@ func (m *memory) observe(t *table, p *process, at moment) *activity {
 	}
 	a := m.activity[p.identity]
 	if a == nil {
-		a = &activity{total: total, grew: at, mark: total, much: at}
+		a = &activity{first: total, total: total, grew: at, mark: total, much: at}
 		m.activity[p.identity] = a
 	}
+	// A process below that has ended takes what it has written with it.
 	if total > a.total || busy {
 		a.grew = at
 	}
 	if total >= a.mark+muchWritten || busy {
 		a.mark, a.much = total, at
 	}
-	a.total = total
+	a.total = max(a.total, total)
 	return a
+}
+
+// bytesWritten is what those that save have written since they were told, as far as it could be seen.
+func (m *memory) bytesWritten() uint64 {
+	written := m.writtenBytes
+	for of, a := range m.activity {
+		if m.told[of].as.saves() {
+			written += a.total - a.first
+		}
+	}
+	return written
 }
 
 func (a *activity) quietFor(at moment) time.Duration { return at.since(a.grew) }

@@ -92,6 +92,8 @@ func (o options) forward(arguments []string, s signals) error {
 	stall := o.Int("stall-seconds", 0, "")
 	interruptedCode := o.Int("interrupted-code", none, "")
 	trace := o.Bool("trace", false, "")
+	sync := o.String("sync", "", "")
+	terminationLog := o.String("termination-log", "", "")
 	number := o.String("signal", "SIGTERM", "")
 	command, err := o.parseCommand(arguments)
 	if err != nil {
@@ -110,6 +112,8 @@ func (o options) forward(arguments []string, s signals) error {
 		number:          meansSave,
 		interruptedCode: *interruptedCode,
 		trace:           *trace,
+		sync:            *sync,
+		terminationLog:  *terminationLog,
 		command:         command,
 	}, s)
 }
@@ -119,6 +123,14 @@ func (o options) gate(arguments []string, s signals) error {
 		return err
 	}
 	return runGate(o.folder(), s)
+}
+
+func (o options) syncFiles(arguments []string) error {
+	paths, err := o.parseCommand(arguments)
+	if err != nil {
+		return err
+	}
+	return syncFiles(paths[0])
 }
 
 func (o options) pause(arguments []string, s signals) error {

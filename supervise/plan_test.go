@@ -479,7 +479,7 @@ func TestALauncherThatBeginsAgainAfterTheSaveIsEnded(t *testing.T) {
 	// when
 	actions, events := v.plan(saving)
 	// then
-	told(t, actions, "2 5-9 6-9", asLauncher)
+	told(t, actions, "5-9 6-9 2", asLauncher)
 	if len(events) != 1 || events[0] != saversEnded {
 		t.Errorf("events %v", events)
 	}

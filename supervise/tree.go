@@ -70,6 +70,12 @@ func readTable(folder string) (*table, error) {
 	return t, nil
 }
 
+// isOwnTable says whether the folder tells of supervise's own PID namespace.
+func isOwnTable(folder string) bool {
+	self, err := os.Readlink(filepath.Join(folder, "self"))
+	return err == nil && self == strconv.Itoa(os.Getpid())
+}
+
 // readProcess reads /proc/PID/stat (proc_pid_stat(5)); nil where the process has gone.
 func readProcess(folder string, pid int) *process {
 	content, err := os.ReadFile(filepath.Join(folder, strconv.Itoa(pid), "stat"))
