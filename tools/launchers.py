@@ -54,14 +54,15 @@ argument they are given another, and nothing else is changed."""
 
 def root(cache: Path) -> Path:
     """The folder with the file system; StepError where it cannot be made."""
-    key = cached.key(_SYSTEM.key, Path(__file__), _LOCK)
+    patches = [f"{name}: {argument}" for name, argument in _WITHOUT_LIBUV.items()]
+    key = cached.key(_SYSTEM.key, _INSTALL, *patches, _hosts(), *_FOLDERS, _LOCK)
     return cached.kept(cache, "launchers", key, _make)
 
 
 def versions(root: Path) -> dict[str, str]:
     """The versions of the launchers in it, by name."""
     names = {"torch": "python3-torch", "Open MPI": "openmpi-bin"}
-    query = ["chroot", root, "dpkg-query", "--show", "--showformat", "${Version}"]
+    query: list[str | Path] = ["chroot", root, "dpkg-query", "--show", "--showformat", "${Version}"]
     debian_versions = {name: run([*query, package]).partition("-")[0] for name, package in names.items()}
     locked = dict(line.split()[0].split("==") for line in _LOCK.read_text().splitlines() if "==" in line)
     return debian_versions | {name: locked[name] for name in ("accelerate", "deepspeed")}
@@ -93,7 +94,15 @@ def _make(target: Path) -> None:
 def _install_packages(target: Path) -> None:
     """From PyPI by hash; they are fetched here, because the file system has no network of its own."""
     packages = target / "packages"
-    fetch = ["download", "--no-deps", "--require-hashes", "--python-version", "3.13", "--dest", packages]
+    fetch: list[str | Path] = [
+        "download",
+        "--no-deps",
+        "--require-hashes",
+        "--python-version",
+        "3.13",
+        "--dest",
+        packages,
+    ]
     run(
         [sys.executable, "-m", "pip", *fetch, "--quiet", "--requirement", _LOCK],
         environment={**os.environ, "DS_BUILD_OPS": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},

@@ -43,7 +43,11 @@ class Outcome:
         """When the first rank was killed, in words of the table."""
         if self.cut_seconds is None:
             return "-"
-        return "end" if self.out_of_time and self.ended_seconds - self.cut_seconds < AT_THE_END_SECONDS else f"{self.cut_seconds:.1f}"
+        return (
+            "end"
+            if self.out_of_time and self.ended_seconds - self.cut_seconds < AT_THE_END_SECONDS
+            else f"{self.cut_seconds:.1f}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class _RankLog:
 def outcome(folder: Path, ending: Ending) -> Outcome:
     """Read what became of the ranks that wrote into a folder."""
     logs = [log for log in ranks(folder).values() if log.times("catches|saved")]
-    told = [[time for time in log.times("told-.*")] for log in logs]
+    told = [log.times("told-.*") for log in logs]
     cut = [max(0.0, log.last_seen - ending.told_at) for log in logs if _was_cut(log)]
     return Outcome(
         ranks=len(logs),

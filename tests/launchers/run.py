@@ -49,7 +49,9 @@ def wait_until_ranks_train(container: TrainerContainer, numbers: Sequence[int]) 
         time.sleep(0.1)
 
 
-def stop(container: TrainerContainer, grace_seconds: float, again_seconds: float | None = None) -> tuple[Outcome, list[str]]:
+def stop(
+    container: TrainerContainer, grace_seconds: float, again_seconds: float | None = None
+) -> tuple[Outcome, list[str]]:
     """Send SIGTERM to PID 1, and SIGKILL at the end of the grace, as a kubelet does; also the process tree as it changed."""
     told_at = time.time()
     container.signal()

@@ -24,8 +24,8 @@ class Agents:
         before = [SUPERVISE, "forward", "--"] if start == FORWARD else []
         words = [*before, *AGENT.format(port=_free_port()).split(), *trainer("collective").split()]
         row = folder / "row"
-        self.first = TrainerContainer(folder / "first", root, program, words, row)
-        self.second = TrainerContainer(folder / "second", root, program, words, row, number=1)
+        self.first = TrainerContainer(folder / "first", root, program, words, row=row)
+        self.second = TrainerContainer(folder / "second", root, program, words, row=row, number=1)
 
     def train(self) -> None:
         wait_until_ranks_train(self.first, [0, 1])
@@ -106,7 +106,7 @@ def _stop_both(agents):
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+        return int(free.getsockname()[1])
 
 
 def _record(row, start, first, second) -> None:

@@ -15,7 +15,10 @@ RUNS = [(row, start) for row in ROWS for start in (WITHOUT, FORWARD) if getattr(
 
 @pytest.mark.parametrize(
     ("row", "start"),
-    [pytest.param(row, start, id=f"{row.name} {start}", marks=[pytest.mark.ci] if row.ci else []) for row, start in RUNS],
+    [
+        pytest.param(row, start, id=f"{row.name} {start}", marks=[pytest.mark.ci] if row.ci else [])
+        for row, start in RUNS
+    ],
 )
 def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
     # given
@@ -35,7 +38,16 @@ def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
     # then
     expected = getattr(row, start)
     differences = list(compare(outcome, expected))
-    keep(RECORD, row.name, start, str(outcome), order=NAMES.index(row.name), outcome=outcome.as_json(), differences=differences, tree=tree)
+    keep(
+        RECORD,
+        row.name,
+        start,
+        str(outcome),
+        order=NAMES.index(row.name),
+        outcome=outcome.as_json(),
+        differences=differences,
+        tree=tree,
+    )
     assert not differences, "\n".join([*differences, str(outcome), *tree, container.stderr[-4000:]])
 
 

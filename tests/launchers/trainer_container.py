@@ -25,7 +25,7 @@ exec chroot "$root" env -C /row "$@"
 """
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/tmp",  # noqa: S108  # a tmpfs of the container's own
+    "HOME": "/tmp",  # a tmpfs of the container's own
     "OMP_NUM_THREADS": "1",
     "PYTHONPATH": "/trainers",
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -44,12 +44,35 @@ class TrainerContainer(Container):
     Containers that are given one `row` share that folder, and the network of this machine: they are pods of one job.
     """
 
-    def __init__(self, folder: Path, root: Path, supervise: Path, command: Sequence[str], row: Path | None = None, number: int = 0, environment: dict[str, str] | None = None) -> None:
+    def __init__(  # noqa: PLR0913  # what a container is given
+        self,
+        folder: Path,
+        root: Path,
+        supervise: Path,
+        command: Sequence[str],
+        *,
+        row: Path | None = None,
+        number: int = 0,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.row = row or folder / "row"
         self.row.mkdir(parents=True, exist_ok=True)
         namespaces = ["--uts"] if row else ["--uts", "--net"]
         host = list(HOSTS)[number]
-        words = ["unshare", *namespaces, "sh", "-c", _PREPARE, "sh", root, self.row, TRAINERS, supervise, host, *command]
+        words: list[str | Path] = [
+            "unshare",
+            *namespaces,
+            "sh",
+            "-c",
+            _PREPARE,
+            "sh",
+            root,
+            self.row,
+            TRAINERS,
+            supervise,
+            host,
+            *command,
+        ]
         super().__init__(folder, words, environment=ENVIRONMENT | (environment or {}))
 
     def tree(self) -> list[str]:
