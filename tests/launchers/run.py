@@ -16,6 +16,7 @@ from tests.launchers.trainer_container import TrainerContainer
 START_SECONDS = 120
 """Until all ranks train; the machine is shared, and each imports torch."""
 _STARTING_AT_ONCE = 3
+_LOOK_SECONDS = 0.2
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def stop(
         if out_of_time:
             container.signal(signal.SIGKILL)
             break
-        time.sleep(0.1)
+        time.sleep(_LOOK_SECONDS)
     code = container.ends()
     code = 128 + signal.SIGKILL if out_of_time else code  # unshare itself says 1 then
     return outcome(container.row, Ending(told_at, time.time(), code, out_of_time)), trees.lines
