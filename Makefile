@@ -39,12 +39,12 @@ test-supervise: .venv/ready supervise ## supervise: go vet, unit tests, and what
 	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(WORKERS) --durations=5 tests/supervise
 
 # Rows wait for most of their time: more of them run at once than there are cores. The first run makes their file system (10 min).
-LAUNCHER_ROWS = $(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n 12 --dist=worksteal --durations=5 tests/launchers
+LAUNCHER_ROWS = $(AS_ROOT) $(BIN)/python -m tools.launchers && $(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n 12 --dist=worksteal --durations=5 tests/launchers
 
 .PHONY: launchers launchers-ci
-launchers: .venv/ready ## real launchers (torchrun, mpirun, ...) without and with supervise: 20 min; writes the table of docs/signals.md
+launchers: .venv/ready supervise ## real launchers (torchrun, mpirun, ...) without and with supervise: 20 min; writes the table of docs/signals.md
 	$(LAUNCHER_ROWS); code=$$?; $(BIN)/python -m scripts.launcher_table && exit $$code
-launchers-ci: .venv/ready
+launchers-ci: .venv/ready supervise
 	$(LAUNCHER_ROWS) -m ci
 
 .PHONY: e2e

@@ -90,6 +90,7 @@ ACCELERATE = "accelerate launch --multi_gpu --num_machines 1 --num_processes 2 -
 ACCELERATE_ONE = "accelerate launch --cpu --num_machines 1 --num_processes 1 --mixed_precision no --dynamo_backend no"
 DEEPSPEED = "deepspeed --num_gpus 2"
 AT_30 = cut(30)
+WAIT = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
 
 _TORCHRUN = (
     Row("torchrun, 1 rank", f"torchrun --nproc_per_node 1 {trainer()}".split(), 1, AT_30, forwarded(1)),
@@ -212,6 +213,14 @@ _SHELLS = (
         unheard(),
         forwarded(1),
         ci=True,
+    ),
+    # `conda run` is a Python that waits for its child, and has no handler.
+    Row(
+        "python that waits for python",
+        ("python3", "-c", WAIT, "python3", *trainer().split()),
+        1,
+        unheard(),
+        forwarded(1),
     ),
     Row("python", f"python3 {trainer()}".split(), 1, saved(1), forwarded(1, 0)),
 )
