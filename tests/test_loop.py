@@ -115,14 +115,15 @@ def test_the_table_tells_of_e2e_tests_by_their_part_and_of_parts_without_a_test(
     session = SessionRecord("ci", "", "", seconds=800, fixture_seconds=90, tests=tests)
     assert table("e2e", [StepRecord("e2e-ci", 801, 1)], session) == [
         "make e2e                       took   share",
-        "  e2e                         13:21   34:00  FAILED",
+        "  e2e                         13:21   26:00  FAILED",
         "    OSMO                      10:30   10:00  over its share",
-        "    signals                       -    8:00  no test yet",
+        "    signals                       -          no test yet",
         "    learning                      -    6:00  no test yet",
         "    doctor                        -    4:00  no test yet",
         "    faults                     0:10    6:00  1 FAILED",
         "    other tests                1:01",
         "    cluster, images, release   1:30",
+        "  signals, real launchers         -    8:00  not run",
         "together                      13:21   34:00  FAILED",
     ]
 
