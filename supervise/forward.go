@@ -57,7 +57,15 @@ type forward struct {
 }
 
 func runForward(options forwardOptions, s signals) error {
-	f := &forward{
+	f := newForward(options, s)
+	if err := f.run(); err != nil {
+		return err
+	}
+	return exitCode(f.code())
+}
+
+func newForward(options forwardOptions, s signals) *forward {
+	return &forward{
 		forwardOptions: options,
 		memory:         newMemory(),
 		signals:        s,
@@ -65,20 +73,24 @@ func runForward(options forwardOptions, s signals) error {
 		traced:         map[identity]string{},
 		message:        account{path: options.terminationLog},
 	}
+}
+
+// run starts the command and waits for its end. The error is an exitCode.
+func (f *forward) run() error {
 	if f.below {
 		f.takeLock()
 	}
-	if pending(s.terminate) {
+	if pending(f.signals.terminate) {
 		f.stop()
 		return exitCode(terminatedCode)
 	}
 	var err error
-	if f.child, err = start(options.command, 2, s); err != nil {
+	if f.child, err = start(f.command, 2, f.signals); err != nil {
 		return err
 	}
 	f.untilEnd()
 	f.leave()
-	return exitCode(f.code())
+	return nil
 }
 
 // leave does what is left to do for a checkpoint, when nobody saves any more.
@@ -218,10 +230,7 @@ func (f *forward) act() {
 	}
 	f.looks.Reset(max(scan, min(slowScan, scanShare*now().since(began))))
 	if f.late() {
-		f.move(limitReached)
-		for _, p := range below(v.roots) {
-			f.send(p, unix.SIGKILL)
-		}
+		f.killAll(v)
 		return
 	}
 	actions, events := v.plan(f.stage)
@@ -236,6 +245,20 @@ func (f *forward) act() {
 	for _, e := range events {
 		f.move(e)
 	}
+}
+
+// killAll ends everything that still runs when the time is up.
+func (f *forward) killAll(v *view) {
+	first := f.stage != killing
+	f.move(limitReached)
+	for _, p := range below(v.roots) {
+		if first && !p.zombie && f.told[p.identity].as.saves() {
+			f.killed++
+		}
+		f.send(p, unix.SIGKILL)
+		v.reasons[p.identity] = "SIGKILL: the time is up"
+	}
+	f.tell(v)
 }
 
 // view prepares one look; nil where there is nobody to look at.

@@ -35,6 +35,9 @@ const help = `usage:
         --sync                write FOLDER's file system out at the end, where it is on a disk of this node
         --termination-log     leave one line there: who was told, and what became of it
         --trace               say on stderr who gets which signal, and why
+  supervise rehearse --grace SECONDS [--after 30] [--signal SIGTERM] -- COMMAND [ARGUMENT ...]
+      Run COMMAND, tell it to stop after so many seconds as forward would, and say on stderr who got the signal and
+      when, who saved, and what was cut when the grace was over. For any container, and for a laptop.
   supervise sync FOLDER
       Write FOLDER's file system out, where it is on a disk of this node.
   supervise gate [--folder /gracekeeper]
@@ -84,6 +87,8 @@ func dispatch(arguments []string, s signals) error {
 		return o.hold(arguments[1:], s)
 	case "forward":
 		return o.forward(arguments[1:], s)
+	case "rehearse":
+		return o.rehearse(arguments[1:], s)
 	case "gate":
 		return o.gate(arguments[1:], s)
 	case "pause":

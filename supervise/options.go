@@ -99,9 +99,9 @@ func (o options) forward(arguments []string, s signals) error {
 	if err != nil {
 		return err
 	}
-	meansSave := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(*number), "SIG"))
-	if meansSave == 0 {
-		return usageError("forward: --signal: no signal is named " + *number)
+	meansSave, err := signalNamed(o.Name(), *number)
+	if err != nil {
+		return err
 	}
 	return runForward(forwardOptions{
 		folder:          o.folder(),
@@ -116,6 +116,35 @@ func (o options) forward(arguments []string, s signals) error {
 		terminationLog:  *terminationLog,
 		command:         command,
 	}, s)
+}
+
+func (o options) rehearse(arguments []string, s signals) error {
+	grace := o.Int("grace", none, "")
+	after := o.Int("after", 30, "")
+	number := o.String("signal", "SIGTERM", "")
+	command, err := o.parseCommand(arguments)
+	if err != nil {
+		return err
+	}
+	meansSave, err := signalNamed(o.Name(), *number)
+	if err != nil {
+		return err
+	}
+	if *grace < 0 || *after < 0 {
+		return usageError("rehearse: --grace SECONDS is needed, and --after must not be negative")
+	}
+	return rehearse(forwardOptions{
+		folder: o.folder(), grace: seconds(*grace), number: meansSave, interruptedCode: none, command: command,
+	}, seconds(*after), s)
+}
+
+// signalNamed is a signal by its name, with SIG before it or without.
+func signalNamed(subcommand, name string) (unix.Signal, error) {
+	number := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
+	if number == 0 {
+		return 0, usageError(subcommand + ": --signal: no signal is named " + name)
+	}
+	return number, nil
 }
 
 func (o options) gate(arguments []string, s signals) error {
