@@ -20,6 +20,9 @@ from tools.kube import Json, Kube, eventually
 from tools.release import Release
 from webhook.tls.certificates import due, read_bundle
 
+pytestmark = pytest.mark.release
+"""CI runs rows of e2e/test_certificates.py, where the Secret holds certificates from the future."""
+
 NAME = "wrong-clock"
 LIBRARY = Path(f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketimeMT.so.1")
 PACKAGE = "libfaketime"
