@@ -130,7 +130,7 @@ _TORCHRUN = (
         f"{TORCHRUN} --max-restarts 3 {trainer(code=1)}".split(),
         2,
         AT_30,
-        forwarded(2, 1, told=None, begun_again=None, ends_within=SAVE_SECONDS + 8),
+        forwarded(2, 1, told=None, begun_again=None, ends_within=SAVE_SECONDS + 12),
         ci=True,
     ),
     # Not cured: a launcher stops the other ranks when one has failed. torchrun gives them 30 s again.
@@ -170,8 +170,8 @@ _TORCHRUN = (
         "torchrun, 2 ranks, no handler",
         f"{TORCHRUN} {trainer(handler='none')}".split(),
         2,
-        saved(0, 1, ends_within=8),
-        saved(0, 1, ends_within=8),
+        saved(0, 1, ends_within=20),
+        saved(0, 1, ends_within=20),
         ci=True,
     ),
 )
@@ -234,7 +234,7 @@ def _loaders(kind: str, *, ci: bool) -> tuple[Row, ...]:
     with_handler, without = (f"{trainer('loader', loader=kind, handler=handler)}" for handler in ("all", "none"))
     usr1 = trainer("loader", loader=kind, signal="USR1", save=3)
     polls = trainer("loader", loader=kind, handler="none", save=3)
-    quick = saved(0, 1, ends_within=8)
+    quick = saved(0, 1, ends_within=20)
     # torchrun's SIGTERM goes to the process group of each rank, and torch raises in a trainer whose loaders are killed.
     loaders_killed = cut(0, told=None)
     return (
@@ -263,7 +263,7 @@ def _loaders(kind: str, *, ci: bool) -> tuple[Row, ...]:
             script("bash", f"python3 {without}; echo"),
             1,
             saved(0, KILLED),
-            saved(0, INTERRUPTED, ends_within=8),
+            saved(0, INTERRUPTED, ends_within=20),
             ci=ci,
         ),
         Row(
@@ -304,7 +304,7 @@ def _loaders(kind: str, *, ci: bool) -> tuple[Row, ...]:
             f"{ACCELERATE_ONE} {without}".split(),
             1,
             saved(0, KILLED),
-            saved(0, INTERRUPTED, ends_within=8),
+            saved(0, INTERRUPTED, ends_within=20),
         ),
         Row(f"deepspeed, {kind}ed loaders", f"{DEEPSPEED} {with_handler}".split(), 2, unheard(), forwarded(2)),
         Row(f"deepspeed, {kind}ed loaders, no handler", f"{DEEPSPEED} {without}".split(), 2, saved(0, KILLED), quick),
