@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
+AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)" "HOME=$(HOME)")
 OLD_CLUSTER := $(or $(GRACEKEEPER_CLUSTER),gracekeeper)-old
 
 .PHONY: help
@@ -30,12 +31,21 @@ lint: .venv/ready ## linters, types, the laws of the layers
 
 .PHONY: test-unit
 test-unit: .venv/ready helm ## unit tests on all cores, with all branches of the policy covered
-	$(BIN)/pytest -n $(WORKERS) --dist=worksteal --cov --cov-report=term-missing:skip-covered --durations=5 --ignore=tests/supervise tests
+	$(BIN)/pytest -n $(WORKERS) --dist=worksteal --cov --cov-report=term-missing:skip-covered --durations=5 --ignore=tests/supervise --ignore=tests/launchers tests
 
 .PHONY: test-supervise
 test-supervise: .venv/ready supervise ## supervise: go vet, unit tests, and what it does as PID 1 (root, or sudo)
 	$(BIN)/python -m tools.supervise test
-	$(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)" "HOME=$(HOME)") $(BIN)/pytest -p no:cacheprovider -n $(WORKERS) --durations=5 tests/supervise
+	$(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n $(WORKERS) --durations=5 tests/supervise
+
+# Rows wait for most of their time: more of them run at once than there are cores. The first run makes their file system (10 min).
+LAUNCHER_ROWS = $(AS_ROOT) $(BIN)/python -m tools.launchers && $(AS_ROOT) $(BIN)/pytest -p no:cacheprovider -n 12 --dist=worksteal --durations=5 tests/launchers
+
+.PHONY: launchers launchers-ci
+launchers: .venv/ready supervise ## real launchers (torchrun, mpirun, ...) without and with supervise: 20 min; writes the table of docs/signals.md
+	$(LAUNCHER_ROWS); code=$$?; $(BIN)/python -m scripts.launcher_table && exit $$code
+launchers-ci: .venv/ready supervise
+	$(LAUNCHER_ROWS) -m ci
 
 .PHONY: e2e
 e2e: .venv/ready ## the other tests on a real kind cluster that CI runs
@@ -43,7 +53,7 @@ e2e: .venv/ready ## the other tests on a real kind cluster that CI runs
 
 .PHONY: e2e-all
 e2e-all: .venv/ready ## what runs before a release: more rows, and Kubernetes 1.30.4 without native sidecars (built first: 7 min)
-	$(LOOP) e2e-all; code=$$?; $(BIN)/python -m scripts.release_tests && exit $$code
+	$(LOOP) e2e-all
 
 # The steps of the three. Each runs the tests of one marker (e2e/targets.py), on a cluster that is made where there is none.
 .PHONY: e2e-core e2e-ci e2e-release e2e-old-cluster

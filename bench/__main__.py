@@ -38,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PAPER_WIDTH)
     progress = Console(stderr=True, highlight=False)
     try:
-        found = _measured(options, progress)
+        report = _measured(options, progress)
     except (NotReadyError, ApiError, subprocess.SubprocessError) as error:
         progress.print(f"bench: {error}", markup=False)
         return 1
-    _print(console, found)
+    _print(console, report)
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+    REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
     console.print(f"\nwritten: {REPORT.relative_to(ROOT)}")
     return 0
 
@@ -66,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
-    found: dict[str, Any] = {"version": __version__, "cores": os.cpu_count()}
+    report: dict[str, Any] = {"version": __version__, "cores": os.cpu_count()}
     bodies = reviews.bodies()
-    found["body_bytes"] = {size: len(body) for size, body in bodies.items()}
+    report["body_bytes"] = {size: len(body) for size, body in bodies.items()}
 
     def say(line: str) -> None:
         progress.print(f"bench: {line}", markup=False)
@@ -76,47 +76,47 @@ def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gracekeeper-bench-") as folder:
         bench = Bench.prepared(Path(folder), bodies)
         if not options.only_cluster:
-            found["attacks"] = [asdict(line) for line in attacks.measured(bench, say)]
+            report["attacks"] = [asdict(line) for line in attacks.measured(bench, say)]
         if not options.only_cluster and not options.only_attacks:
-            found["speed"] = [asdict(line) for line in measure.speed(bench, say)]
-            found["memory"] = [asdict(line) for line in measure.memory(bench, say)]
-            found["lost_after_rest"] = measure.rested(bench, say)
-            found["ready_seconds"] = measure.ready_seconds(bench, say)
+            report["speed"] = [asdict(line) for line in measure.speed(bench, say)]
+            report["memory"] = [asdict(line) for line in measure.memory(bench, say)]
+            report["lost_after_rest"] = measure.rested(bench, say)
+            report["ready_seconds"] = measure.ready_seconds(bench, say)
         if options.crowd:
             lines = crowd.measured(bench, options.kubectl, options.kubeconfig, say)
-            found["crowd"] = [asdict(line) for line in lines]
+            report["crowd"] = [asdict(line) for line in lines]
     if options.kubeconfig is not None:
         say("through the API server")
         added = api_server.added(options.kubectl, options.kubeconfig)
-        found["api_server"] = [asdict(line) for line in added]
+        report["api_server"] = [asdict(line) for line in added]
     name = options.image or image.newest()
-    found["image"] = None if name is None else {"name": name, "mib": image.size_mib(name)}
-    return found
+    report["image"] = None if name is None else {"name": name, "mib": image.size_mib(name)}
+    return report
 
 
-def _print(console: Console, found: dict[str, Any]) -> None:
-    if "speed" in found:
-        console.print(_speed_table([Speed(**line) for line in found["speed"]], found["body_bytes"]))
-        console.print(_memory_table([Memory(**line) for line in found["memory"]], found["ready_seconds"]))
-        _print_load(console, [line["load_cpu_share"] for line in found["speed"]])
-        for name, lost in found["lost_after_rest"].items():
+def _print(console: Console, report: dict[str, Any]) -> None:
+    if "speed" in report:
+        console.print(_speed_table([Speed(**line) for line in report["speed"]], report["body_bytes"]))
+        console.print(_memory_table([Memory(**line) for line in report["memory"]], report["ready_seconds"]))
+        _print_load(console, [line["load_cpu_share"] for line in report["speed"]])
+        for name, lost in report["lost_after_rest"].items():
             pauses = zip(lost, measure.PAUSES_SECONDS, strict=True)
-            told = ", ".join(f"{count} lost after {pause:g} s" for count, pause in pauses)
-            console.print(f"{measure.RESTED_CONNECTIONS} rested connections of {name}: {told}")
-    if "attacks" in found:
-        console.print(_attacks_table([Attacked(**line) for line in found["attacks"]]))
-    if "crowd" in found:
-        console.print(_crowd_table([Crowd(**line) for line in found["crowd"]]))
-    if "api_server" in found:
-        console.print(_api_server_table(found["api_server"]))
+            losses = ", ".join(f"{count} lost after {pause:g} s" for count, pause in pauses)
+            console.print(f"{measure.RESTED_CONNECTIONS} rested connections of {name}: {losses}")
+    if "attacks" in report:
+        console.print(_attacks_table([Attacked(**line) for line in report["attacks"]]))
+    if "crowd" in report:
+        console.print(_crowd_table([Crowd(**line) for line in report["crowd"]]))
+    if "api_server" in report:
+        console.print(_api_server_table(report["api_server"]))
     else:
         console.print("Through an API server: not measured, no --kubeconfig given")
-    if found["image"] is None:
+    if report["image"] is None:
         console.print("Image: not measured, none on this machine (make image, or --image NAME)")
-    elif found["image"]["mib"] is None:
-        console.print(f"Image {found['image']['name']}: not measured, Docker does not know it")
+    elif report["image"]["mib"] is None:
+        console.print(f"Image {report['image']['name']}: not measured, Docker does not know it")
     else:
-        console.print(f"Image {found['image']['name']}: {found['image']['mib']:.0f} MiB unpacked")
+        console.print(f"Image {report['image']['name']}: {report['image']['mib']:.0f} MiB unpacked")
 
 
 def _speed_table(lines: Sequence[Speed], body_bytes: dict[str, int]) -> Table:

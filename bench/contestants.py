@@ -158,10 +158,10 @@ def cluster(folder: Path) -> Iterator[tuple[FakeApi, Path]]:
 def _process(
     name: str, command: list[str], environment: Mapping[str, str], folder: Path, core: int | None
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GRACEKEEPER_", "KUBE"))}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GRACEKEEPER_", "KUBE"))}
     began = time.monotonic()
     with _lines(name, folder).open("wb") as lines:
-        process = subprocess.Popen(command, env={**kept, **environment}, stdout=lines, stderr=lines)
+        process = subprocess.Popen(command, env={**inherited, **environment}, stdout=lines, stderr=lines)
     try:
         if core is not None:
             os.sched_setaffinity(process.pid, {core})  # its threads come later and inherit this
@@ -188,8 +188,8 @@ def _wait_until_ready(
             time.sleep(_LOOK_SECONDS)
         finally:
             connection.close()
-    said = _lines(name, folder).read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
-    raise NotReadyError(f"{name} was not ready within {_READY_SECONDS:g} s; its last lines: {' | '.join(said)}")
+    last_lines = _lines(name, folder).read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
+    raise NotReadyError(f"{name} was not ready within {_READY_SECONDS:g} s; its last lines: {' | '.join(last_lines)}")
 
 
 def _must_convert(name: str, port: int, certificate: Certificate) -> None:

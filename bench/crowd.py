@@ -58,12 +58,12 @@ def measured(bench: Bench, kubectl: Path, kubeconfig: Path, say: Say) -> list[Cr
     with crowded(api, [str(kubectl), f"--kubeconfig={kubeconfig}"]) as namespace:
         say("decisions among few objects, then among these")
         with running(WITH_FACTS, bench.certificate, bench.folder, bench.server_core) as few:
-            found = [_measured(bench, few, bench.bodies["small"])]
+            rows = [_measured(bench, few, bench.bodies["small"])]
         body = bench.folder / "crowd.json"
         body.write_bytes(review(a_pod(0), namespace))
         with gracekeeper(CROWDED, bench.certificate, bench.folder, bench.server_core, kubeconfig) as server:
-            found.append(_measured(bench, server, body, [review(a_pod(n), namespace) for n in range(CLAIMS)]))
-    return found
+            rows.append(_measured(bench, server, body, [review(a_pod(n), namespace) for n in range(CLAIMS)]))
+    return rows
 
 
 def _measured(bench: Bench, server: Contestant, body: Path, cold: Sequence[bytes] = ()) -> Crowd:

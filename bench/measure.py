@@ -109,7 +109,7 @@ def speed(bench: Bench, say: Say) -> list[Speed]:
 
 def memory(bench: Bench, say: Say) -> list[Memory]:
     """A fresh process of each contestant, and its size on the way."""
-    found = []
+    rows = []
     for name in CONTESTANTS:
         say(f"memory of {name}")
         with running(name, bench.certificate, bench.folder, bench.server_core) as contestant:
@@ -117,8 +117,8 @@ def memory(bench: Bench, say: Say) -> list[Memory]:
             for total in MEMORY_REQUESTS:
                 loaded(replace(bench.job(contestant, "small", 64), requests=total - done))
                 done, after[total] = total, resident_mib(contestant.pid)
-        found.append(Memory(name, at_start, after))
-    return found
+        rows.append(Memory(name, at_start, after))
+    return rows
 
 
 def rested(bench: Bench, say: Say) -> dict[str, list[int]]:

@@ -41,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _complaint(said: str) -> str:
+def _complaint(message: str) -> str:
     """One line with what to do, last, where it stays in sight; above it what a program printed."""
-    if "\n" not in said:
-        return f"demo: {said}: mend this, {_HELP}"
-    return f"{said}\ndemo: the last step failed, as is told above: mend this, {_HELP}"
+    if "\n" not in message:
+        return f"demo: {message}: mend this, {_HELP}"
+    return f"{message}\ndemo: the last step failed, as is told above: mend this, {_HELP}"
 
 
 if __name__ == "__main__":

@@ -143,8 +143,8 @@ def _wait_until_ready(server: LocalServer, process: subprocess.Popen[bytes], lin
     end = time.monotonic() + _READY_SECONDS
     while not server.is_ready():
         if process.poll() is not None or time.monotonic() > end:
-            said = (lines.read_text(errors="replace").splitlines() or ["nothing"])[-1]
-            raise DemoError(f"the server did not get ready, its last line: {said}; see docs/server.md")
+            last_line = (lines.read_text(errors="replace").splitlines() or ["nothing"])[-1]
+            raise DemoError(f"the server did not get ready, its last line: {last_line}; see docs/server.md")
         time.sleep(_POLL_SECONDS)
 
 

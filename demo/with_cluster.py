@@ -38,7 +38,7 @@ class Trainer:
     """One of the two pods: its name, what is special about it, and the grace that it was created with."""
 
     name: str
-    told: str
+    reason: str
     grace_seconds: int
 
 
@@ -74,7 +74,7 @@ def show(console: Console) -> None:
         kube = Kube(cluster.kubectl, cluster.kubeconfig, api)
         _install(kube, cluster)
         _two_trainers(console, kube, cluster)
-        _what_next(console, kube, settings)
+        _next_steps(console, kube, settings)
 
 
 def _install(kube: Kube, cluster: Cluster) -> None:
@@ -95,7 +95,7 @@ def _two_trainers(console: Console, kube: Kube, cluster: Cluster) -> None:
             _start(kube, node, image, "with", "gracekeeper has decided", annotations=NEEDED),
         ]
     for trainer in trainers:
-        console.print(f"  pod {trainer.name}: created with a grace of {trainer.grace_seconds} s ({trainer.told})")
+        console.print(f"  pod {trainer.name}: created with a grace of {trainer.grace_seconds} s ({trainer.reason})")
     _print_decision(console, kube.get("pod", "with", NAMESPACE))
     console.print("\n  $ kubectl delete pod without with      # both need 45 s to save when they are told to stop")
     kube("delete", "pod", "without", "with", f"-n{NAMESPACE}", "--wait=false")
@@ -113,7 +113,7 @@ def _remove_former(kube: Kube, node: str) -> None:
     kube.make_namespace(NAMESPACE)
 
 
-def _start(kube: Kube, node: str, image: str, name: str, told: str, **metadata: dict[str, str]) -> Trainer:
+def _start(kube: Kube, node: str, image: str, name: str, reason: str, **metadata: dict[str, str]) -> Trainer:
     speed = {PREFIX + "write-throughput": "5MiB/s"}
     volume = f"{NAMESPACE}-{name}"
     kube.apply(
@@ -123,7 +123,7 @@ def _start(kube: Kube, node: str, image: str, name: str, told: str, **metadata: 
     eventually(lambda: kube.get("pvc", name, NAMESPACE)["status"].get("phase") == "Bound", f"claim {name} is bound")
     created = kube.create_pod(NAMESPACE, training_pod.a_trainer(name, image, name, node, **metadata))
     eventually(lambda: "training" in kube("logs", name, f"-n{NAMESPACE}"), f"pod {name} trains", _START_SECONDS)
-    return Trainer(name, told, created["spec"]["terminationGracePeriodSeconds"])
+    return Trainer(name, reason, created["spec"]["terminationGracePeriodSeconds"])
 
 
 def _folder(name: str) -> str:
@@ -159,7 +159,7 @@ class _Progress:
     def __init__(self, console: Console, live: Live | None) -> None:
         self._console = console
         self._live = live
-        self._told_at_seconds = -_PLAIN_LINE_SECONDS
+        self._printed_at_seconds = -_PLAIN_LINE_SECONDS
         self._running: list[bool] = []
 
     def tell(self, elapsed_seconds: float, seen: list[Seen]) -> None:
@@ -168,9 +168,9 @@ class _Progress:
             self._live.update(_table(elapsed_seconds, seen), refresh=True)
             return
         running = [one.running for one in seen]
-        if running == self._running and elapsed_seconds - self._told_at_seconds < _PLAIN_LINE_SECONDS:
+        if running == self._running and elapsed_seconds - self._printed_at_seconds < _PLAIN_LINE_SECONDS:
             return
-        self._told_at_seconds, self._running = elapsed_seconds, running
+        self._printed_at_seconds, self._running = elapsed_seconds, running
         for one in seen:
             self._console.print(f"  {elapsed_seconds:3.0f} s  {one.trainer.name}: {one.state}, {one.on_the_volume}")
 
@@ -200,7 +200,7 @@ def _print_result(console: Console, seen: list[Seen]) -> None:
         console.print(Text(f"  {one.trainer.name}: ").append(verdict).append(f" ({one.on_the_volume})"))
 
 
-def _what_next(console: Console, kube: Kube, settings: Settings) -> None:
+def _next_steps(console: Console, kube: Kube, settings: Settings) -> None:
     kubeconfig = _near(kube.kubeconfig)
     console.print()
     console.rule(Text("Try next", style="bold"), align="left")

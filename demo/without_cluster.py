@@ -47,16 +47,16 @@ def show(console: Console) -> None:
 
 
 def _ask(console: Console, server: local_server.LocalServer, name: str, title: str) -> None:
-    found = _pod(name)
-    pod = _completed(found.pod)
-    answer = server.ask(pod, found.namespace)
+    pod_in_file = _pod(name)
+    pod = _completed(pod_in_file.pod)
+    answer = server.ask(pod, pod_in_file.namespace)
     console.print(Text(title, style="bold underline"))
     verdict = f"{len(answer.patch)} changes" if answer.patch else "left as it is"
     console.print(f"  POST /mutate -> allowed, {verdict}, in {answer.seconds * 1000:.1f} ms")
     console.print(difference(pod, jsonpatch.apply_patch(pod, answer.patch)))
     for warning in answer.warnings:
         console.print(Text(f"  kubectl would print: Warning: {warning}", style="yellow"))
-    decision = asyncio.run(evaluate(HeldPod(pod), found.namespace, Config(), NoFacts(), math.inf))
+    decision = asyncio.run(evaluate(HeldPod(pod), pod_in_file.namespace, Config(), NoFacts(), math.inf))
     title = f"Why (gracekeeper mutate -f {EXAMPLES / name} -o explain)"
     explanation.print_explanation(console, title, decision)
 

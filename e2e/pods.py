@@ -55,14 +55,14 @@ def is_patched(pod: Mapping[str, Any]) -> bool:
 def decision(pod: Mapping[str, Any]) -> Json:
     """What gracekeeper wrote on the pod; an assertion where it wrote nothing."""
     assert is_patched(pod), "not patched"
-    found: Json = json.loads(pod["metadata"]["annotations"][DECISION_ANNOTATION])
-    return found
+    decision_json: Json = json.loads(pod["metadata"]["annotations"][DECISION_ANNOTATION])
+    return decision_json
 
 
 def missing(pod: Mapping[str, Any]) -> list[str]:
     """What the decision on a pod had to do without."""
-    found: list[str] = decision(pod).get("missing", [])
-    return found
+    facts: list[str] = decision(pod).get("missing", [])
+    return facts
 
 
 def storage_class(name: str, provisioner: str, **parameters: str) -> Json:

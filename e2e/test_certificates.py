@@ -65,7 +65,7 @@ def overwrite_ca_bundle(kube: Kube, release: Release) -> None:
     kube("patch", "mutatingwebhookconfiguration", name, "--type=json", f"--patch={json.dumps(operations)}")
 
 
-def kept(release: Release) -> dict[str, bytes]:
+def secret_data(release: Release) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in release.secret.get("data", {}).items()}
 
 
@@ -75,7 +75,7 @@ def trusted_in_every_entry(release: Release, authority_pem: bytes) -> bool:
 
 def served_by_all(release: Release) -> bool:
     """Whether every replica serves the certificate of the Secret, and that one is valid already."""
-    leaf = next(iter(read_bundle(kept(release).get("tls.crt", b""))), None)
+    leaf = next(iter(read_bundle(secret_data(release).get("tls.crt", b""))), None)
     if leaf is None:
         return False
     ends = release.metrics()["gracekeeper_certificate_expiry_timestamp_seconds"]
@@ -88,7 +88,7 @@ def test_given_an_overwritten_ca_bundle_then_it_is_repaired_at_once_and_every_la
 ):
     """Until an API server sees the repaired bundle it trusts nobody: those pods, within two seconds, are the price."""
     overwritten_at: list[float] = []
-    ours = kept(release)["ca.crt"].split(b"-----END CERTIFICATE-----")[0]  # the first is the one in use
+    ours = secret_data(release)["ca.crt"].split(b"-----END CERTIFICATE-----")[0]  # the first is the one in use
     with pods_are_created(kube, namespace) as creations:
         for _ in range(5):
             time.sleep(3)
@@ -128,17 +128,17 @@ def test_given_a_deleted_secret_then_every_pod_is_patched_and_each_replica_says_
 def test_given_a_certificate_from_the_future_in_the_secret_then_replicas_mend_it_and_every_pod_is_patched(
     kube, namespace, release
 ):
-    data = kept(release)
+    data = secret_data(release)
     authority = read_pair(data["ca.crt"], data["ca.key"])
     names = service_names(release.name, release.namespace)
     future = new_leaf(authority, names, 90 * DAY, datetime.now(UTC) + 3 * DAY)
     with pods_are_created(kube, namespace) as creations:
         began = time.monotonic()
         write_secret(kube, release, {**data, "tls.crt": future.certificate_pem, "tls.key": future.key_pem})
-        eventually(lambda: kept(release)["tls.crt"] != future.certificate_pem, "issued again", PASS_SECONDS)
+        eventually(lambda: secret_data(release)["tls.crt"] != future.certificate_pem, "issued again", PASS_SECONDS)
         eventually(lambda: served_by_all(release), "served by both replicas", PASS_SECONDS)
         print(f"mended after {time.monotonic() - began:.0f} s")
-    assert kept(release)["ca.key"] == data["ca.key"]
+    assert secret_data(release)["ca.key"] == data["ca.key"]
     assert creations.unpatched_at() == []
 
 
@@ -159,10 +159,10 @@ def test_given_a_ca_from_the_future_in_the_secret_then_replicas_mend_it_and_ever
         began = time.monotonic()
         write_secret(kube, release, data)
         release.restart()
-        eventually(lambda: kept(release).get("tls.crt") != leaf.certificate_pem, "not kept", PASS_SECONDS)
+        eventually(lambda: secret_data(release).get("tls.crt") != leaf.certificate_pem, "not kept", PASS_SECONDS)
         release.wait_for_rollout()
         eventually(lambda: len(release.pods()) == REPLICAS, "the former pods are gone", 120)
         eventually(lambda: served_by_all(release), "served by both replicas", PASS_SECONDS)
         print(f"mended after {time.monotonic() - began:.0f} s")
-    assert read_bundle(kept(release)["ca.crt"])[0].not_valid_before_utc < datetime.now(UTC)
+    assert read_bundle(secret_data(release)["ca.crt"])[0].not_valid_before_utc < datetime.now(UTC)
     assert creations.unpatched_at() == []

@@ -1,5 +1,7 @@
 """A trainer that needs 45 s to save: cut off after 30 s without gracekeeper, complete with it."""
 
+import json
+
 import pytest
 
 from e2e import pods
@@ -80,6 +82,38 @@ def test_a_trainer_behind_a_shell_loses_its_checkpoint_unless_sigterm_is_forward
     wait_until_gone(kube, namespace, "dropped", "forwarded")
     assert "checkpoint" not in files(worker, namespace, "dropped")
     assert files(worker, namespace, "forwarded") == ["checkpoint"]
+
+
+def test_given_the_pre_pull_when_a_trainer_behind_a_pipe_carries_one_key_then_it_is_wrapped_unasked_and_saves(
+    kube, worker, namespace, trainer, release
+):
+    behind_a_pipe = ("sh", "-c", "python3 -u /trainer.py | cat; echo over")
+    without = trainer("without", behind_a_pipe, labels=LEFT_ALONE, annotations=NEEDED)
+    assert "forward" not in without["spec"]["containers"][0]["command"]
+    release.upgrade("--set=supervise.prePull.enabled=true")
+    try:
+        ready = ("rollout", "status", f"-n{release.namespace}", f"daemonset/{release.name}-prepull", "--timeout=60s")
+        kube(*ready)
+        eventually(lambda: is_wrapped_in_a_dry_run(kube, namespace), "a pod that is wrapped")
+        wrapped = trainer("wrapped", behind_a_pipe, annotations=NEEDED)
+        assert wrapped["spec"]["containers"][0]["command"][1] == "forward"
+        kube("delete", "pod", "without", "wrapped", f"-n{namespace}", "--wait=false")
+        wait_until_gone(kube, namespace, "without", "wrapped")
+    finally:
+        release.upgrade()
+    assert "checkpoint" not in files(worker, namespace, "without")
+    assert files(worker, namespace, "wrapped") == ["checkpoint"]
+
+
+def is_wrapped_in_a_dry_run(kube, namespace: str) -> bool:
+    """Whether a pod with one key, whose start loses the save, would start through supervise."""
+    container = {"name": "trainer", "image": "registry.example/trainer:1", "command": ["sh", "-c", "train | tee log"]}
+    metadata = {"name": "dry", "labels": {"training.kubeflow.org/job-name": "dry"}, "annotations": NEEDED}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+    created = json.loads(
+        kube("create", "-f", "-", f"-n{namespace}", "--dry-run=server", "-ojson", text=json.dumps(pod))
+    )
+    return "forward" in created["spec"]["containers"][0]["command"]
 
 
 def test_a_drained_node_lets_the_trainer_finish(kube, worker, namespace, trainer, release):

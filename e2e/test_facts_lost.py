@@ -19,7 +19,7 @@ SIZE = {"checkpoint-size": "9.2GB"}
 CLASS = "e2e-lost"
 AT_500_MIB_SECONDS, AT_DEFAULT_SECONDS = 111, 251
 """ceil((30 + 9.2e9 / (500 * 2**20)) * 2 + 15), and with 100 MiB/s."""
-FOUND_AGAIN_SECONDS = 10
+KNOWN_AGAIN_SECONDS = 10
 REPLICAS = 2
 
 
@@ -72,14 +72,14 @@ def without_right_to(kube, release, resource: str):
         replace(rules)
 
 
-def found_again(kube, namespace: str, pod) -> None:
+def known_again(kube, namespace: str, pod) -> None:
     """Within 10 s pods get the number that the whole chain gives."""
 
     def whole():
         created = kube.create_pod(namespace, pod)
         return pods.grace_seconds(created) == AT_500_MIB_SECONDS and not pods.missing(created)
 
-    eventually(whole, "everything is known again", FOUND_AGAIN_SECONDS)
+    eventually(whole, "everything is known again", KNOWN_AGAIN_SECONDS)
 
 
 def patched(pod, answer):
@@ -124,12 +124,12 @@ def test_while_the_api_server_is_away_pods_are_decided_from_what_is_known_and_th
     assert pods.grace_seconds(without_claim) == AT_DEFAULT_SECONDS
     assert pods.grace_seconds(with_class) == AT_500_MIB_SECONDS
     assert after == before + 1  # the claim of an ephemeral volume is not looked up
-    found_again(kube, namespace, needs_the_claim)
+    known_again(kube, namespace, needs_the_claim)
 
     def watched_again() -> bool:
         return all(max(ages_seconds(each.metrics())) < time.monotonic() - gone for each in replicas)
 
-    eventually(watched_again, "every kind is watched again", FOUND_AGAIN_SECONDS)
+    eventually(watched_again, "every kind is watched again", KNOWN_AGAIN_SECONDS)
 
 
 def test_a_kind_that_may_not_be_watched_is_named_and_counted_and_found_again_when_it_may(kube, namespace, release):
@@ -149,8 +149,8 @@ def test_a_kind_that_may_not_be_watched_is_named_and_counted_and_found_again_whe
         assert pods.grace_seconds(created) == AT_DEFAULT_SECONDS
         assert counted(release.metrics(), "forbidden") == 1
         assert logged("not watching") == REPLICAS
-    found_again(kube, namespace, pod)
-    eventually(lambda: logged("watching again") == REPLICAS, "both replicas watch again", FOUND_AGAIN_SECONDS)
+    known_again(kube, namespace, pod)
+    eventually(lambda: logged("watching again") == REPLICAS, "both replicas watch again", KNOWN_AGAIN_SECONDS)
 
 
 def test_a_kind_that_may_not_be_read_is_named_and_counted_and_found_again_when_it_may(kube, namespace, release):
@@ -164,4 +164,4 @@ def test_a_kind_that_may_not_be_read_is_named_and_counted_and_found_again_when_i
         assert pods.missing(created) == [f"PersistentVolumeClaim {namespace}/ckpt: forbidden"]
         assert pods.grace_seconds(created) == AT_DEFAULT_SECONDS
         assert counted(release.metrics(), "forbidden") == before + 1
-    found_again(kube, namespace, pod)
+    known_again(kube, namespace, pod)

@@ -52,12 +52,12 @@ def test_workloads_are_shown_with_their_grace_of_today_and_of_a_new_configuratio
     [row] = [line.split() for line in table if line.strip().startswith(namespace)]
     assert row[:8] == [namespace, "Job", "train", "2", "111", "s", "206", "s"]
     assert "workloads that train: 1, left alone: 1" in table
-    [workload] = [found for found in json.loads(report("-o", "json")) if found["name"] == "train"]
+    [workload] = [each for each in json.loads(report("-o", "json")) if each["name"] == "train"]
     assert (workload["todaySeconds"], workload["tomorrowSeconds"]) == (111, 206)
     assert versions(kube, namespace) == before
 
 
 def versions(kube, namespace: str) -> dict[str, str]:
     """Changes whenever one of the pods does."""
-    found = kube.get("pods", namespace=namespace)["items"]
-    return {pod["metadata"]["name"]: pod["metadata"]["resourceVersion"] for pod in found}
+    pods = kube.get("pods", namespace=namespace)["items"]
+    return {pod["metadata"]["name"]: pod["metadata"]["resourceVersion"] for pod in pods}

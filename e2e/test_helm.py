@@ -24,8 +24,8 @@ def everything(kube) -> set[str]:
     return set(kube("get", ",".join(sorted(kinds)), "-A", "--no-headers", f"-o{columns}").splitlines())
 
 
-def of(found: set[str], name: str) -> set[str]:
-    return {" ".join(line.split()) for line in found if name in line}
+def of(lines: set[str], name: str) -> set[str]:
+    return {" ".join(line.split()) for line in lines if name in line}
 
 
 def test_helm_test_passes(release):
@@ -89,8 +89,8 @@ def test_the_api_server_accepts_what_the_chart_renders(kube, cluster, path):
     rendered = run(
         [cluster.tool("helm4"), "template", "dry", CHART, "-f", path, "--namespace", "default", "--no-hooks"]
     )
-    objects = [found for found in yaml.safe_load_all(rendered) if found]
-    known = [found for found in objects if found["apiVersion"] not in NEEDS_OTHER_OPERATORS]
+    objects = [each for each in yaml.safe_load_all(rendered) if each]
+    known = [each for each in objects if each["apiVersion"] not in NEEDS_OTHER_OPERATORS]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": known})
     printed = kube("apply", "--dry-run=server", "-f", "-", "--namespace=default", text=text)
     assert len(printed.splitlines()) == len(known)

@@ -90,8 +90,8 @@ def test_given_a_supervise_image_that_is_not_there_then_gracekeeper_is_not_ready
     second.run_helm(second.helm, *command, text=json.dumps(values))
 
     def is_refused() -> bool:
-        found = [status for pod in second.pods() for status in pod["status"].get("initContainerStatuses", ())]
-        return any(status["state"].get("waiting", {}).get("reason") in NO_IMAGE for status in found)
+        statuses = [status for pod in second.pods() for status in pod["status"].get("initContainerStatuses", ())]
+        return any(status["state"].get("waiting", {}).get("reason") in NO_IMAGE for status in statuses)
 
     eventually(is_refused, "the init container has no image")
     assert not any(is_ready(pod) for pod in second.pods())
@@ -109,7 +109,7 @@ def test_given_a_supervise_image_that_is_not_there_then_gracekeeper_is_not_ready
 
 def is_ready(pod) -> bool:
     conditions = pod["status"].get("conditions", ())
-    return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def eventually_in_force(stage) -> None:

@@ -108,12 +108,12 @@ def test_when_a_task_ends_then_the_phases_are_told_in_order_and_the_code_is_0(ta
     assert user.exit_code() == 0
     assert "Exec finished" not in ctrl.log()[-1:]
     assert ctrl.exit_code() == 0
-    told = [
+    messages = [
         line
         for line in ctrl.log()
         if line in {"Exec start", "Exec finished", "All Outputs Uploaded", "OSMO ctrl is done"}
     ]
-    assert told == ["Exec start", "Exec finished", "All Outputs Uploaded", "OSMO ctrl is done"]
+    assert messages == ["Exec start", "Exec finished", "All Outputs Uploaded", "OSMO ctrl is done"]
     assert ctrl.message() == {"code": 0}
     assert [path.suffix for path in task.uploads()] == ["", ""]
 
@@ -235,9 +235,13 @@ def test_the_command_leads_its_own_group_and_the_checkpoint_uploader_is_in_osmo_
     task.until("upload of osmo begins")
     script = "for p in /proc/[0-9]*; do echo $(tr '\\0' ' ' < $p/cmdline) $(cut -d' ' -f1,4,5,6 $p/stat); done"
     lines = [line.split() for line in user.sh(script).splitlines() if line.split()]
-    found = {" ".join(words[:-4]): tuple(map(int, words[-4:])) for words in lines if len(words) > 4}
-    pid, parent, group, session = next(numbers for words, numbers in found.items() if words.startswith("sleep"))
+    ids_by_command = {" ".join(words[:-4]): tuple(map(int, words[-4:])) for words in lines if len(words) > 4}
+    pid, parent, group, session = next(
+        numbers for words, numbers in ids_by_command.items() if words.startswith("sleep")
+    )
     assert (parent, group, session) == (1, pid, 1)
-    pid, parent, group, _ = next(numbers for words, numbers in found.items() if words.startswith("/osmo/rsync"))
+    pid, parent, group, _ = next(
+        numbers for words, numbers in ids_by_command.items() if words.startswith("/osmo/rsync")
+    )
     assert (parent, group) == (1, pid)
-    assert all(numbers[2] == 1 for words, numbers in found.items() if words.startswith("osmo data upload"))
+    assert all(numbers[2] == 1 for words, numbers in ids_by_command.items() if words.startswith("osmo data upload"))

@@ -37,8 +37,8 @@ def template_of(pod, **labels: str):
 
 def excluded_calls(kube) -> float:
     """How often the API server found by its match conditions that gracekeeper need not be asked."""
-    found = EXCLUSIONS.findall(kube("get", "--raw", "/metrics"))
-    return sum(float(count) for labels, count in found if "gracekeeper.dev" in labels)
+    counts = EXCLUSIONS.findall(kube("get", "--raw", "/metrics"))
+    return sum(float(count) for labels, count in counts if "gracekeeper.dev" in labels)
 
 
 def test_a_pod_on_gp3_gets_what_the_formula_gives(kube, namespace):

@@ -20,7 +20,7 @@ SIZE = {"checkpoint-size": "9.2GB"}
 DEFAULT_BYTES_PER_SECOND = 100 * UNITS["MiB/s"]
 UNREADABLE = {"", "0", "much"}
 """Capacities that no API server takes."""
-FOUND_AGAIN_SECONDS = 10
+KNOWN_AGAIN_SECONDS = 10
 
 pytestmark = pytest.mark.usefixtures("release")
 
@@ -37,19 +37,19 @@ def keep(kube, namespace):
 
     def create(objects: Objects) -> None:
         of_storage = "/apis/storage.k8s.io/v1"
-        for collection, found in (
+        for collection, each in (
             (f"{of_storage}/storageclasses", objects.storage_class),
             (f"{of_storage}/volumeattributesclasses", objects.attributes_class),
             ("/api/v1/persistentvolumes", objects.persistent_volume),
             (f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", objects.claim),
         ):
-            if found is not None:
-                if found["kind"] == "PersistentVolume":  # bound in advance: nobody has to wait for the controller
+            if each is not None:
+                if each["kind"] == "PersistentVolume":  # bound in advance: nobody has to wait for the controller
                     claim = {"namespace": namespace, "name": objects.claim["metadata"]["name"]}
-                    found = {**found, "spec": {**found["spec"], "claimRef": claim}}  # noqa: PLW2901
-                kube.api.post(collection, found, timeout_seconds=CALL_SECONDS)
+                    each = {**each, "spec": {**each["spec"], "claimRef": claim}}  # noqa: PLW2901
+                kube.api.post(collection, each, timeout_seconds=CALL_SECONDS)
                 if namespace not in collection:
-                    made.append(f"{found['kind']}/{found['metadata']['name']}")
+                    made.append(f"{each['kind']}/{each['metadata']['name']}")
 
     yield create
     if made:
@@ -65,8 +65,8 @@ def test_every_driver_s_objects_give_the_speed_that_was_computed_by_hand(kube, n
         pod = kube.create_pod(namespace, pods.a_pod(annotations=SIZE, claim=f"p-{number}"))
         speed = pods.decision(pod)["terms"]["write-throughput"].replace(f"-{number}", "")
         wanted = grace_at(row.bytes_per_second or DEFAULT_BYTES_PER_SECOND)
-        found = pods.grace_seconds(pod)
-        return [f"{row}: {found} s, {speed}"] if (found, row.said in speed) != (wanted, True) else []
+        grace_seconds = pods.grace_seconds(pod)
+        return [f"{row}: {grace_seconds} s, {speed}"] if (grace_seconds, row.reason in speed) != (wanted, True) else []
 
     with ThreadPoolExecutor(8) as pool:
         assert [line for lines in pool.map(differences, range(len(possible))) for line in lines] == []
@@ -82,7 +82,7 @@ def test_a_claim_that_was_made_after_its_pod_counts_for_the_next_pod(kube, names
     assert pods.missing(early) == [f"PersistentVolumeClaim {namespace}/p-later: not-found"]
     keep(Objects("ebs.csi.aws.com", request="100Gi", of_class={"type": "gp3", "throughput": "500"}, suffix="-later"))
     late = eventually(
-        lambda: (pod := created()) and not pods.missing(pod) and pod, "the claim is known", FOUND_AGAIN_SECONDS
+        lambda: (pod := created()) and not pods.missing(pod) and pod, "the claim is known", KNOWN_AGAIN_SECONDS
     )
     assert pods.grace_seconds(late) == grace_at(500 * UNITS["MiB/s"])
 

@@ -7,15 +7,25 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from webhook.config.fields import PROFILE_KEYS, config_schema
 from webhook.policy import quantity
-from webhook.policy.configuration import OsmoMode
-from webhook.policy.statements.keys import ALL_PODS, CHECKPOINT_WRITERS, KEYS, MOST_WRITERS, OSMO_MODE, Key
+from webhook.policy.configuration import ForwardSigterm, OsmoMode
+from webhook.policy.statements.keys import (
+    ALL_PODS,
+    CHECKPOINT_WRITERS,
+    FORWARD_SIGNAL,
+    FORWARD_SIGTERM,
+    KEYS,
+    MOST_WRITERS,
+    OSMO_MODE,
+    SIGNALS,
+    Key,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "docs" / "config.schema.json"
@@ -61,10 +71,10 @@ def files() -> tuple[tuple[Path, str], ...]:
 def schema() -> dict[str, Any]:
     """The configuration file; what a pattern cannot say (a size beyond 10^18 bytes) is left to the server."""
     whole = config_schema()
-    found: dict[str, Any] = _inlined(whole, whole.get("$defs", {}))
-    found.pop("$defs", None)
-    _describe(found, PAGE.read_text(encoding="utf-8"))
-    return found
+    inlined: dict[str, Any] = _inlined(whole, whole.get("$defs", {}))
+    inlined.pop("$defs", None)
+    _describe(inlined, PAGE.read_text(encoding="utf-8"))
+    return inlined
 
 
 def _text(document: Mapping[str, Any]) -> str:
@@ -83,27 +93,27 @@ def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
         (only,) = (each for each in node["anyOf"] if each != {"type": "null"})
         node = {**only, **{k: v for k, v in node.items() if k not in {"anyOf", "default"}}}
         return _inlined(node, definitions)
-    kept = {key: value for key, value in node.items() if key not in {*_DEAD, "$defs", "description"}}
+    field_schema = {key: value for key, value in node.items() if key not in {*_DEAD, "$defs", "description"}}
     if node.get("format") == "rate":
-        kept["pattern"] = _RATE
+        field_schema["pattern"] = _RATE
     if node.get("format") == "rate" and "default" in node:
-        kept["default"] = f"{quantity.human_bytes(node['default'])}/s".replace(" ", "")
-    if isinstance(kept.get("default"), dict | list):
-        del kept["default"]  # what is in it has defaults of its own
-    names_of_fields = kept.pop("properties", None)
-    plain = {key: _inlined(value, definitions) for key, value in kept.items()}
+        field_schema["default"] = f"{quantity.human_bytes(node['default'])}/s".replace(" ", "")
+    if isinstance(field_schema.get("default"), dict | list):
+        del field_schema["default"]  # what is in it has defaults of its own
+    names_of_fields = field_schema.pop("properties", None)
+    plain = {key: _inlined(value, definitions) for key, value in field_schema.items()}
     if names_of_fields is not None:  # a field may be called title or format
         plain["properties"] = {name: _inlined(value, definitions) for name, value in names_of_fields.items()}
     return plain
 
 
-def _describe(found: dict[str, Any], page: str) -> None:
-    profile = found["properties"]["profiles"]["items"]
+def _describe(schema_object: dict[str, Any], page: str) -> None:
+    profile = schema_object["properties"]["profiles"]["items"]
     for heading, fields in (
-        ("At the top", found["properties"]),
-        ("`defaults`", found["properties"]["defaults"]["properties"]),
-        ("`supervise`", found["properties"]["supervise"]["properties"]),
-        ("`osmo`", found["properties"]["osmo"]["properties"]),
+        ("At the top", schema_object["properties"]),
+        ("`defaults`", schema_object["properties"]["defaults"]["properties"]),
+        ("`supervise`", schema_object["properties"]["supervise"]["properties"]),
+        ("`osmo`", schema_object["properties"]["osmo"]["properties"]),
     ):
         for name, meaning in _meanings(page, heading).items():
             fields[name]["description"] = meaning
@@ -132,8 +142,13 @@ def _meanings(page: str, heading: str) -> dict[str, str]:
 
 def _value(key: Key) -> dict[str, Any]:
     """What a profile may say for a key; numbers and switches need no quotes there."""
-    if key is OSMO_MODE:
-        return {"enum": list(OsmoMode)}
+    words: dict[Key, list[Any]] = {
+        FORWARD_SIGTERM: [True, False, *ForwardSigterm],
+        FORWARD_SIGNAL: sorted(SIGNALS),
+        OSMO_MODE: list(OsmoMode),
+    }
+    if key in words:
+        return {"enum": words[key]}
     if key is CHECKPOINT_WRITERS:
         return _whole_number(1, MOST_WRITERS, or_else=ALL_PODS)
     if isinstance(key.read, partial):
@@ -167,13 +182,22 @@ def _value(key: Key) -> dict[str, Any]:
 
 def _whole_number(smallest: int, largest: int, or_else: str = "") -> dict[str, Any]:
     """A number, or its digits as a text; or one word."""
-    digits = f"0*[1-9][0-9]{{0,{len(str(largest)) - 1}}}"
-    return {
-        "type": ["integer", "string"],
-        "minimum": smallest,
-        "maximum": largest,
-        "pattern": f"^({or_else}|{digits})$" if or_else else f"^{digits}$",
-    }
+    words = "|".join(word for word in (or_else, *_digits(smallest, largest)) if word)
+    return {"type": ["integer", "string"], "minimum": smallest, "maximum": largest, "pattern": f"^({words})$"}
+
+
+def _digits(smallest: int, largest: int) -> Iterator[str]:
+    """Patterns of all texts from 0 or 1 to a number, whatever zeros are before it: one for each digit that is smaller."""
+    if not smallest:
+        yield "0+"
+    text = str(largest)
+    if len(text) > 1:
+        yield f"0*[1-9][0-9]{{0,{len(text) - 2}}}"
+    for position, digit in enumerate(text):
+        lowest = 1 if position == 0 else 0
+        if int(digit) > lowest:
+            yield f"0*{text[:position]}[{lowest}-{int(digit) - 1}][0-9]{{{len(text) - position - 1}}}"
+    yield f"0*{text}"
 
 
 if __name__ == "__main__":

@@ -12,13 +12,20 @@ import (
 // fake is a process of an invented /proc.
 type fake struct {
 	pid, parent    int
-	command        string // words; the program is the first
+	command        string   // words; the program is the first
+	arguments      []string // in place of words
 	catches        bool
 	group, session int      // 0: the parent's, or its own PID where the parent is not there
 	exe            string   // "": /bin/ and the first word; "-": cannot be read
 	state          string   // "": S
-	pipes          []string // open pipes
+	pipes          []string // open files
 	noDescriptors  bool     // they cannot be seen
+	name           string   // in the process table
+	environment    string   // words
+	background     bool     // SIGINT and SIGQUIT are ignored
+	written        int
+	catchesUSR1    bool
+	ignores        bool // SIGTERM
 }
 
 func fakeTable(t *testing.T, fakes []fake) *table {
@@ -56,6 +63,9 @@ func fakeTable(t *testing.T, fakes []fake) *table {
 func (f *fake) write(t *testing.T, folder string) {
 	t.Helper()
 	words := strings.Fields(f.command)
+	if f.arguments != nil {
+		words = f.arguments
+	}
 	state := f.state
 	if state == "" {
 		state = "S"
@@ -64,11 +74,26 @@ func (f *fake) write(t *testing.T, folder string) {
 	if f.catches {
 		mask = "0000000180004002"
 	}
+	if f.catchesUSR1 {
+		mask = "0000000180000202"
+	}
+	ignored := "0000000000000000"
+	if f.background {
+		ignored = "0000000000000006"
+	}
+	if f.ignores {
+		ignored = "0000000000004000"
+	}
+	name := f.name
+	if name == "" {
+		name = "a ) S 1 (b" // a name may look like the rest of the line
+	}
 	files := map[string]string{
-		// A name may look like the rest of the line.
-		"stat": fmt.Sprintf("%d (a ) S 1 (b) %s %d %d %d 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 %d 1000 20\n",
-			f.pid, state, f.parent, f.group, f.session, 1000+f.pid),
-		"status":  "Name:\tx\nSigIgn:\t0000000000004000\nSigCgt:\t" + mask + "\nCapInh:\t0\n",
+		"stat": fmt.Sprintf("%d (%s) %s %d %d %d 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 %d 1000 20\n",
+			f.pid, name, state, f.parent, f.group, f.session, 1000+f.pid),
+		"status":  "Name:\tx\nSigIgn:\t" + ignored + "\nSigCgt:\t" + mask + "\nCapInh:\t0\n",
+		"environ": strings.Join(strings.Fields(f.environment), "\x00") + "\x00",
+		"io":      fmt.Sprintf("rchar: 1\nwchar: %d\nsyscr: 2\n", f.written),
 		"cmdline": strings.Join(words, "\x00") + "\x00",
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {

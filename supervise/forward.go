@@ -1,7 +1,7 @@
 package main
 
 import (
-	"maps"
+	"errors"
 	"os"
 	"time"
 
@@ -26,50 +26,107 @@ type forwardOptions struct {
 	folder          folder
 	below           bool
 	limit           time.Duration // negative: none
+	grace           time.Duration // negative: not known
+	stall           time.Duration // 0: none
+	number          unix.Signal   // what means "save"
 	interruptedCode int           // none, or a code
+	trace           bool
+	sync            string // a folder of the checkpoint's file system; "": none
+	terminationLog  string // "": nothing is written there
 	command         []string
 }
 
 // forward hands SIGTERM to the processes that can act on it.
 type forward struct {
 	forwardOptions
+	*memory
 	signals     signals
 	child       *child
 	looks       *time.Ticker
 	hold        holdWatch
-	stopping    bool
+	stage       stage
 	since       moment // when the pod was told to stop, valid when stopping
 	interrupted bool   // ... and the command ran
-	already     map[identity]given
-	atSave      *table // who was there when the first that catches was given SIGTERM; nil: none was
+	cut         bool   // ... and somebody was told
+	endsWith0   bool   // valid when interrupted: without supervise the container could have ended with 0
 	idleSince   moment // 0: osmo_exec has work
 	ending      bool
 	refused     bool // EPERM has been said
+	traced      map[identity]string
+	message     account
 }
 
 func runForward(options forwardOptions, s signals) error {
-	f := &forward{
+	f := newForward(options, s)
+	if err := f.run(); err != nil {
+		return err
+	}
+	return exitCode(f.code())
+}
+
+func newForward(options forwardOptions, s signals) *forward {
+	return &forward{
 		forwardOptions: options,
+		memory:         newMemory(),
 		signals:        s,
 		hold:           holdWatch{folder: options.folder, mustExist: true},
-		already:        map[identity]given{},
+		traced:         map[identity]string{},
+		message:        account{path: options.terminationLog},
 	}
+}
+
+// run starts the command and waits for its end. The error is an exitCode.
+func (f *forward) run() error {
 	if f.below {
 		f.takeLock()
 	}
-	if pending(s.terminate) {
+	if pending(f.signals.terminate) {
 		f.stop()
 		return exitCode(terminatedCode)
 	}
 	var err error
-	if f.child, err = start(options.command, 2, s); err != nil {
+	if f.child, err = start(f.command, 2, f.signals); err != nil {
 		return err
 	}
-	f.untilChildEnds()
-	if f.child.code == 0 && f.interrupted && f.interruptedCode >= 0 {
-		return exitCode(f.interruptedCode)
+	f.untilEnd()
+	f.leave()
+	return nil
+}
+
+// leave does what is left to do for a checkpoint, when nobody saves any more.
+func (f *forward) leave() {
+	if f.wave == notYet {
+		return
 	}
-	return exitCode(f.child.code)
+	if f.savedAt == 0 {
+		f.savedAt = now()
+	}
+	f.message.written = 0
+	f.message.write(f.account(), now())
+	if f.sync != "" {
+		left := syncTime
+		if f.grace >= 0 {
+			left = min(left, f.grace-now().since(f.since))
+		}
+		syncInChild(f.sync, left)
+	}
+}
+
+// code is what the container ends with: the command's, but where somebody was told while the command ran, and the container
+// would not have ended with 0 without supervise, a 0 would make a run that was cut look complete.
+func (f *forward) code() int {
+	if f.child.code != 0 || !f.interrupted || f.interruptedCode == 0 {
+		return f.child.code
+	}
+	switch {
+	case f.below && f.interruptedCode > 0:
+		return f.interruptedCode
+	case f.below || f.endsWith0 || !f.cut:
+		return 0
+	case f.interruptedCode > 0:
+		return f.interruptedCode
+	}
+	return terminatedCode
 }
 
 // takeLock shows that this container lives. Whether it could is of no account here.
@@ -83,31 +140,46 @@ func (f *forward) takeLock() {
 	made.take()
 }
 
-func (f *forward) untilChildEnds() {
+// untilEnd waits for what happens, collects who has ended, and only then acts on it.
+func (f *forward) untilEnd() {
 	f.looks = time.NewTicker(glance)
 	defer f.looks.Stop()
 	if !f.below {
 		f.looks.Stop() // until SIGTERM there is nothing to look at
 	}
-	for !f.child.ended {
+	for f.stage != ended {
+		act := func() {}
 		select {
 		case <-f.signals.child:
-			f.child.reap()
 		case <-f.signals.terminate:
-			f.stop()
+			act = f.stop
 		case received := <-f.signals.other:
 			if f.below && isStop(received) {
-				f.stop()
+				act = f.stop
 			} else {
-				f.child.pass(received)
+				act = func() { f.child.pass(received) }
 			}
 		case <-f.looks.C:
-			if f.stopping {
-				f.act()
-			} else if f.holdFailed() {
-				f.stop()
-			}
+			act = f.look
 		}
+		f.child.reap()
+		if f.child.ended && f.commandAt == 0 {
+			f.commandAt = now()
+			f.move(commandEnded)
+			act = f.look
+		}
+		if f.stage != ended {
+			act()
+		}
+	}
+}
+
+func (f *forward) look() {
+	switch {
+	case f.stage.stopping():
+		f.act()
+	case f.below && f.holdFailed():
+		f.stop()
 	}
 }
 
@@ -116,13 +188,25 @@ func (f *forward) holdFailed() bool {
 	return there && result == failed || f.hold.dead()
 }
 
+func (f *forward) move(by event) {
+	next := f.stage.after(by)
+	if next == outliving && f.below {
+		next = ended
+	}
+	if next != f.stage && f.trace {
+		say("%.1f s: %s, then %s", now().since(f.since).Seconds(), f.stage, next)
+	}
+	f.stage = next
+}
+
 // stop begins the end. The time counts from the first in the pod that was told: where the container has a preStop hook,
 // the others are told earlier.
 func (f *forward) stop() {
-	if f.stopping {
+	if f.stage != undisturbed {
 		return
 	}
-	f.stopping, f.since = true, now()
+	f.since = now()
+	f.move(stopCame)
 	if f.below {
 		noteStopping(f.folder.taskStopping())
 	}
@@ -134,60 +218,107 @@ func (f *forward) stop() {
 
 // act does what is to be done now; called again and again while stopping.
 func (f *forward) act() {
-	// A command that has ended already was not interrupted.
-	if f.child.reap(); f.child.ended {
-		return
-	}
 	began := now()
 	t, err := readTable(procFolder)
 	if err != nil {
 		f.withoutTable(err)
 		return
 	}
-	f.looks.Reset(max(scan, min(slowScan, scanShare*now().since(began))))
-	maps.DeleteFunc(f.already, func(of identity, _ given) bool {
-		p := t.processes[of.pid]
-		return p == nil || p.identity != of
-	})
-	self := os.Getpid()
-	var roots []*process
-	if f.below {
-		roots = f.belowLauncher(t.osmoWork(self, f.child.pid))
-		if len(roots) == 0 {
-			return
-		}
-	} else if child := t.processes[f.child.pid]; child == nil || child.zombie {
-		return // it has ended while the table was read
-	} else if supervise := t.processes[self]; supervise != nil {
-		roots = supervise.children
-	}
-	f.interrupt()
-	if f.late() {
-		for _, p := range below(roots) {
-			f.signal(p, unix.SIGKILL)
-		}
+	v := f.view(t, began)
+	if v == nil {
 		return
 	}
-	chosen, as := t.targets(roots, f.already, func(p *process) bool { return f.isPartOfTheSave(t, p) })
-	if as == asCatcher && len(chosen) > 0 && f.atSave == nil {
-		f.atSave = t
+	f.looks.Reset(max(scan, min(slowScan, scanShare*now().since(began))))
+	if f.late() {
+		f.killAll(v)
+		return
 	}
-	for _, p := range chosen {
-		f.already[p.identity] = as
-		if !f.signal(p, unix.SIGTERM) {
-			f.already[p.identity] = refused
-		}
+	actions, events := v.plan(f.stage)
+	for _, a := range actions {
+		f.apply(v, a)
+		v.reasons[a.to.identity] = unix.SignalName(a.number) + ": " + a.why
+	}
+	f.tell(v)
+	if f.wave != notYet {
+		f.message.write(f.account(), now())
+	}
+	for _, e := range events {
+		f.move(e)
 	}
 }
 
-// isPartOfTheSave says whether a process is there for what was saved: it came after a trainer had been given SIGTERM, or is
-// the shell that waited for one, and goes on now. Between two commands of its script it has no child.
-func (f *forward) isPartOfTheSave(t *table, p *process) bool {
-	if f.atSave == nil {
-		return false
+// killAll ends everything that still runs when the time is up.
+func (f *forward) killAll(v *view) {
+	first := f.stage != killing
+	f.move(limitReached)
+	for _, p := range below(v.roots) {
+		if first && !p.zombie && f.told[p.identity].as.saves() {
+			f.killed++
+		}
+		f.send(p, unix.SIGKILL)
+		v.reasons[p.identity] = "SIGKILL: the time is up"
 	}
-	then := f.atSave.processes[p.pid]
-	return then == nil || then.identity != p.identity || len(then.children) > 0 && t.yields(p)
+	f.tell(v)
+}
+
+// view prepares one look; nil where there is nobody to look at.
+func (f *forward) view(t *table, at moment) *view {
+	f.forget(t)
+	self := t.processes[os.Getpid()]
+	v := &view{
+		table: t, memory: f.memory, at: at, since: f.since, grace: f.grace, stall: f.stall, number: f.number, self: self,
+		roles: map[*process]role{}, programs: map[*process]string{}, reasons: map[identity]string{}, ending: map[*process]bool{},
+	}
+	switch child := t.processes[f.child.pid]; {
+	case f.below:
+		if v.roots = f.belowLauncher(t.osmoWork(os.Getpid(), f.child.pid)); len(v.roots) == 0 {
+			return nil
+		}
+	case self == nil || !isOwnTable(procFolder):
+		f.withoutTable(errNoTable)
+		return nil
+	case f.commandAt == 0 && (child == nil || child.zombie):
+		return nil // it has ended while the table was read
+	default:
+		if _, visible := t.signalMask(self, "SigCgt"); !visible {
+			f.withoutTable(errNoMasks)
+			return nil
+		}
+		v.roots = append(self.children[:len(self.children):len(self.children)], t.visitors(self)...)
+	}
+	f.interrupt(v)
+	return v
+}
+
+// apply carries one action out, and remembers it.
+func (f *forward) apply(v *view, a action) {
+	as := a.as
+	if !f.send(a.to, a.number) {
+		as = refused
+	}
+	f.cut = f.cut || as != refused
+	if a.number == unix.SIGKILL && as != refused {
+		f.killed++
+	}
+	if a.number != unix.SIGKILL || as == refused {
+		f.note(v.table, a.to, as, now())
+	}
+	if as.saves() {
+		v.keepLoaders(a.to)
+	}
+}
+
+// tell prints what has been chosen about each process, and why, where it is new.
+func (f *forward) tell(v *view) {
+	if !f.trace {
+		return
+	}
+	for _, p := range below(v.roots) {
+		if reason := v.reasons[p.identity]; reason != "" && reason != f.traced[p.identity] {
+			f.traced[p.identity] = reason
+			say("%.1f s: process %d (%s): %s", v.at.since(f.since).Seconds(), p.pid, p.name, reason)
+		}
+	}
 }
 
 // belowLauncher is what may be signalled, where the child is a launcher that must not be. It ends the launcher where it
@@ -222,13 +353,15 @@ func (f *forward) over(work osmoWork) bool {
 }
 
 // interrupt notes that the command was running when the pod was told to stop.
-func (f *forward) interrupt() {
-	if f.interrupted {
+func (f *forward) interrupt(v *view) {
+	if f.interrupted || f.commandAt != 0 {
 		return
 	}
 	f.interrupted = true
 	if f.below {
 		complain(writeTime(f.folder.interrupted(), now()))
+	} else {
+		f.endsWith0 = v.endsWith0(v.processes[f.child.pid])
 	}
 }
 
@@ -246,8 +379,8 @@ func (f *forward) late() bool {
 	return now().since(since) >= f.limit
 }
 
-// signal says whether the signal was sent, or the process is gone. One line tells of all that are another user's.
-func (f *forward) signal(p *process, number unix.Signal) bool {
+// send says whether the signal was sent, or the process is gone. One line tells of all that are another user's.
+func (f *forward) send(p *process, number unix.Signal) bool {
 	err := signalProcess(p.identity, number)
 	if err == nil || err == unix.ESRCH {
 		return true
@@ -259,12 +392,18 @@ func (f *forward) signal(p *process, number unix.Signal) bool {
 	return false
 }
 
-// withoutTable hands SIGTERM to the child, where who else could get it cannot be seen.
+var (
+	errNoTable = errors.New("the process table is another namespace's")
+	errNoMasks = errors.New("the kernel does not show who catches SIGTERM")
+)
+
+// withoutTable hands the signal to the child, where who else could get it cannot be seen.
 func (f *forward) withoutTable(err error) {
+	f.move(nothingSaves)
 	if f.below || f.interrupted {
 		return
 	}
 	say("%v; only the command itself gets SIGTERM", err)
-	f.interrupt()
-	f.child.send(unix.SIGTERM)
+	f.interrupted, f.endsWith0 = true, true
+	f.child.send(f.number)
 }

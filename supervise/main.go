@@ -20,12 +20,26 @@ const help = `usage:
         --grace               the pod's terminationGracePeriodSeconds
         --interrupted-code    end with N where the task was interrupted and its data is safe
         --termination-log     where Kubernetes reads the termination message
-  supervise forward [--folder /gracekeeper] [--below] [--limit SECONDS] [--interrupted-code N]
-                    -- COMMAND [ARGUMENT ...]
-      Run COMMAND and hand SIGTERM to those of its processes that catch it.
+  supervise forward [--folder /gracekeeper] [--below] [--limit SECONDS] [--grace SECONDS] [--signal SIGTERM]
+                    [--stall-seconds SECONDS] [--interrupted-code N] [--sync FOLDER] [--termination-log FILE]
+                    [--trace] -- COMMAND [ARGUMENT ...]
+      Run COMMAND and hand SIGTERM to those of its processes that save: the ranks below a launcher, else those that
+      catch it. What else catches it gets it when they have ended.
         --below               COMMAND is OSMO's osmo_exec: hand it to the user command below it, never to COMMAND
         --limit               SIGKILL what still works so many seconds after the pod was told to stop
-        --interrupted-code    end with N in place of 0 after SIGTERM
+        --grace               how long COMMAND has from SIGTERM to SIGKILL
+        --signal              hand this signal to those that save and catch it
+        --stall-seconds       SIGKILL those that save when all of them have written nothing for so long
+        --interrupted-code    end with N in place of 0, where SIGTERM came and COMMAND alone would not have ended
+                              with 0 (default 143; 0 keeps the 0)
+        --sync                write FOLDER's file system out at the end, where it is on a disk of this node
+        --termination-log     leave one line there: who was told, and what became of it
+        --trace               say on stderr who gets which signal, and why
+  supervise rehearse --grace SECONDS [--after 30] [--signal SIGTERM] -- COMMAND [ARGUMENT ...]
+      Run COMMAND, tell it to stop after so many seconds as forward would, and say on stderr who got the signal and
+      when, who saved, and what was cut when the grace was over. For any container, and for a laptop.
+  supervise sync FOLDER
+      Write FOLDER's file system out, where it is on a disk of this node.
   supervise gate [--folder /gracekeeper]
       Keep the pod alive until hold has a result, and end with it.
   supervise pause
@@ -73,10 +87,14 @@ func dispatch(arguments []string, s signals) error {
 		return o.hold(arguments[1:], s)
 	case "forward":
 		return o.forward(arguments[1:], s)
+	case "rehearse":
+		return o.rehearse(arguments[1:], s)
 	case "gate":
 		return o.gate(arguments[1:], s)
 	case "pause":
 		return o.pause(arguments[1:], s)
+	case "sync":
+		return o.syncFiles(arguments[1:])
 	case "--help", "-h", "-help", "help":
 		return printed(help)
 	case "--version", "-version":

@@ -18,7 +18,8 @@ func TestACommandLineThatCannotBeUnderstoodIsOneLineAndTwo(t *testing.T) {
 		{"hold -- true", "hold: --grace SECONDS is needed"},
 		{"hold --grace soon -- true", `hold: invalid value "soon" for flag -grace`},
 		{"forward", "forward: no command"},
-		{"forward --grace 30 -- true", "forward: flag provided but not defined: -grace"},
+		{"forward --patience 30 -- true", "forward: flag provided but not defined: -patience"},
+		{"forward --signal SIGNONE -- true", "forward: --signal: no signal is named SIGNONE"},
 		{"gate now", "gate: unexpected now"},
 		{"install --folder", "install: flag needs an argument: -folder"},
 	} {

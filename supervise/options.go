@@ -3,7 +3,10 @@ package main
 import (
 	"flag"
 	"io"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // usageError is a command line that cannot be understood.
@@ -85,8 +88,18 @@ func (o options) hold(arguments []string, s signals) error {
 func (o options) forward(arguments []string, s signals) error {
 	below := o.Bool("below", false, "")
 	limit := o.Int("limit", none, "")
+	grace := o.Int("grace", none, "")
+	stall := o.Int("stall-seconds", 0, "")
 	interruptedCode := o.Int("interrupted-code", none, "")
+	trace := o.Bool("trace", false, "")
+	sync := o.String("sync", "", "")
+	terminationLog := o.String("termination-log", "", "")
+	number := o.String("signal", "SIGTERM", "")
 	command, err := o.parseCommand(arguments)
+	if err != nil {
+		return err
+	}
+	meansSave, err := signalNamed(o.Name(), *number)
 	if err != nil {
 		return err
 	}
@@ -94,9 +107,44 @@ func (o options) forward(arguments []string, s signals) error {
 		folder:          o.folder(),
 		below:           *below,
 		limit:           seconds(*limit),
+		grace:           seconds(*grace),
+		stall:           seconds(*stall),
+		number:          meansSave,
 		interruptedCode: *interruptedCode,
+		trace:           *trace,
+		sync:            *sync,
+		terminationLog:  *terminationLog,
 		command:         command,
 	}, s)
+}
+
+func (o options) rehearse(arguments []string, s signals) error {
+	grace := o.Int("grace", none, "")
+	after := o.Int("after", 30, "")
+	number := o.String("signal", "SIGTERM", "")
+	command, err := o.parseCommand(arguments)
+	if err != nil {
+		return err
+	}
+	meansSave, err := signalNamed(o.Name(), *number)
+	if err != nil {
+		return err
+	}
+	if *grace < 0 || *after < 0 {
+		return usageError("rehearse: --grace SECONDS is needed, and --after must not be negative")
+	}
+	return rehearse(forwardOptions{
+		folder: o.folder(), grace: seconds(*grace), number: meansSave, interruptedCode: none, command: command,
+	}, seconds(*after), s)
+}
+
+// signalNamed is a signal by its name, with SIG before it or without.
+func signalNamed(subcommand, name string) (unix.Signal, error) {
+	number := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
+	if number == 0 {
+		return 0, usageError(subcommand + ": --signal: no signal is named " + name)
+	}
+	return number, nil
 }
 
 func (o options) gate(arguments []string, s signals) error {
@@ -104,6 +152,14 @@ func (o options) gate(arguments []string, s signals) error {
 		return err
 	}
 	return runGate(o.folder(), s)
+}
+
+func (o options) syncFiles(arguments []string) error {
+	paths, err := o.parseCommand(arguments)
+	if err != nil {
+		return err
+	}
+	return syncFiles(paths[0])
 }
 
 func (o options) pause(arguments []string, s signals) error {

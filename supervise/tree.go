@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,9 +24,15 @@ type identity struct {
 type process struct {
 	identity
 	parent, group, session int
+	terminal               int    // the controlling terminal's device; 0: none
+	name                   string // at most 15 bytes, and the program may change it
+	state                  byte   // as in proc_pid_stat(5)
 	zombie                 bool
 	children               []*process // by PID
 }
+
+// startedAt is when the process began, good to 10 ms: proc_pid_stat(5) counts hundredths of a second after boot.
+func (p *process) startedAt() moment { return moment(time.Duration(p.started) * 10 * time.Millisecond) }
 
 // table is the process table, as /proc told it a moment ago.
 type table struct {
@@ -63,6 +70,12 @@ func readTable(folder string) (*table, error) {
 	return t, nil
 }
 
+// isOwnTable says whether the folder tells of supervise's own PID namespace.
+func isOwnTable(folder string) bool {
+	self, err := os.Readlink(filepath.Join(folder, "self"))
+	return err == nil && self == strconv.Itoa(os.Getpid())
+}
+
 // readProcess reads /proc/PID/stat (proc_pid_stat(5)); nil where the process has gone.
 func readProcess(folder string, pid int) *process {
 	content, err := os.ReadFile(filepath.Join(folder, strconv.Itoa(pid), "stat"))
@@ -70,7 +83,8 @@ func readProcess(folder string, pid int) *process {
 		return nil
 	}
 	// The name, the second field, may hold spaces and brackets.
-	fields := bytes.Fields(content[bytes.LastIndexByte(content, ')')+1:])
+	nameEnd := bytes.LastIndexByte(content, ')')
+	fields := bytes.Fields(content[nameEnd+1:])
 	if len(fields) < 20 {
 		return nil
 	}
@@ -85,6 +99,9 @@ func readProcess(folder string, pid int) *process {
 		parent:   number(4),
 		group:    number(5),
 		session:  number(6),
+		terminal: number(7),
+		name:     string(content[bytes.IndexByte(content, '(')+1 : nameEnd]),
+		state:    state,
 		zombie:   state == 'Z' || state == 'X',
 	}
 }
@@ -102,19 +119,57 @@ func (t *table) file(p *process, name string) string {
 	return filepath.Join(t.folder, strconv.Itoa(p.pid), name)
 }
 
-// catches says whether the process has a handler for SIGTERM.
-func (t *table) catches(p *process) bool {
+// signalMask reads one of the masks of proc_pid_status(5), such as SigCgt; false where the kernel does not show it.
+func (t *table) signalMask(p *process, mask string) (uint64, bool) {
 	status, err := os.ReadFile(t.file(p, "status"))
 	if err != nil {
-		return false
+		return 0, false
 	}
-	_, after, found := strings.Cut(string(status), "\nSigCgt:")
-	if !found {
-		return false
+	_, after, there := strings.Cut(string(status), "\n"+mask+":")
+	if !there {
+		return 0, false
 	}
 	text, _, _ := strings.Cut(after, "\n")
-	mask, err := strconv.ParseUint(strings.TrimSpace(text), 16, 64)
-	return err == nil && mask&(1<<(unix.SIGTERM-1)) != 0
+	value, err := strconv.ParseUint(strings.TrimSpace(text), 16, 64)
+	return value, err == nil
+}
+
+func holds(mask uint64, number unix.Signal) bool { return mask&(1<<(number-1)) != 0 }
+
+// catches says whether the process has a handler for the signal.
+func (t *table) catches(p *process, number unix.Signal) bool {
+	mask, _ := t.signalMask(p, "SigCgt")
+	return holds(mask, number)
+}
+
+// environment is what the process was started with; nil where it cannot be seen (another user's).
+func (t *table) environment(p *process) map[string]string {
+	content, err := os.ReadFile(t.file(p, "environ"))
+	if err != nil {
+		return nil
+	}
+	variables := map[string]string{}
+	for entry := range strings.SplitSeq(string(content), "\x00") {
+		if name, value, whole := strings.Cut(entry, "="); whole {
+			variables[name] = value
+		}
+	}
+	return variables
+}
+
+// written is how many bytes the process has handed to write(2) and its kin; false where that cannot be seen.
+func (t *table) written(p *process) (uint64, bool) {
+	content, err := os.ReadFile(t.file(p, "io"))
+	if err != nil {
+		return 0, false
+	}
+	_, after, there := strings.Cut("\n"+string(content), "\nwchar: ")
+	if !there {
+		return 0, false
+	}
+	text, _, _ := strings.Cut(after, "\n")
+	value, err := strconv.ParseUint(text, 10, 64)
+	return value, err == nil
 }
 
 func (t *table) arguments(p *process) []string {
@@ -125,53 +180,23 @@ func (t *table) arguments(p *process) []string {
 	return strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
 }
 
-// Programs that catch SIGTERM for their own ends, and yield to what is below them.
-var (
-	shells = []string{"sh", "bash", "dash", "ash", "rbash", "zsh", "ksh", "mksh", "yash", "fish", "csh", "tcsh", "rc"}
-	// timeout and dumb-init signal whole groups; su and runuser SIGKILL their child 2 s after SIGTERM.
-	relays = []string{"timeout", "dumb-init", "su", "runuser"}
-)
-
-// yields goes by the program; the name in the process table is the script's where it begins with #!.
-func (t *table) yields(p *process) bool {
-	arguments := t.arguments(p)
-	name := ""
-	if len(arguments) > 0 {
-		name = strings.TrimPrefix(program(arguments[0]), "-") // a login shell
-	}
-	// Another user's cannot be read. A program of many names says which by its arguments.
-	if path, err := os.Readlink(t.file(p, "exe")); err == nil && !slices.Contains(manyNames, program(path)) {
-		name = program(strings.TrimSuffix(path, " (deleted)"))
-	}
-	if slices.Contains(manyNames, name) && len(arguments) > 1 {
-		name = arguments[1]
-	}
-	return slices.Contains(shells, name) || slices.Contains(relays, name)
-}
-
-var manyNames = []string{"busybox", "toybox", "coreutils"}
-
-// program is the name of a program without folder and version: bash for /usr/local/bin/bash-5.2.
-func program(path string) string {
-	name := filepath.Base(path)
-	if end := strings.IndexAny(name, ".0123456789"); end > 0 {
-		name = strings.TrimSuffix(name[:end], "-")
-	}
-	return name
-}
-
 // pipes are the pipes that a process has open; false where that cannot be seen (another user's).
 func (t *table) pipes(p *process) (map[string]bool, bool) {
+	return t.openFiles(p, func(target string) bool { return strings.HasPrefix(target, "pipe:") })
+}
+
+// openFiles are those that a process has open and that are wanted; false where that cannot be seen (another user's).
+func (t *table) openFiles(p *process, wanted func(target string) bool) (map[string]bool, bool) {
 	folder := t.file(p, "fd")
 	descriptors, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, false
 	}
-	found := map[string]bool{}
+	open := map[string]bool{}
 	for _, descriptor := range descriptors {
-		if target, err := os.Readlink(filepath.Join(folder, descriptor.Name())); err == nil && strings.HasPrefix(target, "pipe:") {
-			found[target] = true
+		if target, err := os.Readlink(filepath.Join(folder, descriptor.Name())); err == nil && wanted(target) {
+			open[target] = true
 		}
 	}
-	return found, true
+	return open, true
 }

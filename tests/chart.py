@@ -22,7 +22,7 @@ _KUBERNETES_VERSION = "1.37.0"
 """Given to Helm, because one that is built from its module takes itself for years old."""
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.CSafeLoader):
     """Refuses a key that stands twice in a map: which of the two holds is anybody's guess."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # PyYAML's signature
@@ -67,7 +67,7 @@ def refusal(name: str, *arguments: str | Path) -> str:
 
 def parsed(text: str) -> tuple[dict[str, Any], ...]:
     """The objects of a rendering."""
-    return tuple(found for found in yaml.load_all(text, _StrictLoader) if found)  # a SafeLoader
+    return tuple(manifest for manifest in yaml.load_all(text, _StrictLoader) if manifest)  # a SafeLoader
 
 
 @cache
@@ -88,33 +88,35 @@ def rendered(name: str, file: str = "default") -> tuple[dict[str, Any], ...]:
     return objects(name, *ci(file))
 
 
-def of_kind(found: Sequence[Mapping[str, Any]], kind: str) -> list[dict[str, Any]]:
+def of_kind(manifests: Sequence[Mapping[str, Any]], kind: str) -> list[dict[str, Any]]:
     """Objects of one kind."""
-    return [dict(each) for each in found if each["kind"] == kind]
+    return [dict(each) for each in manifests if each["kind"] == kind]
 
 
-def the(found: Sequence[Mapping[str, Any]], kind: str, ending: str = "") -> dict[str, Any]:
+def the(manifests: Sequence[Mapping[str, Any]], kind: str, ending: str = "") -> dict[str, Any]:
     """The one object of this kind whose name ends so; where no ending is given, the first of the kind."""
-    return next(each for each in of_kind(found, kind) if each["metadata"]["name"].endswith(ending))
+    return next(each for each in of_kind(manifests, kind) if each["metadata"]["name"].endswith(ending))
 
 
-def container(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def container(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The server's container."""
-    (only,) = the(found, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (only,) = the(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
     return dict(only)
 
 
-def environment_of(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def environment_of(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The server's environment."""
-    return {variable["name"]: variable["value"] for variable in container(found)["env"]}
+    return {variable["name"]: variable["value"] for variable in container(manifests)["env"]}
 
 
-def pod_specs(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def pod_specs(manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Of the server, of `helm test`, and of the DaemonSet and the Job where there are any."""
     templated = (
-        each["spec"]["template"]["spec"] for kind in ("Deployment", "DaemonSet", "Job") for each in of_kind(found, kind)
+        each["spec"]["template"]["spec"]
+        for kind in ("Deployment", "DaemonSet", "Job")
+        for each in of_kind(manifests, kind)
     )
-    return [*templated, the(found, "Pod")["spec"]]
+    return [*templated, the(manifests, "Pod")["spec"]]
 
 
 def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -124,13 +126,13 @@ def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def default_values() -> dict[str, Any]:
     """values.yaml."""
-    values: dict[str, Any] = yaml.safe_load((FOLDER / "values.yaml").read_text())
+    values: dict[str, Any] = yaml.load((FOLDER / "values.yaml").read_text(), yaml.CSafeLoader)
     return values
 
 
 def ci_values(file: str) -> dict[str, Any]:
     """One file of ci/, alone."""
-    values: dict[str, Any] = yaml.safe_load((FOLDER / "ci" / f"{file}-values.yaml").read_text())
+    values: dict[str, Any] = yaml.load((FOLDER / "ci" / f"{file}-values.yaml").read_text(), yaml.CSafeLoader)
     return values
 
 

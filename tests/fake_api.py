@@ -119,10 +119,10 @@ class FakeApi:
         version, _, start = query.get("continue", f"{self.version}:0").partition(":")
         if int(version) < self.oldest:
             return 410, status(410, "Expired", "The provided continue parameter is too old")
-        found = [o for p, o in sorted(self.objects.items()) if p.rsplit("/", 1)[0] == path]
+        objects = [o for p, o in sorted(self.objects.items()) if p.rsplit("/", 1)[0] == path]
         end = int(start) + int(query.get("limit", "1000"))
-        metadata = {"resourceVersion": version} | ({"continue": f"{version}:{end}"} if end < len(found) else {})
-        return 200, copy.deepcopy({"kind": "List", "metadata": metadata, "items": found[int(start) : end]})
+        metadata = {"resourceVersion": version} | ({"continue": f"{version}:{end}"} if end < len(objects) else {})
+        return 200, copy.deepcopy({"kind": "List", "metadata": metadata, "items": objects[int(start) : end]})
 
     def watch(self, path: str, query: dict[str, str]) -> Iterator[Json]:
         """The events after a version, with bookmarks, until the time is over; version 0 begins with what is there."""

@@ -4,8 +4,10 @@
 """
 
 import asyncio
+import copy
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ class Case:
         return first_look(read_pod(self.pod if pod is None else pod), self.namespace, self.config)
 
     def golden(self) -> list[dict[str, Any]]:
-        operations: list[dict[str, Any]] = yaml.safe_load((FOLDER / self.name / "patch.yaml").read_text())
+        operations: list[dict[str, Any]] = _yaml_of(self.name, "patch.yaml")
         return operations
 
 
@@ -58,16 +60,34 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Case:
-    text = yaml.safe_load((FOLDER / name / "case.yaml").read_text())
+    """The case, with a pod of its own, which a test may change."""
+    case = _read(name)
+    return replace(case, pod=copy.deepcopy(case.pod))
+
+
+def document(name: str) -> dict[str, Any]:
+    """Return case.yaml as it is."""
+    document: dict[str, Any] = _yaml_of(name, "case.yaml")
+    return document
+
+
+def _yaml_of(name: str, file: str) -> Any:
+    return yaml.load((FOLDER / name / file).read_text(), yaml.CSafeLoader)
+
+
+@cache
+def _read(name: str) -> Case:
+    """Each case is read once a session."""
+    text = document(name)
     config = text.get("config", {})
-    found = _pod(name, text)
-    source = FileFacts(found, text.get("objects"))
-    namespace = asyncio.run(source.namespace(found.namespace, 0))
+    pod_in_file = _pod(name, text)
+    source = FileFacts(pod_in_file, text.get("objects"))
+    namespace = asyncio.run(source.namespace(pod_in_file.namespace, 0))
     loaded = fields.load_config({**config, "supervise": {"image": SUPERVISE_IMAGE, **config.get("supervise", {})}})
-    lookups = first_look(read_pod(found.pod), namespace, loaded).lookups
-    facts = _facts(asyncio.run(source.facts(found.namespace, lookups, 0)), text.get("sidecars"))
-    everything = _facts(facts_in_files(found, text.get("objects")), text.get("sidecars"))
-    return Case(name, namespace, found.pod, facts, everything, loaded, text["expect"])
+    lookups = first_look(read_pod(pod_in_file.pod), namespace, loaded).lookups
+    facts = _facts(asyncio.run(source.facts(pod_in_file.namespace, lookups, 0)), text.get("sidecars"))
+    everything = _facts(facts_in_files(pod_in_file, text.get("objects")), text.get("sidecars"))
+    return Case(name, namespace, pod_in_file.pod, facts, everything, loaded, text["expect"])
 
 
 def _pod(name: str, text: dict[str, Any]) -> manifests.PodInFile:
@@ -81,12 +101,12 @@ def _facts(facts: Facts, sidecars: dict[str, Any] | None) -> Facts:
     """The facts with what the case says of the cluster's nodes; without a word they run native sidecars."""
     if sidecars is None:
         return facts
-    told = Sidecars(
+    sidecar_support = Sidecars(
         native=not sidecars.get("why_not"),
         why_not=sidecars.get("why_not", ""),
         architectures=frozenset(sidecars.get("architectures", ())),
     )
-    return replace(facts, sidecars=told)
+    return replace(facts, sidecars=sidecar_support)
 
 
 def readable(patch: list[dict[str, Any]]) -> list[dict[str, Any]]:

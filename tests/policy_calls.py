@@ -48,9 +48,9 @@ def lookups_of(pod: Mapping[str, Any], unknown_size: UnknownSize) -> Lookups:
     return lookups_for(read_pod(pod), statements_of(pod), unknown_size)
 
 
-def facts_in_files(found: PodInFile, objects: Sequence[Mapping[str, Any]] | None) -> Facts:
+def facts_in_files(pod_in_file: PodInFile, objects: Sequence[Mapping[str, Any]] | None) -> Facts:
     """Everything that files tell about the pod, whether or not it counts."""
-    pod = read_pod(found.pod)
+    pod = read_pod(pod_in_file.pod)
     claims = tuple(volume.claim_name for volume in pod.volumes if volume.claim_name)
     lookups = Lookups(claims, indexed_job(pod))
-    return asyncio.run(FileFacts(found, objects).facts(found.namespace, lookups, 0))
+    return asyncio.run(FileFacts(pod_in_file, objects).facts(pod_in_file.namespace, lookups, 0))

@@ -49,26 +49,26 @@ class Objects:
     def storage_class(self) -> Json | None:
         if self.of_class is None:
             return None
-        what = {"provisioner": self.driver, "parameters": self.of_class, "volumeBindingMode": "WaitForFirstConsumer"}
-        return self._object("storage.k8s.io/v1", "StorageClass", "c", **what)
+        fields = {"provisioner": self.driver, "parameters": self.of_class, "volumeBindingMode": "WaitForFirstConsumer"}
+        return self._object("storage.k8s.io/v1", "StorageClass", "c", **fields)
 
     @property
     def attributes_class(self) -> Json | None:
         if not self.of_attributes_class:
             return None
-        what = {"driverName": self.driver, "parameters": self.of_attributes_class}
-        return self._object("storage.k8s.io/v1", "VolumeAttributesClass", "a", **what)
+        fields = {"driverName": self.driver, "parameters": self.of_attributes_class}
+        return self._object("storage.k8s.io/v1", "VolumeAttributesClass", "a", **fields)
 
     @property
     def volume(self) -> Claim:
         """As the policy sees them."""
         return Claim(self.claim, self.persistent_volume, self.storage_class, self.attributes_class)
 
-    def _object(self, version: str, kind: str, name: str, **what: Any) -> Json:
+    def _object(self, version: str, kind: str, name: str, **fields: Any) -> Json:
         text = self.annotations.get(kind)
         metadata: Json = {"name": name + self.suffix}
         metadata |= {} if text is None else {"annotations": {PREFIX + "write-throughput": text}}
-        return {"apiVersion": version, "kind": kind, "metadata": metadata, **what}
+        return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Row:
         return self.cells["driver"]
 
     @property
-    def said(self) -> str:
+    def reason(self) -> str:
         """Words of the source that the decision names."""
         return self.cells["said"]
 

@@ -82,12 +82,10 @@ def test_a_connection_that_nobody_takes_is_given_up_long_before_the_call_is_over
 
 
 def test_a_server_that_does_not_answer_in_time_is_a_timeout(server, api):
-    server.delays["/api"] = 1
-    began = time.monotonic()
+    server.delays["/api"] = 30
     with pytest.raises(ApiError) as failed:
         api.get(POD, timeout_seconds=0.1)
     assert (failed.value.status, failed.value.reason) == (0, "Timeout")
-    assert time.monotonic() - began < 0.9
 
 
 def test_a_server_that_is_not_there_is_no_answer():

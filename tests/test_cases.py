@@ -35,7 +35,7 @@ def server():
         yield server
 
 
-def is_asked(condition: celpy.Runner, pod: dict[str, Any]) -> bool:
+def matches(condition: celpy.Runner, pod: dict[str, Any]) -> bool:
     """Whether the API server would call the webhook; it sees the pod without its nulls."""
     return bool(condition.evaluate({"object": json_to_cel(without_nulls(pod))}))
 
@@ -97,16 +97,16 @@ def test_the_answer_over_https_is_the_golden_patch_with_what_the_decision_tells(
     answer = server.post(webhook_server.review(case.pod, namespace=case.namespace.name))
     assert golden.readable(answer.patch) == case.golden()
     assert answer.response.get("warnings", []) == list(warnings(case.decide()))
-    told = answer.response["auditAnnotations"]
-    assert told["outcome"] == case.expect["outcome"]
-    assert told.get("grace-seconds") == (str(case.expect["grace"]) if "grace" in case.expect else None)
+    audit_annotations = answer.response["auditAnnotations"]
+    assert audit_annotations["outcome"] == case.expect["outcome"]
+    assert audit_annotations.get("grace-seconds") == (str(case.expect["grace"]) if "grace" in case.expect else None)
 
 
 def test_the_api_server_asks_about_every_pod_that_the_policy_would_act_on(case, condition):
-    asked = is_asked(condition, case.pod)
+    is_matched = matches(condition, case.pod)
     decision = case.decide()
     by_other_means = decision.because.startswith(("the Namespace is labelled", "profile"))
     if case.look().recognition.trains and not by_other_means:
-        assert asked
+        assert is_matched
     if "asked" in case.expect:
-        assert asked is case.expect["asked"]
+        assert is_matched is case.expect["asked"]

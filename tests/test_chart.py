@@ -4,18 +4,17 @@ import json
 import re
 import shutil
 
-import kubernetes_validate
 import pytest
 import yaml
 
-from tests import chart
+from tests import chart, kubernetes_schemas
 
 SCHEMALESS = {
     "Certificate": "cert-manager.io/v1",
     "Issuer": "cert-manager.io/v1",
     "ServiceMonitor": "monitoring.coreos.com/v1",
 }
-"""Kinds that are not Kubernetes' own: kubernetes-validate ships no schema for them, everything else is checked."""
+"""Kinds that are not Kubernetes' own: they have no schema, everything else is checked."""
 NOT_RESTRICTED = {
     "everything": "changes every value, the security contexts too",
     "host-network": "the host's network is what it is for",
@@ -51,19 +50,19 @@ def test_both_helms_render_the_same_objects(file):
 
 @pytest.mark.parametrize("version", ["1.30", "1.34", "1.37"])
 def test_every_object_is_valid_for_kubernetes(helm, file, version):
-    for found in chart.rendered(helm, file):
-        if SCHEMALESS.get(found["kind"]) != found["apiVersion"]:
-            kubernetes_validate.validate(found, version, strict=True)
+    for manifest in chart.rendered(helm, file):
+        if SCHEMALESS.get(manifest["kind"]) != manifest["apiVersion"]:
+            kubernetes_schemas.validate(manifest, version)
 
 
 def test_only_the_known_kinds_have_no_schema():
-    everything = [found for file in chart.CI_FILES for found in chart.rendered("helm4", file)]
+    everything = [manifest for file in chart.CI_FILES for manifest in chart.rendered("helm4", file)]
     without = set()
-    for found in everything:
+    for manifest in everything:
         try:
-            kubernetes_validate.validate(found, "1.37", strict=True)
-        except kubernetes_validate.SchemaNotFoundError:
-            without.add(found["kind"])
+            kubernetes_schemas.validate(manifest, "1.37")
+        except kubernetes_schemas.NoSchemaError:
+            without.add(manifest["kind"])
     assert without == SCHEMALESS.keys()
 
 
@@ -146,9 +145,9 @@ def test_in_the_pod_s_own_network_the_health_port_listens_where_the_webhook_does
 
 def test_the_probes_ask_the_health_port(file):
     container = chart.container(chart.rendered("helm4", file))
-    asked = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    requests = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
     host = {"host": "::1"} if file == "host-network" else {}
-    assert asked == {
+    assert requests == {
         "startupProbe": {"path": "/healthz", "port": "health", **host},
         "readinessProbe": {"path": "/readyz", "port": "health", **host},
         "livenessProbe": {"path": "/healthz", "port": "health", **host},
@@ -162,9 +161,9 @@ def test_the_probes_ask_the_health_port(file):
 
 
 def test_a_stopping_pod_has_time_to_drain(file):
-    found = chart.rendered("helm4", file)
-    grace = chart.the(found, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    assert grace >= float(chart.environment_of(found)["GRACEKEEPER_SERVER_DRAIN_SECONDS"]) + 10
+    manifests = chart.rendered("helm4", file)
+    grace = chart.the(manifests, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert grace >= float(chart.environment_of(manifests)["GRACEKEEPER_SERVER_DRAIN_SECONDS"]) + 10
 
 
 def test_the_server_may_do_this_and_nothing_else(default):
@@ -213,52 +212,52 @@ def test_the_roles_are_bound_to_the_server_s_account_alone(default):
 
 @pytest.mark.parametrize("source", ["files", "cert-manager", "issuer"])
 def test_a_certificate_from_elsewhere_needs_no_rights_to_write(helm, source):
-    found = chart.rendered(helm, source)
-    assert all(verbs <= {"get", "list", "watch"} for verbs in verbs_by_resource(found, "ClusterRole").values())
-    assert verbs_by_resource(of_the_server(found), "Role") == {"pods": {"create"}}
-    assert not chart.of_kind(found, "Secret")
+    manifests = chart.rendered(helm, source)
+    assert all(verbs <= {"get", "list", "watch"} for verbs in verbs_by_resource(manifests, "ClusterRole").values())
+    assert verbs_by_resource(of_the_server(manifests), "Role") == {"pods": {"create"}}
+    assert not chart.of_kind(manifests, "Secret")
 
 
 def test_where_no_pod_is_converted_nothing_more_may_be_read_or_created(helm):
-    found = chart.objects(helm, "--set", "supervise.enabled=false")
-    allowed = verbs_by_resource(found, "ClusterRole")
+    manifests = chart.objects(helm, "--set", "supervise.enabled=false")
+    allowed = verbs_by_resource(manifests, "ClusterRole")
     assert allowed["nodes"] == {"list", "watch"}
     assert not {"limitranges", "resourcequotas"} & allowed.keys()
-    assert verbs_by_resource(of_the_server(found), "Role").keys() == {"secrets"}
+    assert verbs_by_resource(of_the_server(manifests), "Role").keys() == {"secrets"}
     with_files = chart.objects(helm, "--set", "supervise.enabled=false", *chart.ci("files"))
     assert not chart.of_kind(of_the_server(with_files), "Role")
 
 
-def of_the_server(found):
+def of_the_server(manifests):
     """Without what the check of the installation has for itself."""
-    return [each for each in found if each["metadata"]["labels"]["app.kubernetes.io/component"] != "check"]
+    return [each for each in manifests if each["metadata"]["labels"]["app.kubernetes.io/component"] != "check"]
 
 
-def verbs_by_resource(found, kind: str) -> dict[str, set[str]]:
-    rules = [rule for role in chart.of_kind(found, kind) for rule in role["rules"]]
+def verbs_by_resource(manifests, kind: str) -> dict[str, set[str]]:
+    rules = [rule for role in chart.of_kind(manifests, kind) for rule in role["rules"]]
     return {resource: set(rule["verbs"]) for rule in rules for resource in rule["resources"]}
 
 
 def test_no_certificate_is_rendered_where_gracekeeper_keeps_it_itself(helm, file):
-    found = chart.rendered(helm, file)
-    if chart.environment_of(found)["GRACEKEEPER_SERVER_CERTIFICATE_SOURCE"] != "secret":
+    manifests = chart.rendered(helm, file)
+    if chart.environment_of(manifests)["GRACEKEEPER_SERVER_CERTIFICATE_SOURCE"] != "secret":
         return
-    assert chart.the(found, "Secret").keys() == {"apiVersion", "kind", "metadata", "type"}
-    assert "annotations" not in chart.the(found, "Secret")["metadata"]
-    for entry in chart.the(found, "MutatingWebhookConfiguration")["webhooks"]:
+    assert chart.the(manifests, "Secret").keys() == {"apiVersion", "kind", "metadata", "type"}
+    assert "annotations" not in chart.the(manifests, "Secret")["metadata"]
+    for entry in chart.the(manifests, "MutatingWebhookConfiguration")["webhooks"]:
         assert entry["clientConfig"].keys() == {"service"}
 
 
 def test_cert_manager_s_certificate_is_for_the_names_that_api_servers_use(helm):
-    found = chart.rendered(helm, "cert-manager")
-    service = chart.the(found, "Service", "gracekeeper")["metadata"]["name"]
-    certificate = chart.the(found, "Certificate", "gracekeeper")
+    manifests = chart.rendered(helm, "cert-manager")
+    service = chart.the(manifests, "Service", "gracekeeper")["metadata"]["name"]
+    certificate = chart.the(manifests, "Certificate", "gracekeeper")
     names = [service, f"{service}.{chart.NAMESPACE}", f"{service}.{chart.NAMESPACE}.svc"]
     assert certificate["spec"]["dnsNames"] == names
-    annotations = chart.the(found, "MutatingWebhookConfiguration")["metadata"]["annotations"]
+    annotations = chart.the(manifests, "MutatingWebhookConfiguration")["metadata"]["annotations"]
     reference = f"{chart.NAMESPACE}/{certificate['metadata']['name']}"
     assert annotations == {"cert-manager.io/inject-ca-from": reference}
-    volumes = chart.the(found, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    volumes = chart.the(manifests, "Deployment")["spec"]["template"]["spec"]["volumes"]
     mounted = next(volume["secret"]["secretName"] for volume in volumes if volume["name"] == "certificate")
     assert mounted == certificate["spec"]["secretName"]
 
@@ -272,10 +271,10 @@ def test_who_changes_the_source_of_the_certificate_never_has_two_owners_of_one_s
 
 
 def test_every_object_has_the_labels_that_tell_whose_it_is(file):
-    for found in chart.rendered("helm4", file):
-        if found["kind"] in FOREIGN.get(file, ()) and "labels" not in found["metadata"]:
+    for manifest in chart.rendered("helm4", file):
+        if manifest["kind"] in FOREIGN.get(file, ()) and "labels" not in manifest["metadata"]:
             continue
-        labels = found["metadata"]["labels"]
+        labels = manifest["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == chart.RELEASE
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
         assert labels["helm.sh/chart"].startswith("gracekeeper-")
@@ -283,10 +282,10 @@ def test_every_object_has_the_labels_that_tell_whose_it_is(file):
 
 
 def test_the_services_find_the_server_and_not_the_test_s_pod(file):
-    found = chart.rendered("helm4", file)
-    server = chart.the(found, "Deployment")["spec"]["template"]["metadata"]["labels"]
-    test = chart.the(found, "Pod")["metadata"]["labels"]
-    for service in chart.of_kind(found, "Service"):
+    manifests = chart.rendered("helm4", file)
+    server = chart.the(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    test = chart.the(manifests, "Pod")["metadata"]["labels"]
+    for service in chart.of_kind(manifests, "Service"):
         selector = service["spec"]["selector"].items()
         assert selector <= server.items()
         assert not selector <= test.items()
@@ -318,17 +317,19 @@ def test_another_configuration_makes_other_pods_unless_they_are_to_take_it_up_th
 
 
 def test_each_pod_of_the_server_first_runs_what_tasks_will_run(file):
-    found = chart.rendered("helm4", file)
-    told = yaml.safe_load(chart.the(found, "ConfigMap")["data"]["config.yaml"]).get("supervise", {}).get("image")
-    pod = chart.the(found, "Deployment")["spec"]["template"]["spec"]
+    manifests = chart.rendered("helm4", file)
+    configured_image = (
+        yaml.safe_load(chart.the(manifests, "ConfigMap")["data"]["config.yaml"]).get("supervise", {}).get("image")
+    )
+    pod = chart.the(manifests, "Deployment")["spec"]["template"]["spec"]
     ran = [(each["image"], each["args"]) for each in pod.get("initContainers", ())]
-    assert ran == ([(told, ["--version"])] if told else [])
+    assert ran == ([(configured_image, ["--version"])] if configured_image else [])
 
 
 def test_an_image_that_the_configuration_names_is_the_one_that_is_tried(helm):
-    found = chart.objects(helm, "--set", "config.supervise.image=elsewhere:1,supervise.prePull.enabled=true")
-    server, pre_pull, *_ = chart.pod_specs(found)
-    assert "image: elsewhere:1\n" in chart.the(found, "ConfigMap")["data"]["config.yaml"]
+    manifests = chart.objects(helm, "--set", "config.supervise.image=elsewhere:1,supervise.prePull.enabled=true")
+    server, pre_pull, *_ = chart.pod_specs(manifests)
+    assert "image: elsewhere:1\n" in chart.the(manifests, "ConfigMap")["data"]["config.yaml"]
     assert {each["image"] for each in (*server["initContainers"], *chart.containers(pre_pull))} == {"elsewhere:1"}
 
 
@@ -344,21 +345,31 @@ def test_the_image_is_kept_on_linux_nodes_of_its_architectures_whatever_their_ta
     assert pod["automountServiceAccountToken"] is False
 
 
-def test_the_pods_that_keep_the_image_are_none_of_the_server_s(helm):
+def test_the_server_reads_the_daemon_set_only_where_it_is_installed(helm, default):
     found = chart.objects(helm, "--set", "supervise.prePull.enabled=true")
-    labels = chart.the(found, "DaemonSet")["spec"]["template"]["metadata"]["labels"].items()
-    selector = chart.the(found, "DaemonSet")["spec"]["selector"]["matchLabels"].items()
-    server = chart.the(found, "Deployment")["spec"]
+    rule = {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["list", "watch"]}
+    assert rule in chart.the(found, "Role", "-gracekeeper")["rules"]
+    assert rule not in chart.the(default, "Role", "-gracekeeper")["rules"]
+    variable = "GRACEKEEPER_SERVER_PRE_PULL_DAEMON_SET"
+    assert chart.environment_of(found)[variable] == chart.the(found, "DaemonSet")["metadata"]["name"]
+    assert variable not in chart.environment_of(default)
+
+
+def test_the_pods_that_keep_the_image_are_none_of_the_server_s(helm):
+    manifests = chart.objects(helm, "--set", "supervise.prePull.enabled=true")
+    labels = chart.the(manifests, "DaemonSet")["spec"]["template"]["metadata"]["labels"].items()
+    selector = chart.the(manifests, "DaemonSet")["spec"]["selector"]["matchLabels"].items()
+    server = chart.the(manifests, "Deployment")["spec"]
     assert selector <= labels
     assert not server["selector"]["matchLabels"].items() <= labels
     assert not selector <= server["template"]["metadata"]["labels"].items()
 
 
 def test_helm_test_runs_the_server_s_own_image_and_sees_the_ca_but_no_key(file):
-    found = chart.rendered("helm4", file)
-    pod = chart.the(found, "Pod")
+    manifests = chart.rendered("helm4", file)
+    pod = chart.the(manifests, "Pod")
     (container,) = pod["spec"]["containers"]
-    assert container["image"] == chart.container(found)["image"]
+    assert container["image"] == chart.container(manifests)["image"]
     assert container["command"] == ["python3", "-c"]
     compile(container["args"][0], "connection_test.py", "exec")
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
@@ -368,14 +379,16 @@ def test_helm_test_runs_the_server_s_own_image_and_sees_the_ca_but_no_key(file):
 
 
 def test_helm_test_asks_the_services_that_there_are(file):
-    found = chart.rendered("helm4", file)
-    asked = {v["name"]: v["value"] for v in chart.the(found, "Pod")["spec"]["containers"][0]["env"]}
-    services = {each["metadata"]["name"]: each["spec"]["ports"][0]["port"] for each in chart.of_kind(found, "Service")}
-    expected = {asked["SERVICE"]: 443}
-    if "METRICS_SERVICE" in asked:
-        expected[asked["METRICS_SERVICE"]] = int(asked["METRICS_PORT"])
+    manifests = chart.rendered("helm4", file)
+    variables = {v["name"]: v["value"] for v in chart.the(manifests, "Pod")["spec"]["containers"][0]["env"]}
+    services = {
+        each["metadata"]["name"]: each["spec"]["ports"][0]["port"] for each in chart.of_kind(manifests, "Service")
+    }
+    expected = {variables["SERVICE"]: 443}
+    if "METRICS_SERVICE" in variables:
+        expected[variables["METRICS_SERVICE"]] = int(variables["METRICS_PORT"])
     assert services == expected
-    assert asked["NAMESPACE"] == chart.NAMESPACE
+    assert variables["NAMESPACE"] == chart.NAMESPACE
 
 
 def notes(helm: str, *arguments, namespace: str = chart.NAMESPACE) -> str:
@@ -383,21 +396,21 @@ def notes(helm: str, *arguments, namespace: str = chart.NAMESPACE) -> str:
     text = '{{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}'
     extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes"}, "data": {"text": "NOTES"}}
     value = json.dumps([json.dumps(extra).replace('"NOTES"', text)])
-    found = chart.objects(helm, *arguments, "--set-json", f"extraObjects={value}", namespace=namespace)
-    printed: str = chart.the(found, "ConfigMap", "notes")["data"]["text"]
+    manifests = chart.objects(helm, *arguments, "--set-json", f"extraObjects={value}", namespace=namespace)
+    printed: str = chart.the(manifests, "ConfigMap", "notes")["data"]["text"]
     return printed
 
 
 def test_the_notes_name_the_objects_that_there_are(helm, file):
     printed = notes(helm, *chart.ci(file))
-    found = chart.rendered(helm, file)
-    configuration = chart.the(found, "MutatingWebhookConfiguration")["metadata"]["name"]
-    assert f"deployment/{chart.the(found, 'Deployment')['metadata']['name']}\n" in printed
+    manifests = chart.rendered(helm, file)
+    configuration = chart.the(manifests, "MutatingWebhookConfiguration")["metadata"]["name"]
+    assert f"deployment/{chart.the(manifests, 'Deployment')['metadata']['name']}\n" in printed
     assert f"mutatingwebhookconfiguration {configuration} " in printed
     (selector,) = re.findall(r" -l (\S+)", printed)
     assert (
         dict(pair.split("=", 1) for pair in selector.split(","))
-        == chart.the(found, "Deployment")["spec"]["selector"]["matchLabels"]
+        == chart.the(manifests, "Deployment")["spec"]["selector"]["matchLabels"]
     )
     assert "{{.spec.terminationGracePeriodSeconds}}" in printed
     assert all(f"-n {chart.NAMESPACE}" in line for line in printed.splitlines() if line.startswith("  helm "))

@@ -35,8 +35,8 @@ def file(request):
     return request.param
 
 
-def job(found) -> dict[str, Any]:
-    return chart.the(found, "Job", "-check")
+def job(manifests) -> dict[str, Any]:
+    return chart.the(manifests, "Job", "-check")
 
 
 def test_an_installation_ends_with_the_check_and_an_upgrade_does_not_run_it(helm):
@@ -48,30 +48,30 @@ def test_an_installation_ends_with_the_check_and_an_upgrade_does_not_run_it(helm
 
 def test_nothing_of_the_check_stays_after_the_release(helm):
     """What is no hook goes with the release; the Job goes when it succeeds, and by itself when it does not."""
-    found = chart.rendered(helm)
-    hooks = [each for each in found if "helm.sh/hook" in each["metadata"].get("annotations", {})]
+    manifests = chart.rendered(helm)
+    hooks = [each for each in manifests if "helm.sh/hook" in each["metadata"].get("annotations", {})]
     assert sorted(each["kind"] for each in hooks) == ["Job", "Pod"]
-    assert job(found)["spec"]["ttlSecondsAfterFinished"] > 0
+    assert job(manifests)["spec"]["ttlSecondsAfterFinished"] > 0
 
 
 def test_the_check_s_pod_finds_room_wherever_the_server_did(file):
     """As an installation that works must not fail because of it: no request, no priority that a quota might forbid."""
-    found = chart.rendered("helm4", file)
-    if not chart.of_kind(found, "Job"):
+    manifests = chart.rendered("helm4", file)
+    if not chart.of_kind(manifests, "Job"):
         return
-    pod = job(found)["spec"]["template"]["spec"]
-    server = chart.the(found, "Deployment")["spec"]["template"]["spec"]
+    pod = job(manifests)["spec"]["template"]["spec"]
+    server = chart.the(manifests, "Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert container["resources"]["requests"] == {"cpu": "0", "memory": "0"}
     assert "priorityClassName" not in pod
-    assert container["image"] == chart.container(found)["image"]
+    assert container["image"] == chart.container(manifests)["image"]
     for key in ("nodeSelector", "tolerations", "imagePullSecrets", "securityContext"):
         assert pod.get(key) == server.get(key)
 
 
 def test_no_sidecar_keeps_the_job_from_ending_whatever_labels_the_pods_have(helm):
-    asked = "podLabels.sidecar\\.istio\\.io/inject=true"
-    pod = job(chart.objects(helm, "--set-string", asked))["spec"]["template"]["metadata"]
+    label = "podLabels.sidecar\\.istio\\.io/inject=true"
+    pod = job(chart.objects(helm, "--set-string", label))["spec"]["template"]["metadata"]
     assert pod["labels"]["sidecar.istio.io/inject"] == "false"
     assert pod["annotations"] == {"linkerd.io/inject": "disabled"}
 
@@ -85,21 +85,21 @@ def test_only_the_proof_fails_the_job_at_once_and_a_lost_node_does_not(helm):
 
 
 def test_the_check_may_create_pods_in_its_own_namespace_and_nothing_else(helm):
-    found = chart.rendered(helm)
-    role = chart.the(found, "Role", "-check")
+    manifests = chart.rendered(helm)
+    role = chart.the(manifests, "Role", "-check")
     assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]
-    (subject,) = chart.the(found, "RoleBinding", "-check")["subjects"]
-    assert subject["name"] == job(found)["spec"]["template"]["spec"]["serviceAccountName"]
-    assert not [each for each in chart.of_kind(found, "ClusterRole") if each["metadata"]["name"].endswith("-check")]
+    (subject,) = chart.the(manifests, "RoleBinding", "-check")["subjects"]
+    assert subject["name"] == job(manifests)["spec"]["template"]["spec"]["serviceAccountName"]
+    assert not [each for each in chart.of_kind(manifests, "ClusterRole") if each["metadata"]["name"].endswith("-check")]
 
 
 def test_the_api_server_asks_about_the_dry_run_pod_and_no_other_of_the_namespace(helm, file):
-    found = chart.rendered(helm, file)
-    entries = chart.the(found, "MutatingWebhookConfiguration")["webhooks"]
+    manifests = chart.rendered(helm, file)
+    entries = chart.the(manifests, "MutatingWebhookConfiguration")["webhooks"]
     (own,) = [each for each in entries if each["name"] == "check.gracekeeper.dev"]
     assert own["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": chart.NAMESPACE}}
     labels = own["objectSelector"]["matchLabels"]
-    for each in found:
+    for each in manifests:
         template = each.get("spec", {}).get("template", each)["metadata"]
         assert not labels.items() <= template.get("labels", {}).items()
     assert [each["expression"] for each in own["matchConditions"]] == ["has(request.dryRun) && request.dryRun"]

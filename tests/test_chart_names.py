@@ -32,8 +32,8 @@ FILES = ("default", "cert-manager")
 
 
 def identities(release: str, namespace: str, file: str) -> set[tuple[str, ...]]:
-    found = chart.objects("helm4", *chart.ci(file), release=release, namespace=namespace)
-    return {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in found}
+    manifests = chart.objects("helm4", *chart.ci(file), release=release, namespace=namespace)
+    return {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in manifests}
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -47,19 +47,19 @@ def test_no_two_releases_have_an_object_in_common(file):
 @pytest.mark.parametrize(("release", "namespace"), RELEASES)
 def test_every_api_server_takes_the_names(helm, release, namespace):
     for file in FILES:
-        found = chart.objects(helm, *chart.ci(file), release=release, namespace=namespace)
-        for each in found:
+        manifests = chart.objects(helm, *chart.ci(file), release=release, namespace=namespace)
+        for each in manifests:
             rule = LABEL if each["kind"] == "Service" else SUBDOMAIN
             assert rule.fullmatch(each["metadata"]["name"]), each["metadata"]["name"]
             assert all(len(value) <= 63 for value in each["metadata"]["labels"].values())
-        for certificate in chart.of_kind(found, "Certificate"):
+        for certificate in chart.of_kind(manifests, "Certificate"):
             assert len(certificate["spec"].get("commonName", "")) <= 64
             x509.SubjectAlternativeName([x509.DNSName(name) for name in certificate["spec"].get("dnsNames", ())])
 
 
 def test_one_release_in_two_namespaces_selects_and_is_called_by_itself_only():
-    found = {n: chart.objects("helm4", namespace=n) for n in ("gk-system", "other")}
-    for namespace, objects in found.items():
+    manifests_by_namespace = {n: chart.objects("helm4", namespace=n) for n in ("gk-system", "other")}
+    for namespace, objects in manifests_by_namespace.items():
         entries = chart.the(objects, "MutatingWebhookConfiguration")["webhooks"]
         assert {entry["clientConfig"]["service"]["namespace"] for entry in entries} == {namespace}
 
@@ -74,13 +74,13 @@ def test_two_releases_in_one_namespace_select_different_pods():
 
 @pytest.mark.parametrize("name", ["on", "null", "true", "e3", "keeper"])
 def test_a_name_that_yaml_would_misread_stays_a_text(name):
-    found = chart.objects("helm4", "--set-string", f"fullnameOverride={name},nameOverride={name}")
-    assert chart.the(found, "Deployment")["metadata"]["name"] == name
-    assert chart.the(found, "Deployment")["metadata"]["labels"]["app.kubernetes.io/name"] == name
-    assert chart.the(found, "MutatingWebhookConfiguration")["metadata"]["name"] == f"gk-system.{name}"
+    manifests = chart.objects("helm4", "--set-string", f"fullnameOverride={name},nameOverride={name}")
+    assert chart.the(manifests, "Deployment")["metadata"]["name"] == name
+    assert chart.the(manifests, "Deployment")["metadata"]["labels"]["app.kubernetes.io/name"] == name
+    assert chart.the(manifests, "MutatingWebhookConfiguration")["metadata"]["name"] == f"gk-system.{name}"
 
 
 def test_a_release_named_as_the_chart_is_not_named_twice():
-    found = chart.objects("helm4", release="gracekeeper", namespace="gracekeeper")
-    assert chart.the(found, "Deployment")["metadata"]["name"] == "gracekeeper"
-    assert chart.the(found, "MutatingWebhookConfiguration")["metadata"]["name"] == "gracekeeper.gracekeeper"
+    manifests = chart.objects("helm4", release="gracekeeper", namespace="gracekeeper")
+    assert chart.the(manifests, "Deployment")["metadata"]["name"] == "gracekeeper"
+    assert chart.the(manifests, "MutatingWebhookConfiguration")["metadata"]["name"] == "gracekeeper.gracekeeper"

@@ -37,8 +37,8 @@ def file(request):
     return request.param
 
 
-def names(found, kind: str) -> list[str]:
-    return [each["metadata"]["name"] for each in chart.of_kind(found, kind)]
+def names(manifests, kind: str) -> list[str]:
+    return [each["metadata"]["name"] for each in chart.of_kind(manifests, kind)]
 
 
 def test_the_token_is_in_the_container_of_the_server_alone(helm, file):
@@ -70,10 +70,10 @@ def test_no_other_pod_mounts_a_token_by_default(file):
 
 def test_the_policies_are_there_where_the_api_server_has_them(helm):
     assert names(chart.rendered(helm), "ValidatingAdmissionPolicy") == []
-    found = chart.objects(helm, *SERVED)
+    manifests = chart.objects(helm, *SERVED)
     full = f"{chart.NAMESPACE}.gk-gracekeeper"
-    assert sorted(names(found, "ValidatingAdmissionPolicy")) == [f"{full}-pods", f"{full}-webhook"]
-    for binding in chart.of_kind(found, "ValidatingAdmissionPolicyBinding"):
+    assert sorted(names(manifests, "ValidatingAdmissionPolicy")) == [f"{full}-pods", f"{full}-webhook"]
+    for binding in chart.of_kind(manifests, "ValidatingAdmissionPolicyBinding"):
         assert binding["spec"] == {"policyName": binding["metadata"]["name"], "validationActions": ["Deny"]}
 
 
@@ -90,17 +90,17 @@ def test_the_policies_are_there_where_the_api_server_has_them(helm):
 )
 def test_the_policies_can_be_forced_on_and_off(helm, arguments, count):
     """An account that the chart does not make may be somebody else's too, and that somebody may create pods."""
-    found = chart.objects(helm, *arguments)
-    assert len(names(found, "ValidatingAdmissionPolicy")) == count
-    assert len(names(found, "ValidatingAdmissionPolicyBinding")) == count
+    manifests = chart.objects(helm, *arguments)
+    assert len(names(manifests, "ValidatingAdmissionPolicy")) == count
+    assert len(names(manifests, "ValidatingAdmissionPolicyBinding")) == count
 
 
 def test_a_policy_matches_our_accounts_on_our_objects_alone(helm):
-    found = chart.objects(helm, *SERVED)
-    webhook = chart.the(found, "ValidatingAdmissionPolicy", "-webhook")["spec"]
-    pods = chart.the(found, "ValidatingAdmissionPolicy", "-pods")["spec"]
+    manifests = chart.objects(helm, *SERVED)
+    webhook = chart.the(manifests, "ValidatingAdmissionPolicy", "-webhook")["spec"]
+    pods = chart.the(manifests, "ValidatingAdmissionPolicy", "-pods")["spec"]
     (rule,) = webhook["matchConstraints"]["resourceRules"]
-    assert rule["resourceNames"] == names(found, "MutatingWebhookConfiguration")
+    assert rule["resourceNames"] == names(manifests, "MutatingWebhookConfiguration")
     assert rule["operations"] == ["UPDATE"]
     (condition,) = webhook["matchConditions"]
     assert accounts(condition["expression"]) == {SERVER}
@@ -116,16 +116,16 @@ def accounts(expression: str) -> set[str]:
 
 def test_whoever_may_create_pods_may_do_so_as_a_dry_run_only(helm):
     """Every account that a role of the chart lets create pods is one that the policy matches."""
-    found = chart.objects(helm, *SERVED)
+    manifests = chart.objects(helm, *SERVED)
     creators = {
         role["metadata"]["name"]
-        for role in (*chart.of_kind(found, "Role"), *chart.of_kind(found, "ClusterRole"))
+        for role in (*chart.of_kind(manifests, "Role"), *chart.of_kind(manifests, "ClusterRole"))
         for rule in role["rules"]
         if "pods" in rule["resources"] and "create" in rule["verbs"]
     }
-    bindings = (*chart.of_kind(found, "RoleBinding"), *chart.of_kind(found, "ClusterRoleBinding"))
+    bindings = (*chart.of_kind(manifests, "RoleBinding"), *chart.of_kind(manifests, "ClusterRoleBinding"))
     subjects = [subject for each in bindings if each["roleRef"]["name"] in creators for subject in each["subjects"]]
-    matched = chart.the(found, "ValidatingAdmissionPolicy", "-pods")["spec"]["matchConditions"][0]["expression"]
+    matched = chart.the(manifests, "ValidatingAdmissionPolicy", "-pods")["spec"]["matchConditions"][0]["expression"]
     assert subjects
     for subject in subjects:
         assert f"system:serviceaccount:{subject['namespace']}:{subject['name']}" in accounts(matched)

@@ -253,11 +253,11 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
 """Each value of values.yaml: the file of ci/ that changes it, where that is seen, and what is seen there."""
 
 
-def at(found, place: str) -> Any:
+def at(manifests, place: str) -> Any:
     """What is at a place such as `Service/-metrics: spec > ports > 0 > port`; None where nothing is."""
-    what, _, path = place.partition(": ")
-    kind, _, ending = what.partition("/")
-    candidates = [each for each in chart.of_kind(found, kind) if each["metadata"]["name"].endswith(ending)]
+    kind, _, path = place.partition(": ")
+    kind, _, ending = kind.partition("/")
+    candidates = [each for each in chart.of_kind(manifests, kind) if each["metadata"]["name"].endswith(ending)]
     return reduce(step, path.split(" > ") if path else [], candidates[0] if candidates else None)
 
 
@@ -294,7 +294,7 @@ def test_the_effect_is_the_value_s_own(name, tmp_path):
     values = chart.ci_values(file)
     assert reduce(lambda inner, key: inner[key], path, values) != default
     reset = tmp_path / "values.yaml"
-    reset.write_text(yaml.safe_dump(without(values, path)))
+    reset.write_text(yaml.dump(without(values, path), Dumper=yaml.CSafeDumper))
     done = chart.run("helm4", "template", chart.RELEASE, chart.FOLDER, "-n", chart.NAMESPACE, "--values", reset)
     if done.returncode:
         assert "need" in done.stderr  # one value of two that belong together
@@ -303,10 +303,10 @@ def test_the_effect_is_the_value_s_own(name, tmp_path):
 
 
 def test_common_labels_are_everywhere_and_replace_none_of_ours():
-    for found in chart.rendered("helm4", "everything"):
-        if not found["metadata"]["name"].endswith(("-extra", "-text")):
-            assert found["metadata"]["labels"]["team"] == "platform"
-            assert found["metadata"]["labels"]["app.kubernetes.io/name"] == "keeper"
+    for manifest in chart.rendered("helm4", "everything"):
+        if not manifest["metadata"]["name"].endswith(("-extra", "-text")):
+            assert manifest["metadata"]["labels"]["team"] == "platform"
+            assert manifest["metadata"]["labels"]["app.kubernetes.io/name"] == "keeper"
 
 
 def test_labels_of_the_pods_replace_none_of_the_selector():
@@ -321,14 +321,14 @@ def test_extra_objects_are_templates_as_maps_and_as_text():
 
 @pytest.mark.parametrize("helm", chart.HELMS)
 def test_values_may_come_as_json_on_the_command_line(helm):
-    found = chart.objects(helm, "--set-json", 'tolerations=[{"operator":"Exists"}]')
-    assert at(found, f"{POD} > tolerations") == [{"operator": "Exists"}]
+    manifests = chart.objects(helm, "--set-json", 'tolerations=[{"operator":"Exists"}]')
+    assert at(manifests, f"{POD} > tolerations") == [{"operator": "Exists"}]
 
 
 def test_a_global_registry_goes_well_with_a_digest():
-    found = chart.objects("helm4", "--set", f"global.imageRegistry=mirror.example.com:5000/,image.digest={DIGEST}")
+    manifests = chart.objects("helm4", "--set", f"global.imageRegistry=mirror.example.com:5000/,image.digest={DIGEST}")
     expected = f"mirror.example.com:5000/gracekeeper/gracekeeper@{DIGEST}"
-    assert {pod["containers"][0]["image"] for pod in chart.pod_specs(found)} == {expected}
+    assert {pod["containers"][0]["image"] for pod in chart.pod_specs(manifests)} == {expected}
 
 
 def groups(values: dict[str, Any], above: tuple[str, ...] = ()):
@@ -363,10 +363,10 @@ def test_a_misspelt_value_is_refused_at_every_level(helm, tmp_path):
     values: dict[str, Any] = {}
     for path in closed:
         reduce(lambda inner, key: inner.setdefault(key, {}), path, values)["misspelt"] = True
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
-    said = chart.refusal(helm, "--values", tmp_path / "values.yaml")
+    (tmp_path / "values.yaml").write_text(yaml.dump(values, Dumper=yaml.CSafeDumper))
+    message = chart.refusal(helm, "--values", tmp_path / "values.yaml")
     for path in closed:
-        assert f"{complaint_about(path)}: additional properties 'misspelt' not allowed" in said
+        assert f"{complaint_about(path)}: additional properties 'misspelt' not allowed" in message
 
 
 @pytest.mark.parametrize("helm", chart.HELMS)
@@ -376,13 +376,13 @@ def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
     for path in typed:
         wrong = 7 if not isinstance(LEAVES[".".join(path)][1], int) else [7]
         reduce(lambda inner, key: inner.setdefault(key, {}), path[:-1], values)[path[-1]] = wrong
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
-    said = chart.refusal(helm, "--values", tmp_path / "values.yaml")
-    assert [path for path in typed if complaint_about(path) not in said] == []
+    (tmp_path / "values.yaml").write_text(yaml.dump(values, Dumper=yaml.CSafeDumper))
+    message = chart.refusal(helm, "--values", tmp_path / "values.yaml")
+    assert [path for path in typed if complaint_about(path) not in message] == []
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("certificate.source=files", "needs certificate.existingSecret or certManager.enabled=true"),
         ("certificate.existingSecret=mine", "need certificate.source=files"),
@@ -408,8 +408,8 @@ def test_a_value_of_the_wrong_type_is_refused_wherever_it_is(helm, tmp_path):
         ("config.nodeThroughput.p5=10Gbps", "/config/nodeThroughput/p5"),
     ],
 )
-def test_what_does_not_belong_together_is_refused_in_words(setting, said):
-    assert said in chart.refusal("helm4", "--set", setting)
+def test_what_does_not_belong_together_is_refused_in_words(setting, message):
+    assert message in chart.refusal("helm4", "--set", setting)
 
 
 def test_a_parent_chart_may_have_its_condition_and_globals_of_its_own():
@@ -417,44 +417,47 @@ def test_a_parent_chart_may_have_its_condition_and_globals_of_its_own():
     assert chart.objects("helm4", *with_both) == chart.rendered("helm4")
 
 
-def server_settings(found) -> ServerSettings:
+def server_settings(manifests) -> ServerSettings:
     """The settings that the server reads from the environment; a variable that it does not know is an error."""
     prefix = "GRACEKEEPER_SERVER_"
-    said = chart.environment_of(found).items()
-    return ServerSettings.model_validate({k.removeprefix(prefix).lower(): v for k, v in said if k.startswith(prefix)})
+    environment = chart.environment_of(manifests).items()
+    return ServerSettings.model_validate(
+        {k.removeprefix(prefix).lower(): v for k, v in environment if k.startswith(prefix)}
+    )
 
 
 @pytest.mark.parametrize("file", chart.CI_FILES)
 @pytest.mark.parametrize("helm", chart.HELMS)
 def test_the_server_accepts_the_environment_and_the_configuration_of_the_chart(helm, file):
-    found = chart.rendered(helm, file)
-    settings = server_settings(found)
-    names = {each["metadata"]["name"] for each in found}
+    manifests = chart.rendered(helm, file)
+    settings = server_settings(manifests)
+    names = {each["metadata"]["name"] for each in manifests}
     assert settings.namespace == chart.NAMESPACE
     assert {settings.service_name, settings.webhook_configuration_name} <= names
     assert settings.secret_name in (names if settings.certificate_source == "secret" else {None})
-    config = load_config(yaml.safe_load(at(found, CONFIG)))
+    config = load_config(yaml.load(at(manifests, CONFIG), yaml.CSafeLoader))
     assert config.mode is (Mode.AUDIT if file in {"audit", "everything"} else Mode.ENFORCE)
-    mounts = {mount["mountPath"] for mount in chart.container(found)["volumeMounts"]}
+    mounts = {mount["mountPath"] for mount in chart.container(manifests)["volumeMounts"]}
     assert str(settings.config_file) == "/etc/gracekeeper/config.yaml"
     assert {"/etc/gracekeeper", "/tmp"} <= mounts
     assert settings.certificate_directory is None or str(settings.certificate_directory) in mounts
 
 
+SETTINGS_OF = ("default", "files", "host-network", "everything")
+
+
 def test_every_setting_of_the_server_comes_from_the_chart():
     by_hand = {"facts": "none is for demonstrations and benchmarks"}
-    said = set().union(
-        *(server_settings(chart.rendered("helm4", f)).model_fields_set for f in ("default", "files", "host-network"))
-    )
-    assert ServerSettings.model_fields.keys() - said == by_hand.keys()
+    variables = set().union(*(server_settings(chart.rendered("helm4", f)).model_fields_set for f in SETTINGS_OF))
+    assert ServerSettings.model_fields.keys() - variables == by_hand.keys()
 
 
 def test_without_values_the_chart_says_what_the_server_would_do_anyway():
-    found = server_settings(chart.rendered("helm4"))
+    settings = server_settings(chart.rendered("helm4"))
     built_in = ServerSettings.model_construct()
     placed = {"config_file", "replicas", "namespace", "service_name", "secret_name", "webhook_configuration_name"}
     for name in ServerSettings.model_fields.keys() - placed:
-        assert getattr(found, name) == getattr(built_in, name)
+        assert getattr(settings, name) == getattr(built_in, name)
     supervise = Supervise(image="gracekeeper/supervise:0.1.0")
     assert load_config(yaml.safe_load(at(chart.rendered("helm4"), CONFIG))) == Config(supervise=supervise)
 

@@ -145,14 +145,14 @@ profiles:
     assert check(text)[1] == [line.replace("config.yaml:", "c.yaml:") for line in block.splitlines()]
 
 
-def found_in(**document):
+def doubts_in(**document):
     return [(".".join(map(str, doubt.place)), doubt.why) for doubt in doubts(load_config(document))]
 
 
 def hides(wide, narrow):
     """Whether a profile with the one match keeps one with the other from ever counting."""
     profiles = [{"name": "wide", "match": wide}, {"name": "narrow", "match": narrow}]
-    return bool(found_in(profiles=profiles))
+    return bool(doubts_in(profiles=profiles))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_profile_that_an_earlier_one_hides(wide, narrow, hidden):
 
 def test_numbers_that_are_cut_to_a_maximum():
     # 70e9 x 14 bytes at 1 GiB/s: 912.7 s; (30 + 912.7) x 2 + 15 = 1901 s
-    assert found_in(
+    assert doubts_in(
         defaults={"maximumGraceSeconds": 1000},
         profiles=[
             {"name": "a", "match": {"namespaces": ["a"]}, "values": {"grace-seconds": 1001}},

@@ -79,7 +79,7 @@ def test_a_signal_reaches_the_command_at_once_and_the_cluster_is_removed(start, 
     assert log.read_text().splitlines() == [MADE[0], "make test has SIGTERM", *AT_THE_END]
 
 
-@pytest.mark.parametrize("command", ["test", "e2e"])
+@pytest.mark.parametrize("command", ["test", "e2e", "e2e-all"])
 def test_given_the_makefile_when_make_has_sigterm_then_the_loop_has_it_too_and_has_ended(tmp_path, command):
     """Nothing may stand between the two: a shell dies of SIGTERM and tells nobody."""
     for path in ("requirements-dev.lock", "scripts/venv.sh", ".venv/ready"):  # the last is the newest

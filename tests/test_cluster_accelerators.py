@@ -68,12 +68,12 @@ async def test_when_the_last_node_of_a_product_is_cordoned_then_it_counts_no_mor
 async def test_when_nodes_may_not_be_read_then_they_are_missing_for_a_pod_whose_estimate_needs_them(server):
     server.refusals["/api/v1/nodes"] = 403
     with watching(server) as cluster:
-        for asked, missing in ((True, (Missing("Nodes", MissingReason.FORBIDDEN),)), (False, ())):
-            found = await cluster.facts("team-a", Lookups(nodes=asked), 2.0)
-            assert [each for each in found.missing if each.name == "Nodes"] == list(missing)
+        for needed, missing in ((True, (Missing("Nodes", MissingReason.FORBIDDEN),)), (False, ())):
+            facts = await cluster.facts("team-a", Lookups(nodes=needed), 2.0)
+            assert [each for each in facts.missing if each.name == "Nodes"] == list(missing)
 
 
 async def test_when_nodes_are_known_then_none_are_missing(server):
     with watching(server) as cluster:
-        found = await cluster.facts("team-a", Lookups(nodes=True), 2.0)
-        assert not any(missing.name == "Nodes" for missing in found.missing)
+        facts = await cluster.facts("team-a", Lookups(nodes=True), 2.0)
+        assert not any(missing.name == "Nodes" for missing in facts.missing)

@@ -78,9 +78,9 @@ def test_of_kind_s_output_a_person_is_told_the_error_and_not_the_stack():
 
 
 def test_a_long_reason_keeps_its_first_line_and_its_end():
-    told = creation.reason("ERROR: first\n" + "\n".join(f"line {number}" for number in range(100))).splitlines()
-    assert len(told) == 12
-    assert (told[0], told[1], told[-1]) == ("ERROR: first", "...", "line 99")
+    lines = creation.reason("ERROR: first\n" + "\n".join(f"line {number}" for number in range(100))).splitlines()
+    assert len(lines) == 12
+    assert (lines[0], lines[1], lines[-1]) == ("ERROR: first", "...", "line 99")
 
 
 def test_nodes_without_inotify_instances_are_told_apart_from_other_failures():

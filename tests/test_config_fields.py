@@ -12,7 +12,7 @@ def test_an_empty_configuration_is_the_built_in_one():
 
 
 def test_a_configuration_is_read_with_its_units():
-    found = load_config(
+    config = load_config(
         {
             "mode": "audit",
             "unknownSize": "skip",
@@ -27,10 +27,10 @@ def test_a_configuration_is_read_with_its_units():
             ],
         }
     )
-    assert (found.mode, found.unknown_size) == (Mode.AUDIT, UnknownSize.SKIP)
-    assert (found.defaults.write_bytes_per_second, found.defaults.maximum_grace_seconds) == (2**30, 7200)
-    assert found.profiles[0].values == {"checkpoint-writers": "8"}
-    assert found.node_throughput == {"m5.large": 81 * 2**20}
+    assert (config.mode, config.unknown_size) == (Mode.AUDIT, UnknownSize.SKIP)
+    assert (config.defaults.write_bytes_per_second, config.defaults.maximum_grace_seconds) == (2**30, 7200)
+    assert config.profiles[0].values == {"checkpoint-writers": "8"}
+    assert config.node_throughput == {"m5.large": 81 * 2**20}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def lines():
 
 
 @pytest.fixture
-def told():
+def notifications():
     return []
 
 
@@ -30,12 +30,12 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def file(path, lines, told):
-    return followed(path, lines, told, parsed("mode: audit"))
+def file(path, lines, notifications):
+    return followed(path, lines, notifications, parsed("mode: audit"))
 
 
-def followed(path, lines, told, config):
-    return ConfigFile(path, config, told.append, lambda: told.append("loaded"), logger_into(lines))
+def followed(path, lines, notifications, config):
+    return ConfigFile(path, config, notifications.append, lambda: notifications.append("loaded"), logger_into(lines))
 
 
 def mount(path, text, name):
@@ -50,14 +50,14 @@ def events(lines):
     return [line["event"] for line in lines]
 
 
-def test_what_the_server_was_started_with_is_no_news(file, lines, told):
+def test_what_the_server_was_started_with_is_no_news(file, lines, notifications):
     file.look()
     file.look()
     assert (file.config.mode, file.notes(), lines) == (Mode.AUDIT, (), [])
-    assert told == [True]
+    assert notifications == [True]
 
 
-def test_the_kubelets_swap_is_followed(path, file, lines, told):
+def test_the_kubelets_swap_is_followed(path, file, lines, notifications):
     file.look()
     mount(path, "mode: enforce\nprofiles: [{name: a}]", "..two")
     file.look()
@@ -66,13 +66,13 @@ def test_the_kubelets_swap_is_followed(path, file, lines, told):
     assert [(line["event"], line["mode"], line["profiles"]) for line in lines] == [
         ("configuration in use", "enforce", 1)
     ]
-    assert told == [True, True, "loaded"]
+    assert notifications == [True, True, "loaded"]
 
 
-def test_a_comment_is_no_other_configuration(path, file, lines, told):
+def test_a_comment_is_no_other_configuration(path, file, lines, notifications):
     mount(path, "# why\nmode: audit", "..two")
     file.look()
-    assert (lines, told) == ([], [True])
+    assert (lines, notifications) == ([], [True])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_comment_is_no_other_configuration(path, file, lines, told):
         ("{}\n---\n{}", "a configuration is one document, this file has 2"),
     ],
 )
-def test_a_broken_file_keeps_the_one_in_use_and_is_said_once(file, lines, told, text, why):
+def test_a_broken_file_keeps_the_one_in_use_and_is_said_once(file, lines, notifications, text, why):
     mount(file.path, text, "..two")
     for _ in range(3):
         file.look()
@@ -94,7 +94,7 @@ def test_a_broken_file_keeps_the_one_in_use_and_is_said_once(file, lines, told, 
     assert why in note
     assert [(line["event"], line["level"]) for line in lines] == [("configuration cannot be used", "warning")]
     assert why in lines[0]["lack"]
-    assert set(told) == {False}
+    assert set(notifications) == {False}
 
 
 def test_bytes_that_are_no_text_keep_the_one_in_use(path, file):
@@ -110,14 +110,14 @@ def test_a_text_that_is_nested_too_deeply_keeps_the_one_in_use(path, file):
     assert file.config.mode is Mode.AUDIT
 
 
-def test_when_it_is_mended_it_is_used_and_said(path, file, lines, told):
+def test_when_it_is_mended_it_is_used_and_said(path, file, lines, notifications):
     mount(path, "mode: none", "..two")
     file.look()
     mount(path, "mode: audit", "..three")
     file.look()
     assert (file.config.mode, file.notes()) == (Mode.AUDIT, ())
     assert events(lines) == ["configuration cannot be used", "configuration in use"]
-    assert told == [False, True]
+    assert notifications == [False, True]
 
 
 def test_a_file_that_vanishes_and_comes_back_unchanged_is_fine_again(path, file, lines):
@@ -142,8 +142,8 @@ def test_an_image_of_supervise_that_is_added_waits_for_a_restart_and_the_rest_do
     assert file.notes() == ()
 
 
-def test_an_image_of_supervise_may_change_and_go_and_come_back(path, lines, told):
-    file = followed(path, lines, told, Config(supervise=Supervise(image="a")))
+def test_an_image_of_supervise_may_change_and_go_and_come_back(path, lines, notifications):
+    file = followed(path, lines, notifications, Config(supervise=Supervise(image="a")))
     for number, (text, image) in enumerate(
         [("supervise: {image: b}", "b"), ("{}", None), ("supervise: {image: a}", "a")]
     ):
@@ -159,7 +159,7 @@ def test_the_loop_follows_changes_until_it_is_told_to_stop(path, file):
     thread.start()
     try:
         mount(path, "mode: enforce", "..two")
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while file.config.mode is not Mode.ENFORCE:
             assert time.monotonic() < end
             time.sleep(0.01)

@@ -66,13 +66,13 @@ def test_the_chart_takes_the_same():
 
 
 def test_the_defaults_that_it_tells_are_the_built_in_ones():
-    told = {
+    defaults = {
         name: {inner: field["default"] for inner, field in section["properties"].items() if "default" in field}
         for name, section in SCHEMA["properties"].items()
         if name in {"defaults", "supervise", "osmo"}
     }
-    assert told["defaults"]["writeThroughput"] == "100MiB/s"
-    assert load_config(told) == load_config({})
+    assert defaults["defaults"]["writeThroughput"] == "100MiB/s"
+    assert load_config(defaults) == load_config({})
 
 
 def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():
@@ -80,9 +80,7 @@ def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():
     hint = re.match(r"# yaml-language-server: \$schema=(\S+)\n", example.read_text(encoding="utf-8"))
     assert hint
     assert (example.parent / hint[1]).resolve() == config_schema.SCHEMA
-    configs = [
-        yaml.safe_load((golden.FOLDER / name / "case.yaml").read_text()).get("config") for name in golden.names()
-    ]
+    configs = [golden.document(name).get("config") for name in golden.names()]
     for document in (yaml.safe_load(example.read_text(encoding="utf-8")), *filter(None, configs)):
         CHECK.validate(document)
 
@@ -181,7 +179,7 @@ BAD = (
     "1GB ",
 )
 NUMBERS = (0, 1, 8, 12.5, 14, 65, 900, 2**20, 10**9, 112742891520, 86401, 2592001, -1, True, False)
-WORDS = ("true", "false", "yes", "native", "container", "grace-only", "off", "checkpoints", "/checkpoints")
+WORDS = ("true", "false", "auto", "yes", "native", "container", "grace-only", "off", "checkpoints", "/checkpoints")
 
 
 @pytest.mark.parametrize("key", PROFILE_KEYS)

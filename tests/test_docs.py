@@ -30,6 +30,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob(".github/**/*.md")])
 EXAMPLES = sorted((DOCS / "examples").glob("*.yaml"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+LINK_TO_A_HEADING = re.compile(r"\[[^\]]*\]\(([^)#\s:]*)#([^)]+)\)")
 NOT_ON_A_POD = {"maximum-grace-seconds"}
 NAMES_IN_THE_FILE = {
     "write_bytes_per_second": "writeThroughput",
@@ -43,9 +44,9 @@ def page(name: str) -> str:
 
 def section(text: str, heading: str) -> str:
     """From a heading to the next of any level."""
-    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE)
-    assert found, heading
-    return found[1]
+    match = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert match, heading
+    return match[1]
 
 
 def rows(text: str) -> list[list[str]]:
@@ -142,9 +143,9 @@ def test_the_documented_defaults_are_the_built_in_ones():
     top["defaults"] = {
         quoted(row[0])[0]: yaml.safe_load(quoted(row[1])[0]) for row in rows(section(text, "`defaults`"))
     }
-    told = {quoted(row[0])[0]: quoted(row[1]) for row in rows(section(text, "`supervise`"))}
-    assert [name for name, values in told.items() if not values] == ["image", "imagePullSecret"]
-    top["supervise"] = {name: yaml.safe_load(values[0]) for name, values in told.items() if values}
+    cells = {quoted(row[0])[0]: quoted(row[1]) for row in rows(section(text, "`supervise`"))}
+    assert [name for name, values in cells.items() if not values] == ["image", "imagePullSecret"]
+    top["supervise"] = {name: yaml.safe_load(values[0]) for name, values in cells.items() if values}
     top["osmo"] = {quoted(row[0])[0]: yaml.safe_load(quoted(row[1])[0]) for row in rows(section(text, "`osmo`"))}
     assert load_config(top) == Config()
 
@@ -152,8 +153,8 @@ def test_the_documented_defaults_are_the_built_in_ones():
 @pytest.mark.parametrize(("field", "values"), [("mode", Mode), ("unknownSize", UnknownSize)])
 def test_every_value_of_a_closed_field_is_documented(field, values):
     for heading in ("At the top", "`profiles`"):
-        found = rows(section(page("docs/configuration.md"), heading))
-        row = next(row for row in found if row[0] == f"`{field}`")
+        table_rows = rows(section(page("docs/configuration.md"), heading))
+        row = next(row for row in table_rows if row[0] == f"`{field}`")
         assert quoted(row[2]) == list(values)
 
 
@@ -190,8 +191,8 @@ def metrics() -> dict[str, set[str]]:
 
 
 def test_every_metric_is_documented_with_its_labels(metrics):
-    found = rows(section(page("docs/operations.md"), "Metrics"))
-    assert {quoted(row[0])[0]: set(quoted(row[1])) for row in found} == metrics
+    table_rows = rows(section(page("docs/operations.md"), "Metrics"))
+    assert {quoted(row[0])[0]: set(quoted(row[1])) for row in table_rows} == metrics
 
 
 def test_the_values_of_labels_are_documented():
@@ -234,8 +235,8 @@ def test_every_example_pod_can_be_decided_on(path, capsys):
 
 def test_the_example_s_objects_are_those_that_its_pod_asks_for():
     pod = manifests.pods_in(manifests.documents((DOCS / "examples/pod.yaml").read_text(), "pod"), "pod", "default")[0]
-    found = manifests.documents((DOCS / "examples/objects.yaml").read_text(), "objects")
-    assert facts_in_files(pod, found).missing == ()
+    objects = manifests.documents((DOCS / "examples/objects.yaml").read_text(), "objects")
+    assert facts_in_files(pod, objects).missing == ()
 
 
 def test_the_pictures_are_what_the_policy_decides_now():
@@ -251,6 +252,19 @@ def test_every_link_to_a_file_leads_to_one(path):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_one(path):
+    for target, anchor in LINK_TO_A_HEADING.findall(path.read_text(encoding="utf-8")):
+        text = (path.parent / target if target else path).read_text(encoding="utf-8")
+        assert anchor in anchors(text), f"{target}#{anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_name_targets_of_the_makefile_and_values_of_the_chart(path):
     text = path.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z0-9./-]+):", page("Makefile"), re.MULTILINE))
@@ -258,10 +272,10 @@ def test_commands_name_targets_of_the_makefile_and_values_of_the_chart(path):
         assert target in targets, target
     values = yaml.safe_load(page("charts/gracekeeper/values.yaml"))
     for option in re.findall(r"--set(?:-string)? ([\w.]+)=", text):
-        found = values
+        value = values
         for part in option.split("."):
-            assert part in found, option
-            found = found[part]
+            assert part in value, option
+            value = value[part]
 
 
 def test_the_readme_has_two_set_up_commands_for_the_version_of_the_checkout():

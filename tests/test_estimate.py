@@ -112,9 +112,9 @@ def test_accelerators_are_counted_by_limits_and_by_requests_once():
     ],
 )
 def test_the_most_is_what_the_accelerators_hold_less_the_gradients(pod, gib):
-    found = most_bytes(read_pod(pod), Facts())
-    assert found is not None
-    assert found.value == pytest.approx(gib * GIB * 14 / 18)
+    most = most_bytes(read_pod(pod), Facts())
+    assert most is not None
+    assert most.value == pytest.approx(gib * GIB * 14 / 18)
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,10 @@ def test_the_most_is_what_the_accelerators_hold_less_the_gradients(pod, gib):
     ],
 )
 def test_what_the_nodes_tell_counts_before_the_table_and_where_the_pod_is_bound_to_nothing_known(pod, mib, source):
-    found = most_bytes(read_pod(pod), NODES)
-    assert found is not None
-    assert found.value == pytest.approx(mib * 2**20 * 14 / 18)
-    assert source in found.source
+    most = most_bytes(read_pod(pod), NODES)
+    assert most is not None
+    assert most.value == pytest.approx(mib * 2**20 * 14 / 18)
+    assert source in most.source
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ def test_what_the_nodes_tell_counts_before_the_table_and_where_the_pod_is_bound_
 )
 def test_where_nothing_names_the_product_the_largest_of_a_family_that_one_maker_makes_counts(resource, gib):
     """Gaudi 3 and Trainium3; of a Trainium3 chip's 8 cores a logical one has two."""
-    found = most_bytes(read_pod(a_pod({resource: "2"})), NODES)
-    assert found is not None
-    assert found.value == pytest.approx(2 * gib * GIB * 14 / 18)
-    assert "the largest of its family" in found.source
+    most = most_bytes(read_pod(a_pod({resource: "2"})), NODES)
+    assert most is not None
+    assert most.value == pytest.approx(2 * gib * GIB * 14 / 18)
+    assert "the largest of its family" in most.source
 
 
 @pytest.mark.parametrize(

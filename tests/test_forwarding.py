@@ -1,8 +1,10 @@
 """forward-sigterm where a golden case would say little."""
 
+import copy
 from dataclasses import replace
 
 import jsonpatch
+import pytest
 
 from tests import golden
 from tests.policy_calls import decide_pod
@@ -19,5 +21,50 @@ def test_given_bounds_of_the_namespace_are_not_known_when_forwarding_is_wanted_t
 def test_given_a_pod_that_forwards_when_we_are_asked_again_then_the_shell_is_no_longer_complained_about():
     case = golden.load("forward-sigterm")
     patched = jsonpatch.apply_patch(case.pod, operations(case.pod, case.decide()))
-    assert patched["spec"]["containers"][0]["command"][:3] == ["/gracekeeper/bin/supervise", "forward", "--"]
+    assert patched["spec"]["containers"][0]["command"][:4] == [
+        "/gracekeeper/bin/supervise",
+        "forward",
+        "--grace",
+        "251",
+    ]
     assert case.decide(patched).notes == ()
+
+
+def options_of(annotations, container):
+    """The options of `supervise forward` in the pod that the API server gets."""
+    case = golden.load("forward-sigterm")
+    pod = copy.deepcopy(case.pod)
+    pod["metadata"]["annotations"] |= {f"gracekeeper.dev/{key}": value for key, value in annotations.items()}
+    pod["spec"]["containers"][0] |= container
+    patched = jsonpatch.apply_patch(pod, operations(pod, case.decide(pod)))
+    command = patched["spec"]["containers"][0]["command"]
+    return command[2 : command.index("--")]
+
+
+def test_given_keys_for_the_signal_when_the_trainer_is_wrapped_then_supervise_gets_them():
+    keys = {"forward-signal": "SIGUSR1", "interrupted-code": "0", "stall-seconds": "120"}
+    options = options_of(keys, {})
+    assert options[-6:] == ["--signal", "SIGUSR1", "--interrupted-code", "0", "--stall-seconds", "120"]
+
+
+def test_given_a_pre_stop_sleep_when_the_trainer_is_wrapped_then_it_has_the_rest_of_the_grace():
+    options = options_of({}, {"lifecycle": {"preStop": {"sleep": {"seconds": 20}}}})
+    grace_seconds = int(options[options.index("--grace") + 1])
+    assert grace_seconds == 251
+
+
+def test_given_a_termination_message_of_its_own_when_wrapped_then_the_line_goes_there_and_never_in_place_of_logs():
+    assert options_of({}, {"terminationMessagePath": "/tmp/end"})[2:] == ["--termination-log", "/tmp/end"]
+    assert "--termination-log" not in options_of({}, {"terminationMessagePolicy": "FallbackToLogsOnError"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("forward-signal", "SIGKILL"), ("interrupted-code", "256"), ("stall-seconds", "0")]
+)
+def test_given_a_value_that_cannot_be_when_the_trainer_is_wrapped_then_it_is_ignored_and_said(key, value):
+    case = golden.load("forward-sigterm")
+    pod = copy.deepcopy(case.pod)
+    pod["metadata"]["annotations"][f"gracekeeper.dev/{key}"] = value
+    decision = case.decide(pod)
+    assert [ignored.key for ignored in decision.ignored] == [key]
+    assert decision.changes is not None

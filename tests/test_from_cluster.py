@@ -80,7 +80,7 @@ def put_owner(server, path, above=None, **template):
     server.put(path, metadata=metadata, spec={"template": {"spec": template}})
 
 
-def found(out):
+def workloads_in(out):
     return {
         f"{each['kind']} {each['name']}": (each["todaySeconds"], each["tomorrowSeconds"], len(each["pods"]))
         for each in json.loads(out)
@@ -100,7 +100,7 @@ def test_grace_today_and_tomorrow_by_the_outermost_workload(server, run):
     put_pod(server, "web")
     code, out, err = run("-o", "json")
     assert (code, err) == (0, "")
-    assert found(out) == {
+    assert workloads_in(out) == {
         "CronJob nightly": (30, 280, 1),
         "Deployment online": (30, 280, 2),
         "Job once": (30, 280, 1),
@@ -129,7 +129,7 @@ def test_an_empty_namespace_is_said_in_one_line(run):
 def test_pods_that_have_ended_are_passed_over(server, run):
     put_pod(server, "done", phase="Succeeded")
     put_pod(server, "failed", phase="Failed")
-    assert found(run("-o", "json")[1]) == {}
+    assert workloads_in(run("-o", "json")[1]) == {}
 
 
 def test_all_namespaces_in_pages(server, run):
@@ -140,7 +140,7 @@ def test_all_namespaces_in_pages(server, run):
             spec={"containers": [{"name": "a"}]},
             status={"phase": "Running"},
         )
-    assert len(found(run("-A", "-o", "json")[1])) == 600
+    assert len(workloads_in(run("-A", "-o", "json")[1])) == 600
     assert server.count("GET /api/v1/pods") == 2
 
 
@@ -148,8 +148,8 @@ def test_a_new_configuration_shows_what_it_lowers_and_what_it_raises(server, run
     decision = {"grace": 600, "mode": "enforce", "terms": {"need": "600 s"}}
     patched = {**SIZE, "gracekeeper.dev/decision": json.dumps(decision)}
     put_pod(server, "patched", 600, annotations=patched)
-    kept = {**SIZE, "gracekeeper.dev/decision": json.dumps({**decision, "terms": {"kept": "600 s"}})}
-    put_pod(server, "kept", 600, annotations=kept)
+    annotations = {**SIZE, "gracekeeper.dev/decision": json.dumps({**decision, "terms": {"kept": "600 s"}})}
+    put_pod(server, "kept", 600, annotations=annotations)
     put_pod(server, "own", 600, annotations=SIZE)
     put_pod(server, "odd", 600, annotations={**SIZE, "gracekeeper.dev/decision": "{"})
     put_owner(server, f"{BATCH}/jobs/template", terminationGracePeriodSeconds=90)
@@ -157,7 +157,7 @@ def test_a_new_configuration_shows_what_it_lowers_and_what_it_raises(server, run
     (tmp_path / "c.yaml").write_text("profiles: [{name: short, maximumGraceSeconds: 60}]")
     code, out, _ = run("-o", "json", "--config", str(tmp_path / "c.yaml"))
     assert code == 0
-    assert found(out) == {
+    assert workloads_in(out) == {
         "Job template": (600, 90, 1),
         "Pod kept": (600, 600, 1),
         "Pod odd": (600, 600, 1),
@@ -173,7 +173,7 @@ def test_the_facts_of_the_cluster_count(server, run):
     server.put(f"{CLAIMS}/ckpt", kind="PersistentVolumeClaim", spec={"storageClassName": "fast"})
     volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "ckpt"}}]
     put_pod(server, "alone", annotations=SIZE, volumes=volumes)
-    assert found(run("-o", "json")[1]) == {"Pod alone": (30, 178, 1)}  # (30 + 51.2) x 2 + 15
+    assert workloads_in(run("-o", "json")[1]) == {"Pod alone": (30, 178, 1)}  # (30 + 51.2) x 2 + 15
 
 
 def test_an_indexed_job_s_number_of_pods_counts(server, run):
@@ -181,7 +181,7 @@ def test_an_indexed_job_s_number_of_pods_counts(server, run):
     server.put(f"{BATCH}/jobs/train", kind="Job", spec={**numbers, "template": {"spec": {}}})
     index = {"batch.kubernetes.io/job-completion-index": "0", "gracekeeper.dev/checkpoint-writers": "all"}
     put_pod(server, "train-0", annotations={**SIZE, **index}, metadata=owner("Job", "train", "batch/v1"))
-    assert found(run("-o", "json")[1]) == {"Job train": (30, 127, 1)}  # (30 + 25.6) x 2 + 15 = 126.2
+    assert workloads_in(run("-o", "json")[1]) == {"Job train": (30, 127, 1)}  # (30 + 25.6) x 2 + 15 = 126.2
 
 
 def test_pods_of_one_workload_that_differ_are_a_range(server, run):
@@ -200,7 +200,7 @@ def test_an_owner_that_may_not_be_read_is_the_workload(server, run):
     put_pod(server, "a", annotations=SIZE, metadata=owner("Job", "nightly-1", "batch/v1"))
     put_pod(server, "b", annotations=SIZE, metadata=owner("ReplicaSet", "gone", "apps/v1"))
     code, out, _ = run("-o", "json")
-    assert (code, set(found(out))) == (0, {"Job nightly-1", "ReplicaSet gone"})
+    assert (code, set(workloads_in(out))) == (0, {"Job nightly-1", "ReplicaSet gone"})
 
 
 def test_what_was_ignored_and_what_may_not_be_read_is_told_and_the_exit_code_is_1(server, run):

@@ -42,15 +42,15 @@ def test_a_grace_that_was_lowered_by_somebody_else_is_never_sent():
         operations(a_pod(terminationGracePeriodSeconds=1000), decision)
 
 
-@pytest.mark.parametrize(("left_bytes", "told"), [(400, True), (60, False), (-60, False)])
-def test_where_the_pods_annotations_leave_no_room_it_gets_its_grace_without_a_word(left_bytes, told):
+@pytest.mark.parametrize(("left_bytes", "is_told"), [(400, True), (60, False), (-60, False)])
+def test_where_the_pods_annotations_leave_no_room_it_gets_its_grace_without_a_word(left_bytes, is_told):
     pod = a_pod()
     own = {"gracekeeper.dev/grace-seconds": "900", "gracekeeper.dev/decision": "copied"}
     pod["metadata"]["annotations"] = {**own, "big": "x" * (256 * 1024 - 60 - left_bytes)}
     patch = operations(pod, decide_pod(pod, Facts(), Config(), "n"))
     assert [operation["path"].rpartition("/")[2] for operation in patch] == [
         "terminationGracePeriodSeconds",
-        *(["gracekeeper.dev~1decision"] if told else []),
+        *(["gracekeeper.dev~1decision"] if is_told else []),
     ]
 
 

@@ -133,9 +133,9 @@ _CLASSES = {f"s{i}": {"metadata": {"name": f"s{i}"}} for i in range(500)}
 _NOT_FOUND = tuple(Missing(f"PersistentVolumeClaim n/c{i}", MissingReason.NOT_FOUND) for i in range(9999))
 
 
-@pytest.mark.parametrize("what", VOLUMES)
-def test_no_volume_takes_long(what):
-    check(VOLUMES[what](), Facts(storage_classes=_CLASSES, missing=_NOT_FOUND), Config())
+@pytest.mark.parametrize("name", VOLUMES)
+def test_no_volume_takes_long(name):
+    check(VOLUMES[name](), Facts(storage_classes=_CLASSES, missing=_NOT_FOUND), Config())
 
 
 def test_of_containers_that_may_upload_three_are_named():
@@ -187,10 +187,10 @@ ACCELERATORS = {
 }
 
 
-@pytest.mark.parametrize("what", ACCELERATORS)
+@pytest.mark.parametrize("name", ACCELERATORS)
 @pytest.mark.parametrize("config", [_ESTIMATE, _CAPS], ids=["estimate", "caps"])
-def test_no_accelerator_takes_long(what, config):
-    check(ACCELERATORS[what](), Facts(accelerator_memory_mib=_NODES), config)
+def test_no_accelerator_takes_long(name, config):
+    check(ACCELERATORS[name](), Facts(accelerator_memory_mib=_NODES), config)
 
 
 def test_of_many_products_three_are_named_and_beyond_32_none_is_known():
@@ -198,11 +198,11 @@ def test_of_many_products_three_are_named_and_beyond_32_none_is_known():
     pods = [
         a_pod(annotations={}, containers=askers(2), affinity=affinity(_PRODUCT, products)) for products in (few, many)
     ]
-    found = [check(pod, Facts(), _ESTIMATE) for pod in pods]
+    decisions = [check(pod, Facts(), _ESTIMATE) for pod in pods]
     assert "2 nvidia.com/gpu x 80 GiB (NVIDIA-A100-00, NVIDIA-A100-01, NVIDIA-A100-02, and 29 more)" in str(
-        found[0].terms
+        decisions[0].terms
     )
-    assert found[1].outcome == "size-unknown"
+    assert decisions[1].outcome == "size-unknown"
 
 
 def test_claims_beyond_256_count_as_one_that_is_not_known():
@@ -232,11 +232,11 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("what", SCRIPTS)
-def test_no_script_takes_long(what):
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_script_takes_long(name):
     assert any(
         "drops SIGTERM" in note
-        for note in check(a_pod({"command": ["sh", "-c", SCRIPTS[what]]}), Facts(), Config()).notes
+        for note in check(a_pod({"command": ["sh", "-c", SCRIPTS[name]]}), Facts(), Config()).notes
     )
 
 
@@ -245,10 +245,10 @@ def many(prefix: str, text: str = "x", count: int = 20_000) -> dict[str, Any]:
 
 
 def nested(depth: int) -> Any:
-    found: Any = "x"
+    value: Any = "x"
     for level in range(depth):
-        found = [found] if level % 2 else {"a": found}
-    return found
+        value = [value] if level % 2 else {"a": value}
+    return value
 
 
 def with_metadata(pod: Pod, **metadata: Any) -> Pod:
@@ -351,18 +351,18 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize("what", KEYS)
-def test_no_key_takes_long(what):
-    decision = check(KEYS[what](), Facts(), Config())
+@pytest.mark.parametrize("name", KEYS)
+def test_no_key_takes_long(name):
+    decision = check(KEYS[name](), Facts(), Config())
     assert decision.outcome == "patched"
     assert len(decision.ignored) <= 32
 
 
-@pytest.mark.parametrize("what", SIZES)
+@pytest.mark.parametrize("name", SIZES)
 @pytest.mark.parametrize("config", [Config(), _ESTIMATE], ids=["default", "estimate"])
-def test_nothing_that_is_many_or_long_takes_long(what, config):
+def test_nothing_that_is_many_or_long_takes_long(name, config):
     late = Missing(f"Job n/{_LONG}", MissingReason.DEADLINE)
-    decision = check(SIZES[what](), Facts(missing=(*_NOT_FOUND, late)), config)
+    decision = check(SIZES[name](), Facts(missing=(*_NOT_FOUND, late)), config)
     assert len(repr((decision.because, decision.trainer, decision.notes, decision.missing, decision.ignored))) < 64_000
 
 
@@ -394,9 +394,9 @@ def test_where_all_the_words_are_too_many_few_are_written_and_the_grace_is_kept(
     assert story["grace"] == decision.grace_seconds
 
 
-@pytest.mark.parametrize("what", PATHS)
-def test_no_path_takes_long(what):
-    assert check(PATHS[what](), Facts(), Config()).grace_seconds == 280
+@pytest.mark.parametrize("name", PATHS)
+def test_no_path_takes_long(name):
+    assert check(PATHS[name](), Facts(), Config()).grace_seconds == 280
 
 
 def test_a_quoted_path_is_short():

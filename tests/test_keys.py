@@ -25,7 +25,7 @@ def test_an_osmo_mode_is_read(mode):
     [
         ({"osmo_mode": "sidecar"}, "not an OSMO mode"),
         ({"checkpoint_volume": ""}, "empty"),
-        ({"forward_sigterm": "TRUE"}, "neither true nor false"),
+        ({"forward_sigterm": "TRUE"}, "neither true, false nor auto"),
         ({"grace_seconds": 900}, "not a string, quote it"),
         ({"no_such_thing_at_all": "1"}, "no such key"),
     ],

@@ -24,9 +24,9 @@ def test_a_line_is_one_json_object_whatever_its_values_are(capsys, value):
     log.configure()
     log.logger().info("decision", value=value)
     (line,) = capsys.readouterr().err.splitlines()
-    said = json.loads(line)
-    assert said.pop("timestamp").endswith("Z")
-    assert said == {"level": "info", "event": "decision", "value": value}
+    fields = json.loads(line)
+    assert fields.pop("timestamp").endswith("Z")
+    assert fields == {"level": "info", "event": "decision", "value": value}
 
 
 def test_other_libraries_speak_the_same_way(capsys):
@@ -55,10 +55,10 @@ def test_an_error_of_a_library_is_one_line_without_its_message_which_may_quote_a
     except ValueError:
         logging.getLogger("uvicorn.error").exception("Exception in ASGI application\n")
     (line,) = capsys.readouterr().err.splitlines()
-    said = json.loads(line)
+    fields = json.loads(line)
     assert "s3cret" not in line
-    assert said["error"] == "ValueError"
-    assert any("test_log.py" in frame for frame in said["trace"])
+    assert fields["error"] == "ValueError"
+    assert any("test_log.py" in frame for frame in fields["trace"])
 
 
 def test_what_libraries_chat_about_is_not_written(capsys):

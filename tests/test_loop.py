@@ -7,10 +7,9 @@ import sys
 
 import pytest
 
-from scripts import release_tests
 from tools.cluster.settings import ROOT
 from tools.loop import __main__ as loop
-from tools.loop import record
+from tools.loop import record, release_tests
 from tools.loop.parts import COMMANDS, E2E_PARTS, THE_REST, part_of
 from tools.loop.record import Result, SessionRecord, StepRecord
 from tools.loop.table import table
@@ -63,9 +62,9 @@ def test_a_test_with_two_targets_is_refused(tmp_path):
 
 
 def test_every_row_that_runs_before_a_release_is_in_the_page_that_tells_of_it(tests_by_target):
-    named = release_tests.rows(release_tests.TABLE.read_text(encoding="utf-8"))
+    named = release_tests.rows(release_tests.PAGE.read_text(encoding="utf-8"))
     wanted = {release_tests.sentence(test) for target in release_tests.TARGETS for test in tests_by_target[target]}
-    assert set(named) == wanted, "run python -m scripts.release_tests"
+    assert set(named) == wanted, "run python -m tools.loop release-tests"
 
 
 def test_the_makefile_has_every_step_of_every_command():
@@ -116,14 +115,15 @@ def test_the_table_tells_of_e2e_tests_by_their_part_and_of_parts_without_a_test(
     session = SessionRecord("ci", "", "", seconds=800, fixture_seconds=90, tests=tests)
     assert table("e2e", [StepRecord("e2e-ci", 801, 1)], session) == [
         "make e2e                       took   share",
-        "  e2e                         13:21   34:00  FAILED",
+        "  e2e                         13:21   26:00  FAILED",
         "    OSMO                      10:30   10:00  over its share",
-        "    signals                       -    8:00  no test yet",
+        "    signals                       -          no test yet",
         "    learning                      -    6:00  no test yet",
         "    doctor                        -    4:00  no test yet",
         "    faults                     0:10    6:00  1 FAILED",
         "    other tests                1:01",
         "    cluster, images, release   1:30",
+        "  signals, real launchers         -    8:00  not run",
         "together                      13:21   34:00  FAILED",
     ]
 
@@ -157,6 +157,22 @@ def test_a_command_whose_steps_all_pass_ends_with_0_and_tells_so(tmp_path, capfd
     assert [step.make_target for step in record.read_steps("test", tmp_path)] == [
         step.make_target for step in COMMANDS["test"]
     ]
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 2", 2)])
+def test_given_a_run_before_a_release_when_it_ends_then_the_page_is_written_and_the_code_is_that_of_the_tests(
+    tmp_path, script, code
+):
+    session = SessionRecord("release", "1234", "2026-11-28", tests=(Result("test_osmo.py::test_c", "passed", 1),))
+    record.write_session(session, tmp_path / "written by pytest")
+    fake = tmp_path / "make"
+    fake.write_text(
+        f'#!/bin/sh\n[ "$1" != e2e-release ] || mv "{tmp_path}/written by pytest/"* "{tmp_path}"\n{script}\n'
+    )
+    fake.chmod(0o755)
+    page = tmp_path / "page.md"
+    assert loop.run_and_write_page("e2e-all", str(fake), tmp_path, page, ["e2e/test_osmo.py::test_c"]) == code
+    assert page.read_text().splitlines()[-1] == "| osmo: c | passed | 1 |  |  | 1234 | 2026-11-28 |"
 
 
 def test_the_page_keeps_the_last_result_of_a_test_that_was_not_run_this_time():

@@ -1,6 +1,7 @@
 """Which pods the API server asks about: the rendered selectors and match conditions, evaluated as it does."""
 
 import copy
+from functools import cache
 from typing import Any
 
 import celpy
@@ -20,8 +21,8 @@ def entries(request):
     return the_entries(chart.rendered(request.param))
 
 
-def the_entries(found) -> dict[str, dict[str, Any]]:
-    return {entry["name"]: entry for entry in chart.the(found, "MutatingWebhookConfiguration")["webhooks"]}
+def the_entries(manifests) -> dict[str, dict[str, Any]]:
+    return {entry["name"]: entry for entry in chart.the(manifests, "MutatingWebhookConfiguration")["webhooks"]}
 
 
 def a_pod(metadata: dict[str, Any], **spec) -> dict[str, Any]:
@@ -39,14 +40,20 @@ def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
     return wanted and all(holds[e["operator"]](e) for e in selector.get("matchExpressions", ()))
 
 
-def true_of(expression: str, pod: dict[str, Any], *, dry_run: bool) -> bool:
+@cache
+def program(expression: str) -> celpy.Runner:
     environment = celpy.Environment()
-    program = environment.program(environment.compile(expression))
+    return environment.program(environment.compile(expression))
+
+
+def true_of(expression: str, pod: dict[str, Any], *, dry_run: bool) -> bool:
     request = json_to_cel({"dryRun": True} if dry_run else {})
-    return bool(program.evaluate({"object": json_to_cel(pod), "request": request}))
+    return bool(program(expression).evaluate({"object": json_to_cel(pod), "request": request}))
 
 
-def asked_by(entries, pod: dict[str, Any], namespace: str = "team-a", *, dry_run: bool = False, **labels) -> list[str]:
+def matching_entries(
+    entries, pod: dict[str, Any], namespace: str = "team-a", *, dry_run: bool = False, **labels
+) -> list[str]:
     """The entries by which the webhook would be called for a pod of a Namespace with these labels."""
     on_namespace = {"kubernetes.io/metadata.name": namespace, **{f"gracekeeper.dev/{k}": v for k, v in labels.items()}}
     return [
@@ -87,7 +94,7 @@ def test_every_entry_fails_open_on_creation_of_pods_only(entries):
 
 
 @pytest.mark.parametrize(
-    ("pod", "namespace", "said", "asked"),
+    ("pod", "namespace", "namespace_labels", "entry_names"),
     [
         (TRAINER, "team-a", {}, [PODS]),
         (PLAIN, "team-a", {}, []),
@@ -111,12 +118,12 @@ def test_every_entry_fails_open_on_creation_of_pods_only(entries):
         ({"annotations": {"kubernetes.io/config.mirror": "0"}}, "team-a", {"enabled": "true"}, []),
     ],
 )
-def test_a_pod_is_asked_about_once_or_not_at_all(entries, pod, namespace, said, asked):
-    assert asked_by(entries, a_pod(pod), namespace, **said) == asked
+def test_a_pod_is_asked_about_once_or_not_at_all(entries, pod, namespace, namespace_labels, entry_names):
+    assert matching_entries(entries, a_pod(pod), namespace, **namespace_labels) == entry_names
 
 
 @pytest.mark.parametrize(
-    ("component", "namespace", "dry_run", "asked"),
+    ("component", "namespace", "dry_run", "entry_names"),
     [
         ("dry-run", chart.NAMESPACE, True, [CHECK]),
         ("dry-run", chart.NAMESPACE, False, []),
@@ -127,15 +134,15 @@ def test_a_pod_is_asked_about_once_or_not_at_all(entries, pod, namespace, said, 
     ],
 )
 def test_of_its_own_namespace_it_is_asked_about_the_check_s_dry_runs_alone(
-    entries, component, namespace, dry_run, asked
+    entries, component, namespace, dry_run, entry_names
 ):
     labels = {"app.kubernetes.io/component": component, "app.kubernetes.io/instance": chart.RELEASE}
-    assert asked_by(entries, a_pod({"labels": labels}), namespace, dry_run=dry_run) == asked
+    assert matching_entries(entries, a_pod({"labels": labels}), namespace, dry_run=dry_run) == entry_names
 
 
 def test_the_environment_is_looked_at_too(entries):
     containers = [{"name": "a"}, {"name": "b", "env": [{"name": "MASTER_ADDR", "value": "x"}]}]
-    assert asked_by(entries, a_pod({}, containers=containers)) == [PODS]
+    assert matching_entries(entries, a_pod({}, containers=containers)) == [PODS]
 
 
 @pytest.fixture
@@ -148,7 +155,7 @@ JOB = {**TRAINER["labels"], **LABELS}
 
 
 @pytest.mark.parametrize(
-    ("labels", "asked"),
+    ("labels", "entry_names"),
     [
         (JOB, [PODS]),
         ({**LABELS, "app": "trainer"}, [PODS]),
@@ -158,11 +165,11 @@ JOB = {**TRAINER["labels"], **LABELS}
         (TRAINER["labels"], []),
     ],
 )
-def test_an_admin_s_conditions_narrow_and_also_match_widens(narrowed, labels, asked):
+def test_an_admin_s_conditions_narrow_and_also_match_widens(narrowed, labels, entry_names):
     for entry in narrowed.values():
         entry["namespaceSelector"] = {}
     del narrowed[NAMESPACES], narrowed[CHECK]
-    assert asked_by(narrowed, a_pod({"labels": labels})) == asked
+    assert matching_entries(narrowed, a_pod({"labels": labels})) == entry_names
 
 
 def test_an_admin_s_selectors_hold_for_both_entries(narrowed):

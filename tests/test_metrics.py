@@ -26,13 +26,13 @@ def server():
 
 
 def samples(text):
-    found = {}
+    values = {}
     for family in text_string_to_metric_families(text):
         assert family.documentation
         for sample in family.samples:
             if not sample.name.endswith("_created"):
-                found[sample.name, tuple(sorted(sample.labels.items()))] = sample.value
-    return found
+                values[sample.name, tuple(sorted(sample.labels.items()))] = sample.value
+    return values
 
 
 def scraped(server):
@@ -43,18 +43,18 @@ def scraped(server):
 
 
 def test_every_series_is_there_from_the_start_at_zero():
-    found = samples(Metrics(Refusal).text().decode())
+    values = samples(Metrics(Refusal).text().decode())
     for outcome in Outcome:
         for mode in Mode:
-            assert found["gracekeeper_decisions_total", (("mode", mode), ("outcome", outcome))] == 0
+            assert values["gracekeeper_decisions_total", (("mode", mode), ("outcome", outcome))] == 0
     for name, reasons in (("facts_missing", MissingReason), ("refused", Refusal)):
         for reason in reasons:
-            assert found[f"gracekeeper_{name}_total", (("reason", reason),)] == 0
+            assert values[f"gracekeeper_{name}_total", (("reason", reason),)] == 0
     for stage in Overload:
-        assert found["gracekeeper_overloads_total", (("stage", stage),)] == 0
+        assert values["gracekeeper_overloads_total", (("stage", stage),)] == 0
     for name in ("bugs_total", "doubtful_patches_total", "request_seconds_count", "grace_seconds_count"):
-        assert found[f"gracekeeper_{name}", ()] == 0
-    assert any(name == "process_resident_memory_bytes" for name, _ in found)
+        assert values[f"gracekeeper_{name}", ()] == 0
+    assert any(name == "process_resident_memory_bytes" for name, _ in values)
 
 
 def test_calls_are_counted_and_no_call_makes_a_new_series(server):
@@ -91,10 +91,10 @@ def test_the_end_of_the_certificate_and_the_ages_of_watches_are_told(server):
     server.metrics.watch(lambda: ages)
     server.metrics.certificate_ends(1_800_000_000)
     ages["StorageClass"] = 2.5
-    found = scraped(server)
-    assert found["gracekeeper_certificate_expiry_timestamp_seconds", ()] == 1_800_000_000
-    assert found["gracekeeper_watch_age_seconds", (("kind", "Namespace"),)] == 1.5
-    assert found["gracekeeper_watch_age_seconds", (("kind", "StorageClass"),)] == 2.5
+    values = scraped(server)
+    assert values["gracekeeper_certificate_expiry_timestamp_seconds", ()] == 1_800_000_000
+    assert values["gracekeeper_watch_age_seconds", (("kind", "Namespace"),)] == 1.5
+    assert values["gracekeeper_watch_age_seconds", (("kind", "StorageClass"),)] == 2.5
 
 
 def test_how_many_facts_were_out_of_date_is_told_as_it_is_at_the_scrape(server):

@@ -18,7 +18,7 @@ kind: Pod
 metadata: {name: trainer, annotations: {gracekeeper.dev/checkpoint-size: 9.2GB}}
 spec:
   volumes: [{name: ckpt, persistentVolumeClaim: {claimName: ckpt}}]
-  containers: [{name: trainer, image: x, command: [torchrun, train.py]}]
+  containers: [{name: trainer, image: "pytorch/pytorch:2.12.0", command: [torchrun, train.py]}]
 """
 OBJECTS = """
 apiVersion: v1
@@ -243,7 +243,7 @@ def test_what_cannot_be_printed_is_one_clear_line_and_exit_code_2(run, text, lin
             "profiles.0.values.checkpoint-size: a lower-case b means bits",
         ),
         ("profiles: [{name: a, values: {maximum-grace-seconds: 5}}]", "no key that a profile can set"),
-        ("profiles: [{name: a, values: {forward-sigterm: 5}}]", "neither true nor false"),
+        ("profiles: [{name: a, values: {forward-sigterm: 5}}]", "neither true, false nor auto"),
         ("{}\n---\n{}", "c.yaml: a configuration is one document, this file has 2"),
     ],
 )

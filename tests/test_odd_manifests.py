@@ -138,7 +138,7 @@ def test_whatever_stands_anywhere_in_a_file_no_traceback_comes_of_it(run):
     for _ in range(ROUNDS):
         documents, objects = copy.deepcopy(chosen.choice(sources))
         _make_odd(chosen, documents if not objects or chosen.random() < 0.6 else objects)
-        texts = yaml.safe_dump_all(documents), yaml.safe_dump_all(objects) if objects else None
+        texts = text_of(documents), text_of(objects) if objects else None
         output = chosen.choice(["yaml", "json", "patch", "explain"])
         code, _, err = run(texts[0], "-o", output, objects=texts[1])
         codes.add(code)
@@ -146,12 +146,17 @@ def test_whatever_stands_anywhere_in_a_file_no_traceback_comes_of_it(run):
     assert codes == {0, 1, 2}
 
 
+def text_of(documents):
+    return yaml.dump_all(documents, Dumper=yaml.CSafeDumper)
+
+
 def _sources():
     """Documents of a file, and the objects around them: the golden cases and the documents' examples."""
-    texts = [yaml.safe_load((golden.FOLDER / name / "case.yaml").read_text()) for name in golden.names()]
+    texts = map(golden.document, golden.names())
     cases = [(text.get("manifest") or [{"kind": "Pod", **text["pod"]}], text.get("objects")) for text in texts]
     examples = [
-        (list(filter(None, yaml.safe_load_all(file.read_text()))), None) for file in sorted(EXAMPLES.glob("*.yaml"))
+        (list(filter(None, yaml.load_all(file.read_text(), yaml.CSafeLoader))), None)
+        for file in sorted(EXAMPLES.glob("*.yaml"))
     ]
     return [*cases, *examples]
 

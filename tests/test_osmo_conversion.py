@@ -5,10 +5,9 @@ from fractions import Fraction
 from typing import Any
 
 import jsonpatch
-import kubernetes_validate
 import pytest
 
-from tests import golden
+from tests import golden, kubernetes_schemas
 from tests.policy_calls import decide_pod
 from webhook.policy.configuration import Config, OsmoMode
 from webhook.policy.decision import Outcome
@@ -29,8 +28,8 @@ def name_of(case: golden.Case) -> str:
 
 @pytest.fixture(params=CONVERTED, ids=name_of)
 def case(request) -> golden.Case:
-    found: golden.Case = request.param
-    return found
+    golden_case: golden.Case = request.param
+    return golden_case
 
 
 def mode_of(case: golden.Case) -> str:
@@ -64,10 +63,10 @@ def quality_of_service(pod: dict[str, Any]) -> str:
     seen, equal = False, True
     for container in everyone(pod):
         limits = (container.get("resources") or {}).get("limits") or {}
-        asked = requests(container)
+        requested = requests(container)
         for name in ("cpu", "memory"):
-            seen |= name in asked
-            equal &= name in limits and kubernetes_quantity(limits[name]) == asked[name]
+            seen |= name in requested
+            equal &= name in limits and kubernetes_quantity(limits[name]) == requested[name]
     return ("Guaranteed" if equal else "Burstable") if seen else "BestEffort"
 
 
@@ -82,7 +81,7 @@ def test_there_are_converted_pods_in_both_modes_among_the_cases():
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_the_pod_is_valid_for_the_api_servers_that_run_it(case):
-    kubernetes_validate.validate(converted(case), "1.37", strict=True)
+    kubernetes_schemas.validate(converted(case), "1.37")
 
 
 def test_names_are_unique_and_every_mount_has_its_volume(case):

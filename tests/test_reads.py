@@ -44,7 +44,7 @@ def reads(server):
         yield reads
 
 
-async def read(reads: Reads, path: str = DATA, namespace: str = "team-a", seconds: float = 0.5) -> Answer:
+async def read(reads: Reads, path: str = DATA, namespace: str = "team-a", seconds: float = 20) -> Answer:
     return await reads.of(namespace, asyncio.get_running_loop().time() + seconds).answer(path)
 
 
@@ -67,7 +67,7 @@ async def read_once(server, reads: Reads) -> None:
 async def test_an_object_that_the_server_does_not_show_in_time_is_served_as_it_was_read_before(server, reads, fault):
     await read_once(server, reads)
     if fault == "it hangs":
-        server.delays[CLAIMS] = 1.0
+        server.delays[CLAIMS] = 30
     else:
         server.refusals[CLAIMS] = 500 if fault == "it is broken" else 429
     assert await read(reads, seconds=0.1) == Answer({"spec": {"volumeName": "pv-1"}}, out_of_date=True)
@@ -75,14 +75,17 @@ async def test_an_object_that_the_server_does_not_show_in_time_is_served_as_it_w
 
 
 async def test_an_object_that_was_read_too_long_ago_is_not_served(server, reads):
+    before = time.monotonic()
     await read_once(server, reads)
-    server.refusals[CLAIMS] = 500
-    ages = []
     began = time.monotonic()
+    server.refusals[CLAIMS] = 500
+    last_served = read_at = time.monotonic()
     while (await read(reads)).out_of_date:
-        ages.append(time.monotonic() - began)
+        last_served = read_at
         await asyncio.sleep(0.05)
-    assert 1.0 < ages[-1] + QUICK.settled_seconds < QUICK.out_of_date_seconds + QUICK.failed_seconds + 0.5
+        read_at = time.monotonic()
+    assert last_served - began < QUICK.out_of_date_seconds + QUICK.failed_seconds
+    assert time.monotonic() - before > QUICK.out_of_date_seconds
     assert await read(reads) == Answer(missing=MissingReason.ERROR)
 
 
@@ -151,13 +154,13 @@ async def test_a_read_that_got_no_thread_in_time_is_no_answer_of_the_server(serv
 
 async def test_a_volume_that_a_crowd_of_another_namespace_waits_for_is_read_at_once(server, reads):
     server.put(f"{VOLUMES}/pv-1", spec={"volumeName": "pv-1"})
-    server.delays[CLAIMS] = 1.0
+    server.delays[CLAIMS] = 30
     crowd = reads.of("team-a", 0)
     for number in range(100):
         crowd.begin(f"{CLAIMS}/c{number}")
     crowd.begin(f"{VOLUMES}/pv-1")
     assert (await read(reads, f"{VOLUMES}/pv-1", "team-a", seconds=0.5)).manifest is None
-    assert volume_name(await read(reads, f"{VOLUMES}/pv-1", "team-b", seconds=0.5)) == "pv-1"
+    assert volume_name(await read(reads, f"{VOLUMES}/pv-1", "team-b", seconds=20)) == "pv-1"
 
 
 async def test_pods_of_one_namespace_share_a_read(server, reads):
@@ -180,17 +183,17 @@ async def test_a_bug_reaches_every_pod_that_waits_and_the_next_read_is_made(serv
 async def test_after_close_what_is_known_is_served_and_nothing_is_asked(server):
     with reading(server) as reads:
         await read_once(server, reads)
-        asked = server.count("GET")
+        reads_before = server.count("GET")
         reads.close()
         began = time.monotonic()
-        assert volume_name(await read(reads, seconds=2.0)) == "pv-1"
-        assert await read(reads, f"{CLAIMS}/other", seconds=2.0) == Answer(missing=MissingReason.DEADLINE)
-        assert time.monotonic() - began < 1.0
-        assert server.count("GET") == asked
+        assert volume_name(await read(reads, seconds=60)) == "pv-1"
+        assert await read(reads, f"{CLAIMS}/other", seconds=60) == Answer(missing=MissingReason.DEADLINE)
+        assert time.monotonic() - began < 30
+        assert server.count("GET") == reads_before
 
 
 async def test_closed_while_the_server_hangs_its_threads_end_within_the_time_of_a_read(server):
-    server.delays["/"] = 5.0
+    server.delays["/"] = 60
     others = set(threading.enumerate())
     with reading(server) as reads:
         for number in range(100):
@@ -199,6 +202,6 @@ async def test_closed_while_the_server_hangs_its_threads_end_within_the_time_of_
         reads.close()
         closed = time.monotonic()
         while any(thread.name.startswith("read") for thread in set(threading.enumerate()) - others):
-            assert time.monotonic() - closed < 3.0
+            assert time.monotonic() - closed < 30
             await asyncio.sleep(0.02)
     assert server.count("GET") == 8

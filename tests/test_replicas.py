@@ -77,6 +77,6 @@ def test_the_alert_fires_when_a_replica_is_missing(scraped, expected):
 
 @pytest.mark.parametrize("file", chart.CI_FILES)
 def test_the_chart_tells_the_server_how_many_replicas_it_asks_for(file):
-    found = chart.rendered("helm4", file)
-    wanted = chart.the(found, "Deployment")["spec"]["replicas"]
-    assert chart.environment_of(found)["GRACEKEEPER_SERVER_REPLICAS"] == str(wanted)
+    manifests = chart.rendered("helm4", file)
+    wanted = chart.the(manifests, "Deployment")["spec"]["replicas"]
+    assert chart.environment_of(manifests)["GRACEKEEPER_SERVER_REPLICAS"] == str(wanted)

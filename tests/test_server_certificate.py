@@ -51,12 +51,12 @@ def test_new_handshakes_get_the_new_one_whatever_its_key(server, first, second):
 
 
 def test_a_connection_that_was_open_goes_on(server):
-    with contextlib.closing(client(server.port)) as kept:
-        assert post(kept, review()).patch
-        local = kept.sock.getsockname()
+    with contextlib.closing(client(server.port)) as connection:
+        assert post(connection, review()).patch
+        local = connection.sock.getsockname()
         use(server.certificate, leaf(of=trustme.CA()))
-        assert post(kept, review()).patch
-        assert kept.sock.getsockname() == local
+        assert post(connection, review()).patch
+        assert connection.sock.getsockname() == local
     with pytest.raises(ssl.SSLCertVerificationError):
         server.post(review())
 

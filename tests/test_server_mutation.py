@@ -135,8 +135,10 @@ def test_the_job_of_a_pod_is_asked_for_where_its_number_of_pods_counts():
     annotations = {"batch.kubernetes.io/job-completion-index": "0", "gracekeeper.dev/checkpoint-size": "9.2GB"}
     sharded = {**annotations, "gracekeeper.dev/checkpoint-writers": "all"}
     with webhook_server.running(source=source) as server:
-        for said in (annotations, sharded):
-            server.post(review({"metadata": {"annotations": said, "ownerReferences": owners}, "spec": {}}))
+        for annotations_of_pod in (annotations, sharded):
+            server.post(
+                review({"metadata": {"annotations": annotations_of_pod, "ownerReferences": owners}, "spec": {}})
+            )
     assert [lookups.job for lookups in source.lookups] == [None, "train"]
 
 

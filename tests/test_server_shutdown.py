@@ -44,12 +44,12 @@ class Process:
         for line in self.process.stderr:
             self.lines.append(json.loads(line))
 
-    def said(self, event):
+    def logged(self, event):
         return next((line for line in self.lines if line["event"] == event), None)
 
     def line(self, event):
-        eventually(lambda: self.said(event))
-        return self.said(event)
+        eventually(lambda: self.logged(event))
+        return self.logged(event)
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
@@ -117,7 +117,7 @@ def test_busy_callers_lose_no_call_and_every_pod_is_patched(with_certificate):
         assert Counter(failure for caller in callers for failure in caller.failures) == {}
         server.terminate()
         assert server.code() == 0
-        assert server.said("ended")
+        assert server.logged("ended")
         assert not [line for line in server.lines if line["level"] not in {"info", "debug"}]
 
 
@@ -144,18 +144,18 @@ def test_an_interrupt_from_a_terminal_is_obeyed_the_same_way(with_certificate):
 
 
 def test_draining_readyz_fails_and_calls_are_answered_with_connection_close():
-    with webhook_server.running(drain_seconds=120) as server, contextlib.closing(client(server.port)) as kept:
-        assert "connection" not in post(kept, review()).headers
+    with webhook_server.running(drain_seconds=120) as server, contextlib.closing(client(server.port)) as connection:
+        assert "connection" not in post(connection, review()).headers
         assert server.get("/readyz").status == 200
         server.stop()
         eventually(lambda: server.get("/readyz").status == 503)
         assert server.get("/readyz").body == b"shutting down\n"
         assert server.get("/healthz").status == 200
         time.sleep(1.2)  # the server's headers are made anew each second
-        answer = post(kept, review())
+        answer = post(connection, review())
         assert answer.patch
         assert answer.headers["connection"] == "close"
-        assert kept.sock is None
+        assert connection.sock is None
         assert server.post(review()).headers["connection"] == "close"
 
 

@@ -37,17 +37,22 @@ def test_without_variables_only_the_names_of_the_secret_are_missing(environment)
 
 def test_defaults(environment):
     environment(**FILES)
-    found = settings.server_settings()
-    assert (found.port, found.health_port, found.drain_seconds, found.deadline_seconds) == (10250, 8080, 10, 2)
-    assert (found.log_level, found.log_format, found.facts) == ("info", LogFormat.JSON, FactsSource.CLUSTER)
-    assert found.certificate_source is CertificateSource.FILES
-    assert found.config_file is None
+    defaults = settings.server_settings()
+    assert (defaults.port, defaults.health_port, defaults.drain_seconds, defaults.deadline_seconds) == (
+        10250,
+        8080,
+        10,
+        2,
+    )
+    assert (defaults.log_level, defaults.log_format, defaults.facts) == ("info", LogFormat.JSON, FactsSource.CLUSTER)
+    assert defaults.certificate_source is CertificateSource.FILES
+    assert defaults.config_file is None
 
 
 def test_a_variable_that_is_empty_is_not_set(environment):
     environment(**FILES, PORT="", CONFIG_FILE="", NAMESPACE="", LOG_LEVEL="")
-    found = settings.server_settings()
-    assert (found.port, found.config_file, found.namespace, found.log_level) == (10250, None, None, "info")
+    defaults = settings.server_settings()
+    assert (defaults.port, defaults.config_file, defaults.namespace, defaults.log_level) == (10250, None, None, "info")
 
 
 def test_settings_are_frozen(environment):

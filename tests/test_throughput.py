@@ -17,26 +17,26 @@ from webhook.policy.storage.throughput import Throughput, fallback_for, throughp
 FALLBACK = Throughput(1.0, "default")
 
 
-def a_volume(driver, **what) -> Claim:
-    return Objects(driver, **what).volume
+def a_volume(driver, **fields) -> Claim:
+    return Objects(driver, **fields).volume
 
 
 @pytest.mark.parametrize("row", rows(), ids=str)
 def test_a_volume_takes_what_was_computed_by_hand(row):
     volume = row.objects().volume
-    found, ignored = throughput_of(volume)
+    throughput, ignored = throughput_of(volume)
     assert ignored == ()
     if row.bytes_per_second is None:
-        assert found is None
-        assert fallback_for(volume, FALLBACK) == Throughput(1.0, f"default, as {instead_said(volume)}")
-        assert row.said in instead_said(volume)
+        assert throughput is None
+        assert fallback_for(volume, FALLBACK) == Throughput(1.0, f"default, as {fallback_reason(volume)}")
+        assert row.reason in fallback_reason(volume)
     else:
-        assert found is not None
-        assert found.bytes_per_second == pytest.approx(row.bytes_per_second)
-        assert row.said in found.source
+        assert throughput is not None
+        assert throughput.bytes_per_second == pytest.approx(row.bytes_per_second)
+        assert row.reason in throughput.source
 
 
-def instead_said(volume: Claim) -> str:
+def fallback_reason(volume: Claim) -> str:
     return fallback_for(volume, FALLBACK).source.removeprefix("default, as ")
 
 
@@ -104,9 +104,9 @@ def test_the_object_nearest_to_the_volume_is_heard_first(annotated, attributes_c
         capacity="1Ti",
         annotations=dict.fromkeys(annotated, "7MiB/s"),
     )
-    found, _ = throughput_of(volume)
-    assert found is not None
-    assert found.source.startswith(wins)
+    throughput, _ = throughput_of(volume)
+    assert throughput is not None
+    assert throughput.source.startswith(wins)
 
 
 def test_an_attributes_class_is_of_the_volume_even_where_it_repeats_its_class():
@@ -118,9 +118,9 @@ def test_an_attributes_class_is_of_the_volume_even_where_it_repeats_its_class():
         capacity="1Ti",
         annotations={"StorageClass": "7MiB/s"},
     )
-    found, _ = throughput_of(volume)
-    assert found is not None
-    assert found.source.startswith("VolumeAttributesClass a")
+    throughput, _ = throughput_of(volume)
+    assert throughput is not None
+    assert throughput.source.startswith("VolumeAttributesClass a")
 
 
 NUMBERS = {
@@ -167,8 +167,8 @@ def spelled(driver: str, key: str, number: int, suffix: str) -> str:
 
 
 def speed(volume: Claim) -> float:
-    found, _ = throughput_of(volume)
-    return 0.0 if found is None else found.bytes_per_second
+    throughput, _ = throughput_of(volume)
+    return 0.0 if throughput is None else throughput.bytes_per_second
 
 
 @pytest.mark.parametrize("driver", NUMBERS)
@@ -220,8 +220,8 @@ def test_no_parameters_however_odd_raise_an_error_or_make_a_volume_take_nothing(
             of_volume=odd[2],
             capacity=chance.choice(ODD),
         )
-        found, _ = throughput_of(volume)
-        assert found is None or 0 < found.bytes_per_second < math.inf, volume
+        throughput, _ = throughput_of(volume)
+        assert throughput is None or 0 < throughput.bytes_per_second < math.inf, volume
         assert fallback_for(volume, FALLBACK).source.startswith("default")
 
 
@@ -233,8 +233,8 @@ def test_parameters_that_are_no_parameters_count_as_none(parameters):
         {"provisioner": "ebs.csi.aws.com", "parameters": parameters},
         None,
     )
-    found, _ = throughput_of(volume)
-    assert found == Throughput(125 * 2**20, "default of ebs.csi.aws.com gp3: gp3 throughput 125 MiB/s")
+    throughput, _ = throughput_of(volume)
+    assert throughput == Throughput(125 * 2**20, "default of ebs.csi.aws.com gp3: gp3 throughput 125 MiB/s")
 
 
 @pytest.mark.parametrize(

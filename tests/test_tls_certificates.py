@@ -125,8 +125,8 @@ def test_a_leaf_is_no_authority_and_the_authority_is_found_by_its_key(authority,
     with pytest.raises(UnsoundError, match="no CA"):
         certificates.read_authority([leaf.certificate], leaf.key_pem)
     other = certificates.new_authority(YEAR, NOW)
-    found = certificates.read_authority([other.certificate, authority.certificate], authority.key_pem)
-    assert found == authority
+    pair = certificates.read_authority([other.certificate, authority.certificate], authority.key_pem)
+    assert pair == authority
 
 
 def test_a_bundle_is_read_without_duplicates_and_without_what_is_unreadable(authority):

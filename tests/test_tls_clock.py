@@ -55,9 +55,9 @@ def serves_what_api_servers_accept(world: Cluster, *replicas: Replica) -> bool:
 
 def write_pairs(world: Cluster, begins_in: timedelta, *, also_the_authority: bool = False) -> None:
     """By hand: a leaf that is not valid yet, of the CA that is there or of one that is not valid yet either."""
-    kept = world.secret()
+    secret = world.secret()
     begin = world.now + begins_in + timedelta(hours=1)  # what is issued begins an hour earlier
-    authority = read_pair(kept["ca.crt"], kept["ca.key"])
+    authority = read_pair(secret["ca.crt"], secret["ca.key"])
     if also_the_authority:
         authority = new_authority(3 * LIFE, begin)
     leaf = new_leaf(authority, NAMES, LIFE, begin)
@@ -136,8 +136,8 @@ def test_a_first_start_with_a_wrong_clock_waits_and_begins_when_it_is_right(fres
     assert "data" not in fresh.server.get(SECRET)
     assert fresh.bundle() == b""
     assert replica.leaf is None
-    (lack,) = replica.source.lacks()
-    assert lack.startswith("the clock of this node is 3 d ")
+    (problem,) = replica.source.lacks()
+    assert problem.startswith("the clock of this node is 3 d ")
     replica.ahead = timedelta(0)
     assert replica.source.reconcile()
     assert serves_what_api_servers_accept(fresh, replica)
@@ -297,9 +297,9 @@ def test_an_api_server_with_a_wrong_clock_looks_like_a_wrong_clock_of_ours(world
     first, second = world.replicas
     for replica in world.replicas:
         assert replica.source.reconcile()
-        (lack,) = replica.source.lacks()
-        assert lack.startswith("the serving certificate ended at ")
-        assert "the clock of this node is 360 d behind the API server's" in lack
+        (problem,) = replica.source.lacks()
+        assert problem.startswith("the serving certificate ended at ")
+        assert "the clock of this node is 360 d behind the API server's" in problem
     assert world.secret() == secret
     world.server.date = lambda: world.now
     for replica in world.replicas:
@@ -320,7 +320,7 @@ NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("own_seconds", "asked_at", "answered_at", "ahead_seconds"),
+    ("own_seconds", "sent_at", "answered_at", "ahead_seconds"),
     [
         (0.0, 0.0, 0.0, 0.0),
         (0.9, 0.0, 0.0, 0.0),  # Date has whole seconds
@@ -332,9 +332,9 @@ NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
         (12.0, -10.0, 0.0, 1.0),
     ],
 )
-def test_the_difference_is_the_least_that_a_date_leaves_possible(own_seconds, asked_at, answered_at, ahead_seconds):
+def test_the_difference_is_the_least_that_a_date_leaves_possible(own_seconds, sent_at, answered_at, ahead_seconds):
     clock = Clock(lambda: NOON + timedelta(seconds=own_seconds), lambda: answered_at)
-    clock.heard(NOON, asked_at, answered_at)
+    clock.heard(NOON, sent_at, answered_at)
     assert clock.ahead_seconds() == pytest.approx(ahead_seconds)
 
 

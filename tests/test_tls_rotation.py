@@ -16,7 +16,7 @@ from tests.tls_cluster import (
 )
 from webhook.tls import rotation
 from webhook.tls.certificates import new_authority, new_leaf, pem, read_bundle, read_pair, service_names
-from webhook.tls.secret import Kept, Serving
+from webhook.tls.secret import SecretContent, Serving
 
 
 @pytest.fixture
@@ -26,21 +26,21 @@ def world():
 
 
 def started(world, replicas=2):
-    found = [world.replica() for _ in range(replicas)]
-    for replica in found:
+    replicas_made = [world.replica() for _ in range(replicas)]
+    for replica in replicas_made:
         assert world.step(replica)
-    return found
+    return replicas_made
 
 
 def all_agree(world):
     """Everybody serves the Secret's certificate, and nothing is under way."""
-    kept = world.secret()
-    assert {replica.leaf for replica in world.replicas} == {kept["tls.crt"]}
-    assert set(kept) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
+    secret = world.secret()
+    assert {replica.leaf for replica in world.replicas} == {secret["tls.crt"]}
+    assert set(secret) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
     for entry in (0, 1):
-        assert set(read_bundle(world.bundle(entry))) == set(read_bundle(kept["ca.crt"]))
+        assert set(read_bundle(world.bundle(entry))) == set(read_bundle(secret["ca.crt"]))
     assert all(replica.source.lacks() == () for replica in world.replicas)
-    return kept
+    return secret
 
 
 def test_a_rotation_has_three_steps_and_waits_between_publishing_and_using(world):
@@ -167,15 +167,15 @@ def test_replicas_rolled_out_during_a_rotation_serve_what_the_secret_holds(world
 
 
 def without(*keys):
-    return lambda kept: {key: value for key, value in kept.items() if key not in keys}
+    return lambda data: {key: value for key, value in data.items() if key not in keys}
 
 
 def garbled(key):
-    return lambda kept: {**kept, key: b"nonsense"}
+    return lambda data: {**data, key: b"nonsense"}
 
 
 WIPES = {
-    "all": lambda _kept: {},
+    "all": lambda _data: {},
     "without its key": without("tls.key"),
     "without its certificate": without("tls.crt"),
     "without the CA": without("ca.crt"),
@@ -184,8 +184,12 @@ WIPES = {
     "garbled key": garbled("tls.key"),
     "garbled CA": garbled("ca.crt"),
     "garbled key of the CA": garbled("ca.key"),
-    "a key that does not fit": lambda kept: {**kept, "tls.key": kept["ca.key"]},
-    "a leaf as its own CA": lambda kept: {**kept, "ca.crt": kept["tls.crt"], "ca.key": kept["tls.key"]},
+    "a key that does not fit": lambda secret_content: {**secret_content, "tls.key": secret_content["ca.key"]},
+    "a leaf as its own CA": lambda secret_content: {
+        **secret_content,
+        "ca.crt": secret_content["tls.crt"],
+        "ca.key": secret_content["tls.key"],
+    },
 }
 
 
@@ -292,8 +296,8 @@ def test_years_of_minding_itself_rotate_leaf_and_ca_and_drop_each_ca_after_its_e
                 assert replica.source.reconcile()
                 world.wait(SETTLE_SECONDS)
             world.wait(days)
-            kept = world.secret()
-            leaf = read_pair(kept["tls.crt"], kept["tls.key"]).certificate
+            secret_content = world.secret()
+            leaf = read_pair(secret_content["tls.crt"], secret_content["tls.key"]).certificate
             bundle = read_bundle(world.bundle())
             assert leaf.not_valid_after_utc - world.now > LIFE / 4
             authorities |= {authority: authority.not_valid_after_utc for authority in bundle}
@@ -309,8 +313,8 @@ def test_a_leaf_is_not_issued_again_where_its_cas_end_leaves_it_no_longer_life()
     now, names = datetime.now(UTC), service_names("grace", "ops")
     authority = new_authority(timedelta(minutes=10), now)
     serving = Serving(authority, new_leaf(authority, names, LIFE, now))
-    kept = Kept(serving, new_authority(LIFE, now), (authority.certificate,))
-    step = rotation.following(kept, [], [], rotation.Terms(names, LIFE), now)
+    secret_content = SecretContent(serving, new_authority(LIFE, now), (authority.certificate,))
+    step = rotation.following(secret_content, [], [], rotation.Terms(names, LIFE), now)
     assert step.serving == serving
 
 

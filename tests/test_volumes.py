@@ -24,12 +24,12 @@ def a_pod(*pod_volumes, mounts=(), annotations=None, **container):
     return {"metadata": metadata, "spec": {"containers": [trainer], "volumes": list(pod_volumes)}}
 
 
-def said(pod):
+def statements_of_pod(pod):
     return statements_of(pod)
 
 
 def destination(pod):
-    return destination_of(read_pod(pod), said(pod))
+    return destination_of(read_pod(pod), statements_of_pod(pod))
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_a_volume_is_named_by_itself_by_its_mount_or_by_a_path_in_it(named):
 
 def test_a_volume_that_is_not_there_is_noted_and_the_next_rule_is_heard():
     pod = a_pod(CLAIM, annotations={"checkpoint-volume": "/ckptt"}, mounts=[("ckpt", "/ckpt")])
-    found = destination(pod)
-    assert found.volume_names == ("ckpt",)
-    assert found.notes == ("checkpoint-volume /ckptt is no volume or mount path of the pod",)
+    target = destination(pod)
+    assert target.volume_names == ("ckpt",)
+    assert target.notes == ("checkpoint-volume /ckptt is no volume or mount path of the pod",)
 
 
 def test_the_named_volume_counts_before_a_path():
@@ -141,23 +141,23 @@ def test_who_mounts_the_emptydir_beside_the_trainer_while_it_runs_may_upload_it(
 def test_an_osmo_task_s_folder_is_uploaded_and_so_worth_no_warning():
     pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations={"checkpoint-size": "9.2GB"}, args=["--save=/out"])
     pod["metadata"]["labels"] = {"osmo.task_uuid": "t", "osmo.workflow_uuid": "w"}
-    share = writers.share_of_job(read_pod(pod), said(pod), Amount(1e9, "test"), None)
-    assert "ends with the pod" in target_of(read_pod(pod), Facts(), said(pod), Config(), share).notes[0]
+    share = writers.share_of_job(read_pod(pod), statements_of_pod(pod), Amount(1e9, "test"), None)
+    assert "ends with the pod" in target_of(read_pod(pod), Facts(), statements_of_pod(pod), Config(), share).notes[0]
     pod["spec"]["containers"][0]["command"] = ["/osmo/bin/osmo_exec"]
     pod["spec"]["containers"].append({"name": "osmo-ctrl", "command": ["/osmo/bin/osmo_ctrl"]})
-    found = target_of(read_pod(pod), Facts(), said(pod), Config(), share)
-    assert found.notes == ()
-    assert found.throughput.bytes_per_second == Config().defaults.write_bytes_per_second
+    target = target_of(read_pod(pod), Facts(), statements_of_pod(pod), Config(), share)
+    assert target.notes == ()
+    assert target.throughput.bytes_per_second == Config().defaults.write_bytes_per_second
 
 
 def test_the_pod_s_own_throughput_is_bounded_by_nothing_but_its_folder_is_still_warned_of():
-    said_by_pod = {"checkpoint-size": "9.2GB", "write-throughput": "1GiB/s"}
-    pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations=said_by_pod, args=["--save=/out"])
+    pod_statements = {"checkpoint-size": "9.2GB", "write-throughput": "1GiB/s"}
+    pod = a_pod(SCRATCH, mounts=[("scratch", "/out")], annotations=pod_statements, args=["--save=/out"])
     pod["spec"]["nodeSelector"] = {"node.kubernetes.io/instance-type": "m5.large"}
-    share = writers.share_of_job(read_pod(pod), said(pod), Amount(1e9, "test"), None)
-    found = target_of(read_pod(pod), Facts(), said(pod), Config(node_throughput={"m5.large": 1e6}), share)
-    assert found.throughput.bytes_per_second == 2**30
-    assert found.notes == ("the checkpoint ends with the pod: it goes to volume scratch (emptyDir)",)
+    share = writers.share_of_job(read_pod(pod), statements_of_pod(pod), Amount(1e9, "test"), None)
+    target = target_of(read_pod(pod), Facts(), statements_of_pod(pod), Config(node_throughput={"m5.large": 1e6}), share)
+    assert target.throughput.bytes_per_second == 2**30
+    assert target.notes == ("the checkpoint ends with the pod: it goes to volume scratch (emptyDir)",)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_the_pod_s_own_throughput_is_bounded_by_nothing_but_its_folder_is_still_
 )
 def test_of_the_limits_that_hold_for_the_node_the_smallest_counts(configured, limit):
     pod = {"spec": {"nodeSelector": {"beta.kubernetes.io/instance-type": "m5.large", "pool": "a"}}}
-    found = node_limit(read_pod(pod), Config(node_throughput=configured))
-    assert (found and found.bytes_per_second) == limit
+    limit_of_node = node_limit(read_pod(pod), Config(node_throughput=configured))
+    assert (limit_of_node and limit_of_node.bytes_per_second) == limit
 
 
 def test_what_a_file_leaves_out_is_no_error():

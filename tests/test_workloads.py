@@ -156,9 +156,9 @@ def test_each_template_of_a_workflow_with_containers_is_a_pod(kind):
 def test_a_cron_workflow_holds_a_workflow():
     spec = yaml.safe_load(ARGO)["spec"]
     head = {"apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "w"}}
-    found = pods_of(yaml.safe_dump({**head, "spec": {"workflowSpec": spec}}))
-    assert len(found) == 2
-    assert found[0].claims.keys() == {"w-ckpt"}
+    pods = pods_of(yaml.safe_dump({**head, "spec": {"workflowSpec": spec}}))
+    assert len(pods) == 2
+    assert pods[0].claims.keys() == {"w-ckpt"}
 
 
 def test_what_of_a_workflow_is_elsewhere_is_said():
@@ -188,11 +188,11 @@ spec:
   template: {spec: {containers: [{name: c}]}}
   volumeClaimTemplates: [{metadata: {name: ckpt}, spec: {storageClassName: template}}]
 """
-    (found,) = pods_of(text)
-    assert found.pod["spec"]["volumes"] == [{"name": "ckpt", "persistentVolumeClaim": {"claimName": "ckpt-s-0"}}]
-    assert facts_in_files(found, []).claims["ckpt-s-0"]["spec"] == {"storageClassName": "template"}
+    (pod_in_file,) = pods_of(text)
+    assert pod_in_file.pod["spec"]["volumes"] == [{"name": "ckpt", "persistentVolumeClaim": {"claimName": "ckpt-s-0"}}]
+    assert facts_in_files(pod_in_file, []).claims["ckpt-s-0"]["spec"] == {"storageClassName": "template"}
     bound = {"kind": "PersistentVolumeClaim", "metadata": {"name": "ckpt-s-0"}, "spec": {"volumeName": "pv"}}
-    assert facts_in_files(found, [bound]).claims["ckpt-s-0"]["spec"] == {"volumeName": "pv"}
+    assert facts_in_files(pod_in_file, [bound]).claims["ckpt-s-0"]["spec"] == {"volumeName": "pv"}
 
 
 def test_pods_of_a_ray_job_belong_to_a_ray_cluster_but_its_submitter_to_a_job():
@@ -238,14 +238,14 @@ spec:
     ],
 )
 def test_an_indexed_job_s_pods_carry_their_index_and_the_job_is_known(manifest, numbers, labels):
-    (found,) = pods_of(manifest.replace("TEMPLATE", "{spec: {containers: [{name: c}]}}"))
-    assert found.pod["metadata"]["annotations"] == {"batch.kubernetes.io/job-completion-index": "0"}
-    assert found.pod["metadata"].get("labels", {}).items() >= labels.items()
-    job = facts_in_files(found, None).job
+    (pod_in_file,) = pods_of(manifest.replace("TEMPLATE", "{spec: {containers: [{name: c}]}}"))
+    assert pod_in_file.pod["metadata"]["annotations"] == {"batch.kubernetes.io/job-completion-index": "0"}
+    assert pod_in_file.pod["metadata"].get("labels", {}).items() >= labels.items()
+    job = facts_in_files(pod_in_file, None).job
     assert job is not None
     assert job["spec"]["completionMode"] == "Indexed"
     assert (job["spec"].get("completions"), job["spec"].get("parallelism")) == numbers
-    assert facts_in_files(found, []).job == job
+    assert facts_in_files(pod_in_file, []).job == job
 
 
 @pytest.mark.parametrize(
@@ -263,13 +263,13 @@ def test_an_indexed_job_s_pods_carry_their_index_and_the_job_is_known(manifest, 
     ],
 )
 def test_pods_that_no_indexed_job_makes_carry_no_index(manifest):
-    (found,) = pods_of(manifest.replace("TEMPLATE", "{spec: {containers: [{name: c}]}}"))
-    assert "annotations" not in found.pod["metadata"]
-    assert facts_in_files(found, None).job is None
+    (pod_in_file,) = pods_of(manifest.replace("TEMPLATE", "{spec: {containers: [{name: c}]}}"))
+    assert "annotations" not in pod_in_file.pod["metadata"]
+    assert facts_in_files(pod_in_file, None).job is None
 
 
 def test_the_job_of_a_pod_is_found_among_the_objects_of_its_namespace():
-    (found,) = pods_of("""
+    (pod_in_file,) = pods_of("""
 kind: Pod
 metadata:
   annotations: {batch.kubernetes.io/job-completion-index: "0"}
@@ -280,8 +280,8 @@ spec: {containers: [{name: c}]}
         {"kind": "Job", "metadata": {"name": name, "namespace": namespace}, "spec": {}}
         for name, namespace in [("train", "team-a"), ("train", "team-b"), ("another", "team-a")]
     ]
-    assert facts_in_files(found, jobs).job == jobs[0]
-    assert facts_in_files(found, jobs[1:]).job is None
+    assert facts_in_files(pod_in_file, jobs).job == jobs[0]
+    assert facts_in_files(pod_in_file, jobs[1:]).job is None
 
 
 def test_a_leader_worker_set_tells_its_size_on_its_pods():
@@ -291,10 +291,10 @@ kind: LeaderWorkerSet
 metadata: {name: l}
 spec: {leaderWorkerTemplate: {size: 4, workerTemplate: {spec: {containers: [{name: c}]}}}}
 """
-    (found,) = pods_of(text)
-    assert found.pod["metadata"]["annotations"] == {"leaderworkerset.sigs.k8s.io/size": "4"}
-    assert found.pod["metadata"]["labels"] == {"leaderworkerset.sigs.k8s.io/name": "l"}
-    assert found.pod["metadata"]["ownerReferences"][0]["kind"] == "StatefulSet"
+    (pod_in_file,) = pods_of(text)
+    assert pod_in_file.pod["metadata"]["annotations"] == {"leaderworkerset.sigs.k8s.io/size": "4"}
+    assert pod_in_file.pod["metadata"]["labels"] == {"leaderworkerset.sigs.k8s.io/name": "l"}
+    assert pod_in_file.pod["metadata"]["ownerReferences"][0]["kind"] == "StatefulSet"
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,11 @@ def a_pod(variables=None, *, gpus=0, labels=None, annotations=None, **spec):
     }
 
 
-def an_osmo_task(**said):
+def an_osmo_task(**annotations):
     """Its grace is split by what it writes, also where the grace is stated."""
     labels = {"osmo.task_uuid": "t", "osmo.workflow_uuid": "w"}
     uploader = {"name": "osmo-ctrl", "command": ["/osmo/bin/osmo_ctrl"]}
-    pod = a_pod(labels=labels, **said)
+    pod = a_pod(labels=labels, **annotations)
     pod["spec"]["containers"].append(uploader)
     return pod
 
@@ -101,9 +101,9 @@ def numbered(pod, owner="Job", version="batch/v1", *, controller=True, name: obj
     ],
 )
 def test_the_number_of_pods_is_read_where_the_framework_wrote_it(pod, pods, source):
-    found = writers.pods_of_job(read_pod(pod), None)
-    assert found is not None
-    assert ((found.fewest, found.most), found.source) == (pods, source)
+    number_of_pods = writers.pods_of_job(read_pod(pod), None)
+    assert number_of_pods is not None
+    assert ((number_of_pods.fewest, number_of_pods.most), number_of_pods.source) == (pods, source)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_the_job_is_asked_for_only_where_its_number_can_count(pod, unknown_size,
 
 
 @pytest.mark.parametrize(
-    ("pod", "unknown_size", "asked"),
+    ("pod", "unknown_size", "nodes_looked_up"),
     [
         (a_pod(gpus=8), ESTIMATE, True),
         (a_pod(gpus=8, nodeSelector={"nvidia.com/gpu.product": "A-New-One"}), ESTIMATE, True),
@@ -192,8 +192,8 @@ def test_the_job_is_asked_for_only_where_its_number_can_count(pod, unknown_size,
         ({"spec": {"containers": [{"resources": {"limits": {"amd.com/gpu": "8"}}}]}}, ESTIMATE, False),
     ],
 )
-def test_the_nodes_are_asked_where_nothing_else_tells_the_memory_of_an_estimate(pod, unknown_size, asked):
-    assert lookups_of(pod, unknown_size).nodes is asked
+def test_the_nodes_are_asked_where_nothing_else_tells_the_memory_of_an_estimate(pod, unknown_size, nodes_looked_up):
+    assert lookups_of(pod, unknown_size).nodes is nodes_looked_up
 
 
 def test_a_job_smaller_than_the_world_is_a_part_of_it_as_a_jobset_s_leader_is():
@@ -203,9 +203,9 @@ def test_a_job_smaller_than_the_world_is_a_part_of_it_as_a_jobset_s_leader_is():
 
 def test_a_share_and_an_estimate_are_divided_by_the_indexed_job_s_pods():
     pod = numbered(a_pod(annotations=SHARDED))
-    said = statements_of(pod)
+    statements = statements_of(pod)
     assert share(pod, GIB, indexed(8, 8)).own_bytes == GIB / 8
-    together = writers.own_share(read_pod(pod), said, Amount(GIB, "an estimate"), indexed(8, 8)).together
+    together = writers.own_share(read_pod(pod), statements, Amount(GIB, "an estimate"), indexed(8, 8)).together
     assert together == Amount(8, "pods of the Indexed Job")
 
 
@@ -225,8 +225,8 @@ def test_said_to_be_sharded_the_share_is_what_the_pod_s_ranks_write(name, gib_pe
         gpus=GPUS_PER_POD,
         annotations={"gracekeeper.dev/checkpoint-writers": "all"},
     )
-    found = share(pod, float(row["checkpoint_bytes"]))
-    assert found.own_bytes / GIB == pytest.approx(GPUS_PER_POD * gib_per_rank, rel=1e-3)
+    share_of_pod = share(pod, float(row["checkpoint_bytes"]))
+    assert share_of_pod.own_bytes / GIB == pytest.approx(GPUS_PER_POD * gib_per_rank, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["mlperf-llama3-405b", "mlperf-llama3-1t"])
@@ -261,25 +261,25 @@ def test_on_a_shared_volume_the_whole_at_full_speed_takes_as_long_as_a_share_at_
     }
     volume = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
     graces = set()
-    for said in ({}, {"gracekeeper.dev/checkpoint-writers": "all"}):
+    for annotations in ({}, {"gracekeeper.dev/checkpoint-writers": "all"}):
         size = {"gracekeeper.dev/checkpoint-size": row["checkpoint_bytes"]}
         nodes = {"PET_NNODES": str(int(row["ranks"]) // GPUS_PER_POD)}
-        pod = a_pod(nodes, annotations={**size, **said}, volumes=[volume])
+        pod = a_pod(nodes, annotations={**size, **annotations}, volumes=[volume])
         graces.add(decide_pod(pod, Facts(claims={"c": claim}), Config(), "n").grace_seconds)
     assert len(graces) == 1
 
 
 @pytest.mark.parametrize(
-    ("said", "pods"),
+    ("annotations", "pods"),
     [({"gracekeeper.dev/checkpoint-writers": "4"}, 4), ({"gracekeeper.dev/checkpoint-writers": "all"}, 8), ({}, 8)],
 )
-def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(said, pods):
-    pod = a_pod({"PET_NNODES": "2:8"}, annotations=said)
-    found = writers.own_share(read_pod(pod), statements_of(pod), Amount(GIB, "an estimate"), None)
-    assert found.own_bytes == GIB
-    assert found.divided_by is None
-    assert found.together is not None
-    assert found.together.value == pods
+def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(annotations, pods):
+    pod = a_pod({"PET_NNODES": "2:8"}, annotations=annotations)
+    share_of_pod = writers.own_share(read_pod(pod), statements_of(pod), Amount(GIB, "an estimate"), None)
+    assert share_of_pod.own_bytes == GIB
+    assert share_of_pod.divided_by is None
+    assert share_of_pod.together is not None
+    assert share_of_pod.together.value == pods
 
 
 @pytest.mark.parametrize(
@@ -288,15 +288,15 @@ def test_an_estimate_is_the_pod_s_own_and_only_shared_speed_is_divided(said, pod
 def test_a_world_of_processes_or_of_pods_never_shortens_a_grace_and_the_job_says_which(job, divided_by, together):
     pod = numbered(a_pod({"WORLD_SIZE": "16"}, gpus=8, annotations=SHARDED))
     assert share(pod, GIB, job).own_bytes == GIB / divided_by
-    found = writers.own_share(read_pod(pod), statements_of(pod), Amount(GIB, "an estimate"), job)
-    assert found.together is not None
-    assert found.together.value == together
+    share_of_pod = writers.own_share(read_pod(pod), statements_of(pod), Amount(GIB, "an estimate"), job)
+    assert share_of_pod.together is not None
+    assert share_of_pod.together.value == together
 
 
 def test_a_world_as_large_as_one_pod_s_accelerators_may_be_one_pod_and_is_not_divided():
-    found = share(a_pod({"WORLD_SIZE": "8"}, gpus=8, annotations=SHARDED), GIB)
-    assert (found.divided_by, found.own_bytes) == (None, GIB)
-    assert found.notes
+    share_of_pod = share(a_pod({"WORLD_SIZE": "8"}, gpus=8, annotations=SHARDED), GIB)
+    assert (share_of_pod.divided_by, share_of_pod.own_bytes) == (None, GIB)
+    assert share_of_pod.notes
 
 
 @pytest.mark.parametrize(
@@ -311,8 +311,8 @@ def test_a_world_as_large_as_one_pod_s_accelerators_may_be_one_pod_and_is_not_di
     ],
 )
 def test_all_pods_divide_by_the_fewest_that_there_can_be_and_not_at_all_where_that_may_be_one(variables, divided_by):
-    found = share(a_pod(variables, annotations={"gracekeeper.dev/checkpoint-writers": "all"}), GIB)
-    assert (found.divided_by and found.divided_by.value) == divided_by
-    assert found.together == found.divided_by
-    assert found.own_bytes == GIB / (divided_by or 1)
-    assert bool(found.notes) is (divided_by is None)
+    share_of_pod = share(a_pod(variables, annotations={"gracekeeper.dev/checkpoint-writers": "all"}), GIB)
+    assert (share_of_pod.divided_by and share_of_pod.divided_by.value) == divided_by
+    assert share_of_pod.together == share_of_pod.divided_by
+    assert share_of_pod.own_bytes == GIB / (divided_by or 1)
+    assert bool(share_of_pod.notes) is (divided_by is None)

@@ -38,15 +38,15 @@ class Interrupted(Api):
 
     def get(self, path: str, *, query: Mapping[str, str] | None = None, timeout_seconds: float) -> dict[str, Any]:
         self.before("GET", path)
-        found = super().get(path, query=query, timeout_seconds=timeout_seconds)
+        manifest = super().get(path, query=query, timeout_seconds=timeout_seconds)
         self.after("GET", path)
-        return found
+        return manifest
 
     def put(self, path: str, body: Mapping[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
         self.before("PUT", path)
-        found = super().put(path, body, timeout_seconds=timeout_seconds)
+        manifest = super().put(path, body, timeout_seconds=timeout_seconds)
         self.after("PUT", path)
-        return found
+        return manifest
 
 
 @dataclass
@@ -224,10 +224,10 @@ def cluster(start: datetime | None = None) -> Iterator[Cluster]:
             CONFIGURATION,
             webhooks=[entry("pods", "grace"), entry("namespaces", "grace"), entry("foreign", "another")],
         )
-        found = Cluster(server, start or datetime.now(UTC))
-        server.date = lambda: found.now
-        yield found
-        for replica in found.replicas:
+        world = Cluster(server, start or datetime.now(UTC))
+        server.date = lambda: world.now
+        yield world
+        for replica in world.replicas:
             replica.api.close()
 
 

@@ -27,7 +27,7 @@ from webhook.policy.facts import Facts, Lookups, Namespace
 from webhook.server import Addresses, Certificate, Mutation, Server, run
 from webhook.server.connection import Limits
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 """How long a test waits for what must come; nothing is measured by it."""
 
 TRAINING_POD: dict[str, Any] = {
@@ -167,9 +167,9 @@ class Running:
 
     def value(self, sample: str, **labels: str) -> float:
         """What a metric says, by its name in the text."""
-        found = self.metrics._registry.get_sample_value(sample, labels)  # noqa: SLF001
-        assert found is not None, sample
-        return found
+        number = self.metrics._registry.get_sample_value(sample, labels)  # noqa: SLF001
+        assert number is not None, sample
+        return number
 
 
 @contextlib.contextmanager

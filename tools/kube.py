@@ -42,8 +42,8 @@ class Kube:
         words = [word for word in (kind, name) if word]
         options = [f"-n{namespace}"] if namespace else []
         options += [f"-l{selector}"] if selector else []
-        found: Json = json.loads(self("get", *words, *options, "-ojson"))
-        return found
+        manifest: Json = json.loads(self("get", *words, *options, "-ojson"))
+        return manifest
 
     def exists(self, kind: str, name: str, namespace: str = "") -> bool:
         """Whether the object is there."""
@@ -64,7 +64,7 @@ class Kube:
         self("delete", "namespace", *names, "--ignore-not-found", "--wait=false")
 
 
-def eventually(is_true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def eventually(is_true: Callable[[], Any], description: str, seconds: float = 60) -> Any:
     """The first truthy answer; an assertion that names `what` where there is none in time."""
     end = time.monotonic() + seconds
     pause = FIRST_LOOK_SECONDS
@@ -77,7 +77,7 @@ def eventually(is_true: Callable[[], Any], what: str, seconds: float = 60) -> An
         if answer:
             return answer
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds:g} s: {what}" + (f" ({failure})" if failure else ""))
+            raise AssertionError(f"not within {seconds:g} s: {description}" + (f" ({failure})" if failure else ""))
         time.sleep(pause)
         pause = LATER_LOOKS_SECONDS
 

@@ -53,8 +53,8 @@ class Release:
     def _state(self) -> str:
         """What the person who looks at a failed rollout asks for first."""
         selector = "-lapp.kubernetes.io/component=webhook"
-        asked = (["get", "pods", "-owide"], ["logs", selector, "--tail=15"], ["get", "events"])
-        return "".join(attempt(self.kube.command(*words, f"-n{self.namespace}")).stdout for words in asked)
+        commands = (["get", "pods", "-owide"], ["logs", selector, "--tail=15"], ["get", "events"])
+        return "".join(attempt(self.kube.command(*words, f"-n{self.namespace}")).stdout for words in commands)
 
     def test(self) -> str:
         """What `helm test` prints."""
@@ -103,8 +103,8 @@ class Release:
     def pods(self) -> list[Mapping[str, Any]]:
         """The pods of the webhook, those that are ending included."""
         selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=webhook"
-        found: list[Mapping[str, Any]] = self.kube.get("pods", namespace=self.namespace, selector=selector)["items"]
-        return found
+        pods: list[Mapping[str, Any]] = self.kube.get("pods", namespace=self.namespace, selector=selector)["items"]
+        return pods
 
     def metrics(self) -> dict[str, float]:
         """Every series of every pod, added up."""

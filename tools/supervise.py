@@ -53,8 +53,8 @@ def build(architecture: str) -> Path:
         with step(f"Building supervise for {architecture}", "5 s"):
             _go("build", *flags, "-o", str(target), ".", architecture=architecture)
 
-    kept = cache.kept(_cache(), f"supervise-{architecture}", _key(), compiled)
-    return _copied(kept, ROOT / "build" / "supervise" / architecture / "supervise")
+    cached_path = cache.kept(_cache(), f"supervise-{architecture}", _key(), compiled)
+    return _copied(cached_path, ROOT / "build" / "supervise" / architecture / "supervise")
 
 
 def built(architecture: str) -> Path:

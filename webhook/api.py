@@ -226,12 +226,12 @@ def _date(header: str | None) -> datetime | None:
 
 def _decoded(text: bytes, status: int) -> dict[str, Any]:
     try:
-        found = orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ApiError(status, "NotJson", str(error)) from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise ApiError(status, "NotJson", "the answer is no object")
-    return found
+    return value
 
 
 def _refusal(response: urllib3.BaseHTTPResponse) -> ApiError:
@@ -239,12 +239,14 @@ def _refusal(response: urllib3.BaseHTTPResponse) -> ApiError:
     fallback = response.reason or "Refused"
     try:
         text = response.data
-        said = _decoded(text, response.status)
+        status_object = _decoded(text, response.status)
     except ApiError:
         return ApiError(response.status, fallback, text.decode(errors="replace") or fallback)
     except (urllib3.exceptions.HTTPError, OSError):
         return ApiError(response.status, fallback, fallback)
-    return ApiError(response.status, str(said.get("reason") or fallback), str(said.get("message") or fallback))
+    return ApiError(
+        response.status, str(status_object.get("reason") or fallback), str(status_object.get("message") or fallback)
+    )
 
 
 def _no_answer(error: Exception) -> ApiError:

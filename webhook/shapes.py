@@ -65,6 +65,7 @@ _POD: Mapping[str, Any] = {
         "resourceClaims": [{"name": str}],
         "resources": _RESOURCES,
         "os": {"name": str},
+        "runtimeClassName": str,
     },
 }
 _WHOLE_CONTAINER = {**_CONTAINER, "env": [{"name!": str, "value": str}]}
@@ -77,6 +78,12 @@ _WHOLE_POD = {
         "terminationGracePeriodSeconds": int,
     },
 }
+_PRE_PULLING_POD = {
+    "nodeSelector": {"*!": str},
+    "containers": [{"image": str}],
+    "tolerations": [{"key": str, "operator": str, "effect": str}],
+    "imagePullSecrets": [{"name": str}],
+}
 _LIMIT = dict.fromkeys(("min", "max", "default", "defaultRequest", "maxLimitRequestRatio"), _AMOUNTS)
 _SPECS: Mapping[str, Any] = {
     "PersistentVolumeClaim": _CLAIM,
@@ -85,7 +92,9 @@ _SPECS: Mapping[str, Any] = {
     "ResourceQuota": {"hard": _AMOUNTS},
     "Job": {"completionMode": str, "completions": int, "parallelism": int},
     "Node": {"unschedulable": bool},
+    "DaemonSet": {"template": {"spec": _PRE_PULLING_POD}},
 }
+_STATUSES: Mapping[str, Any] = {"DaemonSet": {"numberReady": int}}
 _OF_ALL = {
     "apiVersion": str,
     "kind": str,
@@ -110,7 +119,8 @@ def check_pod(pod: JsonObject) -> None:
 
 def check_object(document: JsonObject) -> None:
     """The same for an object that a pod refers to, or that makes it."""
-    _check(document, {**_OF_ALL, "spec": _SPECS.get(str(document.get("kind")), {})}, "")
+    kind = str(document.get("kind"))
+    _check(document, {**_OF_ALL, "spec": _SPECS.get(kind, {}), "status": _STATUSES.get(kind, {})}, "")
 
 
 def kind_of_value(value: Any) -> str:

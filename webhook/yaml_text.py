@@ -35,10 +35,10 @@ class _Loader(yaml.CSafeLoader):
     }
 
     def whole_number(self, node: yaml.ScalarNode) -> int:
-        found: int = self.construct_yaml_int(node)
-        if found.bit_length() > _MOST_BITS:
+        number: int = self.construct_yaml_int(node)
+        if number.bit_length() > _MOST_BITS:
             raise yaml.constructor.ConstructorError(None, None, "a number of more than 64 bits", node.start_mark)
-        return found
+        return number
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
@@ -59,7 +59,7 @@ def nodes(text: str) -> list[Node]:
 def _composed(text: str) -> Iterator[Node]:
     """One after the other: the nodes of a document take several times the room of its values."""
     try:
-        _refuse_what_grows(text)
+        _refuse_growth(text)
         yield from yaml.compose_all(text, _Loader)
     except yaml.YAMLError as error:
         raise _in_one_line(error) from None
@@ -83,17 +83,17 @@ def dumped(value: Any) -> str:
     return str(yaml.safe_dump(value, sort_keys=False))
 
 
-def _refuse_what_grows(text: str) -> None:
+def _refuse_growth(text: str) -> None:
     """Refuse what is nested, or grows by its aliases, without end, by libyaml's events.
 
     To build the first, libyaml overflows the stack of the whole process; the second doubles with each line.
     """
-    found = _Extent()
+    extent = _Extent()
     for event in yaml.parse(text, _Loader):
-        found.count(event)
-        if found.within_itself or len(found.opened) > _MOST_LEVELS:
+        extent.count(event)
+        if extent.within_itself or len(extent.opened) > _MOST_LEVELS:
             raise NotYamlError(f"{_where(event.start_mark)}nested more than {_MOST_LEVELS} levels deep")
-        if found.added > _MOST_ADDED:
+        if extent.added > _MOST_ADDED:
             raise NotYamlError(f"{_where(event.start_mark)}aliases stand for more than {_MOST_ADDED:,} values")
 
 
@@ -154,10 +154,10 @@ def line_of(node: Node | None, place: Place) -> int:
     """The line of a field, or of the nearest one above it that is there; 1 for the file."""
     line = 1
     for part in place:
-        found = None if node is None else below(node, part)
-        if found is None:
+        pair = None if node is None else below(node, part)
+        if pair is None:
             break
-        line, node = found
+        line, node = pair
     return line
 
 

@@ -16,17 +16,17 @@ FOLDER = Path(__file__).parent
 STAND_INS = FOLDER / "standin"
 
 
-def stand_ins(kept: Path) -> Path:
+def stand_ins(cache_folder: Path) -> Path:
     """The one program that is all of them, static, built from its source in `kept`."""
 
     def build(target: Path) -> None:
         target.mkdir()
         environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
         with step("Building the stand-ins for OSMO's programs", "10 s"):
-            command: list[str | Path] = [go.program(kept), "build", "-trimpath", "-ldflags=-s -w"]
+            command: list[str | Path] = [go.program(cache_folder), "build", "-trimpath", "-ldflags=-s -w"]
             run([*command, "-o", target / "standin", "."], directory=STAND_INS, environment=environment)
 
-    return cache.kept(kept, "osmo-standin", cache.key(STAND_INS), build) / "standin"
+    return cache.kept(cache_folder, "osmo-standin", cache.key(STAND_INS), build) / "standin"
 
 
 def loaded(cluster: Cluster) -> Images:

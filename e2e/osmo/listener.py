@@ -44,17 +44,17 @@ class Report:
 def first_final(versions: Iterable[Pod]) -> Report | None:
     """What the service keeps, of the reports on a pod's successive versions."""
     reports = (report(pod) for pod in versions if _status(pod).get("phase") in PHASES)
-    return next((found for found in reports if found.is_final), None)
+    return next((each for each in reports if each.is_final), None)
 
 
 def report(pod: Pod) -> Report:
     """The status of one version of a pod."""
     if any(_holds(condition) and condition.get("reason") == "PreemptionByScheduler" for condition in _conditions(pod)):
         return Report("FAILED_PREEMPTED", PREEMPTED)
-    found = _of_phase(pod)
+    final_report = _of_phase(pod)
     waiting = next(_waiting_failures(pod), None)
     if waiting is not None:
-        found = waiting
+        final_report = waiting
     reason = _status(pod).get("reason")
     if reason == "Evicted":
         return Report("FAILED_EVICTED", EVICTED)
@@ -64,7 +64,7 @@ def report(pod: Pod) -> Report:
         _holds(condition) and condition.get("type") == "DisruptionTarget" for condition in _conditions(pod)
     ):
         return Report("FAILED_BACKEND_ERROR", BACKEND_ERROR)
-    return found
+    return final_report
 
 
 def _of_phase(pod: Pod) -> Report:

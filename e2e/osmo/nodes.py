@@ -77,12 +77,12 @@ class Node:
     def events(self, folder: str) -> list[Event]:
         """What happened in a run so far, in order."""
         lines = self.run(f"cat {shlex.quote(folder)}/events 2>/dev/null || true").splitlines()
-        return sorted((Event(**found) for found in map(_json, lines) if found), key=lambda event: event.seconds)
+        return sorted((Event(**fields) for fields in map(_json, lines) if fields), key=lambda event: event.seconds)
 
     def files(self, folder: str) -> list[str]:
         """What a run left, as paths below its folder."""
-        found = self.run(f"cd {shlex.quote(folder)} 2>/dev/null && find . -type f || true").splitlines()
-        return sorted(path.removeprefix("./") for path in found)
+        paths = self.run(f"cd {shlex.quote(folder)} 2>/dev/null && find . -type f || true").splitlines()
+        return sorted(path.removeprefix("./") for path in paths)
 
     def order(self, folder: str, order: str) -> None:
         """What osmo_ctrl shall do now (standin/knobs.go)."""
@@ -102,10 +102,10 @@ class Node:
 def _json(line: str) -> dict[str, Any] | None:
     """An event, or None for a line that is not whole yet."""
     try:
-        found: dict[str, Any] = json.loads(line)
+        value: dict[str, Any] = json.loads(line)
     except json.JSONDecodeError:
         return None
-    return found
+    return value
 
 
 def whole_uploads(files: Sequence[str]) -> dict[str, set[str]]:
@@ -119,9 +119,9 @@ def cut_uploads(files: Sequence[str]) -> dict[str, set[str]]:
 
 
 def _uploads(files: Sequence[str], *, whole: bool) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+    uploads: dict[str, set[str]] = {}
     for path in files:
         parts = path.split("/", 3)
         if len(parts) == 4 and parts[0] == "uploads" and parts[2].endswith(".PART") is not whole:
-            found.setdefault(parts[1].replace("%2F", "/").replace("%3A", ":"), set()).add(parts[3])
-    return found
+            uploads.setdefault(parts[1].replace("%2F", "/").replace("%3A", ":"), set()).add(parts[3])
+    return uploads

@@ -88,11 +88,11 @@ class Variation:
 
 def examples() -> dict[str, Json]:
     """Every pod of the examples, by its task's name and its file: `train`, `master`, `worker_1`."""
-    found: dict[str, Json] = {}
+    pods_by_name: dict[str, Json] = {}
     for path in sorted(EXAMPLES.glob("*-as-webhook-sees.yaml")):
         for pod in yaml.safe_load_all(path.read_text()):
-            found[pod["metadata"]["labels"]["osmo.task_name"]] = pod
-    return found
+            pods_by_name[pod["metadata"]["labels"]["osmo.task_name"]] = pod
+    return pods_by_name
 
 
 def exchanged(example: Mapping[str, Any], name: str, namespace: str, images: Images, change: Variation) -> Json:
@@ -112,7 +112,7 @@ def exchanged(example: Mapping[str, Any], name: str, namespace: str, images: Ima
     for container in [*spec["initContainers"], *spec["containers"]]:
         _exchange(container, images)
     user = spec["containers"][0]
-    ctrl = next(found for found in spec["containers"] if found["name"] == CTRL)
+    ctrl = next(container for container in spec["containers"] if container["name"] == CTRL)
     _vary_user(user, change)
     ctrl["args"] = _with_options(ctrl["args"], UNREACHABLE)
     _set(ctrl, change.ctrl)
@@ -128,8 +128,8 @@ def _exchange(container: Json, images: Images) -> None:
                 name: QUANTITIES[name][quantity] for name, quantity in given.items() if name in QUANTITIES
             }
     token = "/var/run/secrets/kubernetes.io/serviceaccount"
-    kept = [mount for mount in container["volumeMounts"] if mount["mountPath"] != token]
-    container["volumeMounts"] = [*kept, {"name": "evidence", "mountPath": EVIDENCE_FOLDER}]
+    mounts = [mount for mount in container["volumeMounts"] if mount["mountPath"] != token]
+    container["volumeMounts"] = [*mounts, {"name": "evidence", "mountPath": EVIDENCE_FOLDER}]
     _set(container, {"EVIDENCE": EVIDENCE_FOLDER})
 
 
@@ -177,7 +177,7 @@ def _without(words: Sequence[str], *options: str) -> list[str]:
 def secrets(pod: Mapping[str, Any]) -> list[Json]:
     """The Secrets that the pod mounts or reads variables from, with something of each key."""
     keys: dict[str, dict[str, str]] = {}
-    named = {found["name"]: found["secret"]["secretName"] for found in pod["spec"]["volumes"] if "secret" in found}
+    named = {volume["name"]: volume["secret"]["secretName"] for volume in pod["spec"]["volumes"] if "secret" in volume}
     for container in containers(pod):
         for mount in container["volumeMounts"]:
             if mount["name"] in named:

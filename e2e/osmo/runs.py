@@ -88,20 +88,20 @@ class Run:
     def finished(self) -> float:
         """When the last container ended, in whole seconds of the epoch; the pod's end where none ever ran."""
         ended = [
-            found.get("state", {}).get("terminated", {}).get("finishedAt") for found in _statuses(self.pod).values()
+            status.get("state", {}).get("terminated", {}).get("finishedAt") for status in _statuses(self.pod).values()
         ]
         times = [datetime.fromisoformat(text).timestamp() for text in ended if text]
         return max(times) if times else self.over or 0.0
 
     def at(self, event: str, *, last: bool = False) -> float:
         """When something happened, the first time or the last."""
-        found = [happened.seconds for happened in self.events if happened.event == event]
-        assert found, f"{event} never happened\n{self.story()}"
-        return found[-1 if last else 0]
+        seconds = [happened.seconds for happened in self.events if happened.event == event]
+        assert seconds, f"{event} never happened\n{self.story()}"
+        return seconds[-1 if last else 0]
 
     def happened(self, event: str) -> bool:
         """Whether something happened at all."""
-        return any(found.event == event for found in self.events)
+        return any(each.event == event for each in self.events)
 
     @property
     def reported(self) -> listener.Report | None:
@@ -163,14 +163,14 @@ class Run:
 
     def story(self) -> str:
         """What the person who looks at a failure asks for first."""
-        told = [f"=== {self.name} ({self.mode}) {self.failure or ''}"]
+        lines = [f"=== {self.name} ({self.mode}) {self.failure or ''}"]
         annotations = self.versions[0].pod["metadata"].get("annotations", {}) if self.versions else {}
-        told.append(f"decision {annotations.get(DECISION_ANNOTATION)}")
-        told += [f"{seconds:.1f} test: {what}" for what, seconds in self.moments.items()]
-        told += _told_versions(self.versions)
-        told += [str(event) for event in self.events if event.event not in {"ops", "out"}]
-        told += [f"left {path}" for path in self.files if path.startswith("uploads/")]
-        return "\n".join([*told, self.logs])
+        lines.append(f"decision {annotations.get(DECISION_ANNOTATION)}")
+        lines += [f"{seconds:.1f} test: {moment}" for moment, seconds in self.moments.items()]
+        lines += _version_lines(self.versions)
+        lines += [str(event) for event in self.events if event.event not in {"ops", "out"}]
+        lines += [f"left {path}" for path in self.files if path.startswith("uploads/")]
+        return "\n".join([*lines, self.logs])
 
 
 class Stage:
@@ -192,11 +192,11 @@ class Stage:
             node.forget(self.namespace)
         eventually(lambda: not self.kube.exists("namespace", self.namespace), "an earlier run's namespace is gone", 120)
         self.kube.make_namespace(self.namespace, labels)
-        found: dict[str, Json] = {}
+        secrets: dict[str, Json] = {}
         for example in self._examples.values():
             for secret in pods.secrets({**example, "metadata": {"namespace": self.namespace}}):
-                found.setdefault(secret["metadata"]["name"], secret)["stringData"] |= secret["stringData"]
-        self.kube.apply(*found.values())
+                secrets.setdefault(secret["metadata"]["name"], secret)["stringData"] |= secret["stringData"]
+        self.kube.apply(*secrets.values())
         watch = threading.Thread(target=self._watch, daemon=True)
         watch.start()
         try:
@@ -238,11 +238,11 @@ class Stage:
         with self._turn:
             time.sleep(PACE_SECONDS)
 
-    def wait(self, is_true: Callable[[], Any], what: str, seconds: float) -> None:
+    def wait(self, is_true: Callable[[], Any], description: str, seconds: float) -> None:
         """Until something is true of what the watch has brought; an assertion where it is not in time."""
         with self._changed:
             if not self._changed.wait_for(is_true, seconds):
-                raise AssertionError(f"not within {seconds:g} s: {what}")
+                raise AssertionError(f"not within {seconds:g} s: {description}")
 
     def node_of(self, run: Run) -> nodes.Node:
         """Where the run's pod is."""
@@ -320,15 +320,15 @@ class Live:
         run = self.run
         self.stage.wait(lambda: run.pod["spec"].get("nodeName"), "the pod has a node", seconds)
         node, end = self.stage.node_of(run), time.monotonic() + seconds
-        while not any(found.event == event for found in node.events(folder or run.evidence)):
+        while not any(each.event == event for each in node.events(folder or run.evidence)):
             if time.monotonic() > end or (run.over is not None and not even_after_its_end):
                 raise AssertionError(f"not within {seconds:g} s, or before the pod's end: {event}")
             time.sleep(LOOK_SECONDS)
         self._follow_logs()
 
-    def until_state(self, container: str, is_true: Callable[[Mapping[str, Any]], Any], what: str) -> None:
+    def until_state(self, container: str, is_true: Callable[[Mapping[str, Any]], Any], description: str) -> None:
         """Until a container's state is so."""
-        self.stage.wait(lambda: is_true(self.run.state(container)), what, 90)
+        self.stage.wait(lambda: is_true(self.run.state(container)), description, 90)
 
     def until_over(self, seconds: float) -> None:
         """Until the pod has ended."""
@@ -424,7 +424,7 @@ class Live:
 
 def converted(pod: Mapping[str, Any]) -> str:
     """The mode in which gracekeeper converted a pod, `before` where it did not."""
-    ctrl = next(found for found in pods.containers(pod) if found["name"] == CTRL)
+    ctrl = next(container for container in pods.containers(pod) if container["name"] == CTRL)
     if "supervise" not in ctrl["command"][0]:
         return BEFORE
     return NATIVE if ctrl in pod["spec"]["initContainers"] else CONTAINER
@@ -433,7 +433,7 @@ def converted(pod: Mapping[str, Any]) -> str:
 def _statuses(pod: Mapping[str, Any]) -> dict[str, Any]:
     status = pod.get("status", {})
     listed = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-    return {found["name"]: found for found in listed}
+    return {status["name"]: status for status in listed}
 
 
 def _is_over(pod: Mapping[str, Any]) -> bool:
@@ -443,23 +443,25 @@ def _is_over(pod: Mapping[str, Any]) -> bool:
     return not any("running" in state for state in states)
 
 
-def _told_versions(versions: Sequence[Version]) -> Iterator[str]:
+def _version_lines(versions: Sequence[Version]) -> Iterator[str]:
     before = ""
     for version in versions:
-        states = {name: _told_state(status) for name, status in _statuses(version.pod).items()}
+        states = {name: _state_text(status) for name, status in _statuses(version.pod).items()}
         metadata, status = version.pod["metadata"], version.pod["status"]
         doing = " deleting" if metadata.get("deletionTimestamp") else ""
-        conditions = [found["type"] for found in status.get("conditions", ()) if found["type"] == "DisruptionTarget"]
+        conditions = [
+            condition["type"] for condition in status.get("conditions", ()) if condition["type"] == "DisruptionTarget"
+        ]
         line = f"{status.get('phase')}{doing} {' '.join(conditions)} {states} {status.get('reason', '')}"
         if line != before or version.gone:
             yield f"{version.seconds:.1f} pod: {line}{' GONE' if version.gone else ''}"
         before = line
 
 
-def _told_state(status: Mapping[str, Any]) -> str:
-    told = []
+def _state_text(status: Mapping[str, Any]) -> str:
+    states = []
     for kind, state in status.get("state", {}).items():
         parts = [kind, *(str(state[key]) for key in ("reason", "exitCode", "message", "finishedAt") if state.get(key))]
-        told.append(" ".join(parts)[:160])
+        states.append(" ".join(parts)[:160])
     restarts = status.get("restartCount")
-    return " ".join(told) + (f" restarts={restarts}" if restarts else "")
+    return " ".join(states) + (f" restarts={restarts}" if restarts else "")

@@ -53,7 +53,7 @@ def _ended(run: Run, container: str, deleted: float) -> float:
 def _has_ended(pod: Any, container: str) -> bool:
     status = pod["status"]
     listed = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-    return any(found["name"] == container and "terminated" in found.get("state", {}) for found in listed)
+    return any(status["name"] == container and "terminated" in status.get("state", {}) for status in listed)
 
 
 def _outcome(run: Run, container: Any) -> dict[str, Any]:

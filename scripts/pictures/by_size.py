@@ -36,23 +36,23 @@ def grace_by_size() -> str:
     shapes = [svg.text(left, 30, "Grace by checkpoint size and write throughput", "ink strong")]
     for seconds in (60, 120, 300, 1800):
         shapes += [svg.line(left, y(seconds), right, y(seconds), "grid"), svg.tick(left, y(seconds), seconds)]
-    for seconds, said in (
+    for seconds, label in (
         (KUBERNETES_DEFAULT_GRACE_SECONDS, "Kubernetes' default"),
         (AUTOSCALER_SECONDS, "cluster-autoscaler's default cap"),
         (maximum, "gracekeeper's default maximum"),
     ):
         shapes += [svg.line(left, y(seconds), right, y(seconds), "cap"), svg.tick(left, y(seconds), seconds)]
-        shapes.append(svg.text(left + 8, y(seconds) - 6, f"{said}: {seconds} s", "soft"))
-    for size_bytes, said in ((1e9, "1 GB"), (1e10, "10 GB"), (1e11, "100 GB"), (1e12, "1 TB")):
+        shapes.append(svg.text(left + 8, y(seconds) - 6, f"{label}: {seconds} s", "soft"))
+    for size_bytes, label in ((1e9, "1 GB"), (1e10, "10 GB"), (1e11, "100 GB"), (1e12, "1 TB")):
         shapes += [
             svg.line(x(size_bytes), floor, x(size_bytes), floor + 5, "grid"),
-            svg.text(x(size_bytes), floor + 22, said, "soft", "middle"),
+            svg.text(x(size_bytes), floor + 22, label, "soft", "middle"),
         ]
     shapes.append(f'<rect class="blank" x="{right - 250}" y="{floor - 98}" width="250" height="82"/>')
-    for place, (mibps, colour, said) in enumerate(SPEEDS):
+    for place, (mibps, colour, label) in enumerate(SPEEDS):
         points = [(x(size), y(_grace_seconds(size, mibps))) for size in SIZES_BYTES]
         shapes.append(svg.curve(points, colour))
-        shapes += svg.legend(right - 240, floor - 80 + 19 * place, colour, said)
+        shapes += svg.legend(right - 240, floor - 80 + 19 * place, colour, label)
     return svg.drawn(436, "Termination grace by checkpoint size, for four write throughputs", shapes)
 
 

@@ -44,16 +44,16 @@ def grace_by_storage() -> str:
     ]
     for seconds in (60, 120, 300, 1200):
         shapes += [svg.line(left, y(seconds), right, y(seconds), "grid"), svg.tick(left, y(seconds), seconds)]
-    for seconds, said in (
+    for seconds, label in (
         (KUBERNETES_DEFAULT_GRACE_SECONDS, "Kubernetes' default"),
         (AUTOSCALER_SECONDS, "cluster-autoscaler's default cap"),
         (Defaults().maximum_grace_seconds, "gracekeeper's default maximum"),
     ):
         shapes += [svg.line(left, y(seconds), right, y(seconds), "cap"), svg.tick(left, y(seconds), seconds)]
-        shapes.append(svg.text(left + 8, y(seconds) - 6, f"{said}: {seconds} s", "soft"))
-    for size_bytes, said in ((1e9, "1 GB"), (1e10, "10 GB"), (1e11, "100 GB"), (2e11, "200 GB")):
+        shapes.append(svg.text(left + 8, y(seconds) - 6, f"{label}: {seconds} s", "soft"))
+    for size_bytes, label in ((1e9, "1 GB"), (1e10, "10 GB"), (1e11, "100 GB"), (2e11, "200 GB")):
         shapes.append(svg.line(x(size_bytes), floor, x(size_bytes), floor + 5, "grid"))
-        shapes.append(svg.text(x(size_bytes), floor + 22, said, "soft", "middle"))
+        shapes.append(svg.text(x(size_bytes), floor + 22, label, "soft", "middle"))
     beside = top - 30.0
     for name, colour, provisioner, request, parameters in STORAGE:
         decisions = [_on_storage(size, provisioner, request, parameters) for size in SIZES_ON_STORAGE_BYTES]
@@ -68,14 +68,14 @@ def grace_by_storage() -> str:
 
 
 def _on_storage(size_bytes: float, provisioner: str, request: str, parameters: Mapping[str, str]) -> Decision:
-    said = {key: text for key, text in parameters.items() if key.startswith(PREFIX)}
+    annotations = {key: text for key, text in parameters.items() if key.startswith(PREFIX)}
     facts = Facts(
         claims={"c": {"spec": {"storageClassName": "s", "resources": {"requests": {"storage": request}}}}},
         storage_classes={
             "s": {
-                "metadata": {"name": "s", "annotations": said},
+                "metadata": {"name": "s", "annotations": annotations},
                 "provisioner": provisioner,
-                "parameters": {key: text for key, text in parameters.items() if key not in said},
+                "parameters": {key: text for key, text in parameters.items() if key not in annotations},
             }
         },
     )

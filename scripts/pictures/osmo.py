@@ -21,11 +21,11 @@ def osmo_shutdowns(recorded: Mapping[str, Any]) -> str:
     def x(seconds: float) -> float:
         return left + seconds * (right - left) / longest
 
-    said = {True: "saved and uploaded", False: "nothing saved, nothing uploaded"}
+    labels = {True: "saved and uploaded", False: "nothing saved, nothing uploaded"}
     shapes = [svg.text(36, 30, "A task of OSMO is deleted while it trains", "ink strong")]
     y = 66.0
     for title, run in (("As OSMO is", before), ("With gracekeeper", after)):
-        outcome = said[run["saved"] and run["uploaded"]]
+        outcome = labels[run["saved"] and run["uploaded"]]
         shapes.append(svg.text(36, y, f"{title}: over after {run['seconds']:.0f} s, {outcome}", "ink"))
         shapes += _lanes(run, x, y + 12)
         y += 12 + 34 * len(run["containers"]) + 34

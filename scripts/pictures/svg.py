@@ -13,9 +13,9 @@ DARK = {"paper": "#0d1117", "ink": "#e6edf3", "soft": "#9da7b1", "grid": "#30363
 ON_DARK = "@media (prefers-color-scheme: dark)"
 
 
-def text(x: float, y: float, said: str, kind: str, anchor: str = "start") -> str:
+def text(x: float, y: float, label: str, kind: str, anchor: str = "start") -> str:
     """A text; its anchor says which end of it is at x."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(said)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
@@ -23,17 +23,17 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     return f'<line class="{kind}-line" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def bar(x1: float, x2: float, y: float, kind: str, said: str) -> str:
+def bar(x1: float, x2: float, y: float, kind: str, label: str) -> str:
     """A bar with what it stands for on it."""
     on = {"write": "on-write", "lost": "kill"}.get(kind, "ink")
     shape = f'<rect class="{kind}-bar" x="{x1:.1f}" y="{y}" width="{x2 - x1:.1f}" height="40"/>'
-    return shape + text((x1 + x2) / 2, y + 25, said, on, "middle")
+    return shape + text((x1 + x2) / 2, y + 25, label, on, "middle")
 
 
-def mark(x: float, y: float, kind: str, said: str, anchor: str = "start") -> str:
+def mark(x: float, y: float, kind: str, label: str, anchor: str = "start") -> str:
     """An upright line through a bar, with a word below it."""
     beside = 6 if anchor == "start" else -6
-    return line(x, y, x, y + 60, kind) + text(x + beside, y + 62, said, f"{kind} strong", anchor)
+    return line(x, y, x, y + 60, kind) + text(x + beside, y + 62, label, f"{kind} strong", anchor)
 
 
 def tick(left: float, y: float, seconds: int) -> str:
@@ -46,9 +46,9 @@ def curve(points: Sequence[tuple[float, float]], colour: str) -> str:
     return f'<polyline class="{colour}-curve" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
 
 
-def legend(x: float, y: float, colour: str, said: str) -> list[str]:
+def legend(x: float, y: float, colour: str, label: str) -> list[str]:
     """What a curve stands for."""
-    return [curve([(x, y - 4), (x + 26, y - 4)], colour), text(x + 34, y, said, "ink")]
+    return [curve([(x, y - 4), (x + 26, y - 4)], colour), text(x + 34, y, label, "ink")]
 
 
 def drawn(height: int, title: str, shapes: Sequence[str]) -> str:

@@ -44,9 +44,9 @@ def test_the_trainer_saves(pod, script):
 @pytest.mark.parametrize(
     ("script", "code", "says"),
     [
-        (f"trap 'echo bye' EXIT\n{TRAINER}\necho code $?", 0, ["saved", "code 0", "bye"]),
-        (f"trap 'echo trapped' TERM\n{TRAINER}\necho code $?", 0, ["saved", "code 0"]),
-        (f"trap 'kill $trainer' TERM\n{TRAINER} & trainer=$!\nwait $trainer\necho code $?", 0, ["saved", "code 0"]),
+        (f"trap 'echo bye' EXIT\n{TRAINER}\necho code $?", 143, ["saved", "code 0", "bye"]),
+        (f"trap 'echo trapped' TERM\n{TRAINER}\necho code $?", 143, ["saved", "code 0"]),
+        (f"trap 'kill $trainer' TERM\n{TRAINER} & trainer=$!\nwait $trainer\necho code $?", 0, ["saved", "code 143"]),
         ("trap 'echo trapped; exit 7' TERM\necho training\nsleep 600 & wait", 7, ["trapped"]),
     ],
     ids=["EXIT trap", "TERM trap", "TERM trap that hands it on", "a trap, and nothing below that catches"],
@@ -94,7 +94,7 @@ def test_a_launcher_gets_it_and_its_workers_only_from_it(pod):
     # when
     container.signal()
     # then
-    assert container.ends() == 0
+    assert container.ends() == 143
     assert [container.stdout.count(word) for word in ("launcher got it", "worker0 got", "worker1 got", "saved")] == [
         1,
         1,
@@ -116,12 +116,21 @@ def test_an_orphan_in_a_session_of_its_own_gets_it(pod):
 
 
 @pytest.mark.parametrize(
-    ("words", "given", "code"),
-    [([], 0, 0), (["--interrupted-code", "143"], 0, 143), (["--interrupted-code", "143"], 5, 5), ([], 5, 5)],
+    ("words", "script", "code"),
+    [
+        ([], "exec {} 0.1", 0),
+        ([], "{} 0.1; true", 143),
+        ([], "{} 0.1 | cat", 143),
+        ([], "trap 'kill $!; wait $!; exit 0' TERM; {} 0.1 & wait", 0),
+        (["--interrupted-code", "77"], "{} 0.1; true", 77),
+        (["--interrupted-code", "77"], "exec {} 0.1", 0),
+        (["--interrupted-code", "0"], "{} 0.1; true", 0),
+        (["--interrupted-code", "77"], "{} 0.1 5; exit $?", 5),
+    ],
 )
-def test_a_command_that_was_cut_does_not_look_complete(pod, words, given, code):
+def test_a_run_that_was_cut_does_not_look_complete_where_alone_it_would_not(pod, words, script, code):
     # given
-    container = pod.forward(*words, "--", *python("trainer"), "0.1", str(given))
+    container = pod.forward(*words, "--", "bash", "-c", script.format(TRAINER))
     container.says("training")
     # when
     container.signal()
@@ -191,7 +200,7 @@ def test_what_a_script_does_with_the_checkpoint_after_the_save_runs_to_its_end(p
     # when
     container.signal()
     # then
-    assert container.ends() == 0
+    assert container.ends() == 143
     assert container.stdout.endswith("copied\ndone\n")
 
 

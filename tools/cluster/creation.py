@@ -73,10 +73,10 @@ def reason(output: str) -> str:
     lines = output.strip().splitlines()
     begin = next((number for number, line in enumerate(lines) if line.startswith("ERROR")), 0)
     end = next((number for number, line in enumerate(lines) if line.startswith("Stack Trace")), len(lines))
-    told = lines[begin:end]
-    if len(told) > _REASON_LINES:
-        told = [told[0], "...", *told[2 - _REASON_LINES :]]
-    return "\n".join(told)
+    error_lines = lines[begin:end]
+    if len(error_lines) > _REASON_LINES:
+        error_lines = [error_lines[0], "...", *error_lines[2 - _REASON_LINES :]]
+    return "\n".join(error_lines)
 
 
 def advice(log: str) -> str:

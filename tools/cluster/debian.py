@@ -45,19 +45,19 @@ def _make(system: System, target: Path) -> None:
         raise StepError(
             "no container registry answers, and without one only root can build the images: run this as root"
         )
-    packages.need(_PROGRAMS)
     root = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=target.parent))
     try:
         with step(f"Installing Debian {system.suite} with {', '.join(system.include[:3])} into an image", "45 s"):
-            _bootstrap(system, root)
+            bootstrap(system, root)
             left_out = [f"--exclude=./{path}/*" for path in _LEFT_OUT]
             run(["tar", "-C", root, *left_out, "-cf", target, "."])
     finally:
         shutil.rmtree(root)
 
 
-def _bootstrap(system: System, root: Path) -> None:
-    """In namespaces of its own: what debootstrap starts and mounts is gone with it, however it ends."""
+def bootstrap(system: System, root: Path) -> None:
+    """Install the system into a folder, as root. What debootstrap starts and mounts is gone with it, however it ends."""
+    packages.need(_PROGRAMS)
     options = [
         "--variant=minbase",
         "--force-check-gpg",

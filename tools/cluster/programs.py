@@ -22,7 +22,7 @@ class _Tool:
     version: str
     package: str
     """Its last part is the command's name."""
-    asked: Sequence[str]
+    version_arguments: Sequence[str]
     """Arguments that make it print its version."""
     usually: str
 
@@ -47,10 +47,10 @@ def tool(settings: Settings, name: str) -> Path:
 def there(settings: Settings, name: str) -> Path:
     """The program, which is never built here; StepError with the command that builds it where it is missing."""
     wanted, built = TOOLS[name], entry(settings.cache, name)
-    found = _on_path(name, wanted) or (built if built.exists() else None)
-    if not found:
+    path = _on_path(name, wanted) or (built if built.exists() else None)
+    if not path:
         raise StepError(f"{wanted.command} {wanted.version} is missing: run `make helm`")
-    return found
+    return path
 
 
 def entry(cache: Path, name: str) -> Path:
@@ -61,11 +61,11 @@ def entry(cache: Path, name: str) -> Path:
 
 def _on_path(name: str, wanted: _Tool) -> Path | None:
     for command in (wanted.command, name):
-        found = shutil.which(command)
-        if found and wanted.version in re.findall(
-            r"\bv(\d+\.\d+\.\d+)(?=\s|$)", attempt([found, *wanted.asked]).stdout
+        path = shutil.which(command)
+        if path and wanted.version in re.findall(
+            r"\bv(\d+\.\d+\.\d+)(?=\s|$)", attempt([path, *wanted.version_arguments]).stdout
         ):
-            return Path(found)
+            return Path(path)
     return None
 
 

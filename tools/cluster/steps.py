@@ -20,9 +20,9 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def step(what: str, usually: str = "") -> Iterator[None]:
+def step(description: str, usually: str = "") -> Iterator[None]:
     """Says what begins and how long it usually takes, then how long it took."""
-    say(f"  {what}{f' (usually {usually})' if usually else ''} ...")
+    say(f"  {description}{f' (usually {usually})' if usually else ''} ...")
     began = time.monotonic()
     yield
     say(f"    {time.monotonic() - began:.1f} s")

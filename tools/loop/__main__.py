@@ -1,5 +1,7 @@
 """`python -m tools.loop test|e2e|e2e-all` runs the parts of a command; `python -m tools.loop table` tells of the last run.
 
+`e2e-all` also writes docs/release-tests.md at its end; `python -m tools.loop release-tests` writes it again.
+
 Progress and the table are on standard output, where the output of the parts is.
 """
 
@@ -15,6 +17,7 @@ from pathlib import Path
 from tools.cluster.settings import ROOT
 from tools.loop import record
 from tools.loop.parts import COMMANDS, Step
+from tools.loop.release_tests import PAGE, collected, write_page
 from tools.loop.table import clock, table
 
 INTERRUPTED = 130
@@ -27,15 +30,29 @@ BEGAN = "GRACEKEEPER_LOOP_BEGAN"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the result is the exit code of the first step that failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.loop", description="Run the parts of the test loop.")
-    parser.add_argument("command", choices=[*COMMANDS, "table"])
-    options = parser.parse_args(arguments)
-    if options.command == "table":
-        _say(*_whole_table(os.environ, time.time()))
-        return 0
+    parser.add_argument("command", choices=[*COMMANDS, "table", "release-tests"])
+    command, make = parser.parse_args(arguments).command, os.environ.get("MAKE", "make")
     try:
-        return run(options.command, os.environ.get("MAKE", "make"), record.FOLDER)
+        match command:
+            case "table":
+                _say(*_whole_table(os.environ, time.time()))
+                return 0
+            case "release-tests":
+                write_page(collected(), record.FOLDER, PAGE)
+                return 0
+            case "e2e-all":
+                return run_and_write_page(command, make, record.FOLDER, PAGE, collected())
+            case _:
+                return run(command, make, record.FOLDER)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def run_and_write_page(command: str, make: str, folder: Path, page: Path, tests: Sequence[str]) -> int:
+    """Run a command, then write the page with a line for each of these tests; the result is that of `run`."""
+    code = run(command, make, folder)
+    write_page(tests, folder, page)
+    return code
 
 
 def run(command: str, make: str, folder: Path) -> int:

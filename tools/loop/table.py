@@ -42,7 +42,7 @@ def table(command: str, steps: Sequence[StepRecord], session: SessionRecord | No
     rows: list[Row] = []
     for step in COMMANDS[command]:
         rows.append(_step_row(step, ran.get(step.make_target)))
-        if command == "e2e":
+        if command == "e2e" and step.e2e_target:
             rows += _e2e_rows(session)
     together = Row(
         "together",

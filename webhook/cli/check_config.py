@@ -39,7 +39,7 @@ def _check(options: argparse.Namespace) -> int:
         above: tuple[str, ...] = ("config",) if options.values else ()
         for part in above:
             node = _below(node, part)
-        found = load_config(configuration_file.values_of(node))
+        config = load_config(configuration_file.values_of(node))
     except ConfigError as error:
         places = error.places if any(error.places) else ()
         for index, line in enumerate(error.lines):
@@ -47,12 +47,12 @@ def _check(options: argparse.Namespace) -> int:
             sys.stdout.write(f"{at}: {line}\n")
         return _REFUSED
     warnings = [(line, place, "stands twice, the last counts") for place, line in yaml_text.stand_twice(node)] + [
-        (yaml_text.line_of(node, doubt.place), doubt.place, doubt.why) for doubt in doubts(found)
+        (yaml_text.line_of(node, doubt.place), doubt.place, doubt.why) for doubt in doubts(config)
     ]
     for line_number, place, why in warnings:
         sys.stdout.write(f"{name}:{line_number}: warning: {'.'.join(map(str, place))}: {why}\n")
     if not warnings:
-        sys.stdout.write(f"{name}: ok, mode {found.mode}, profiles: {len(found.profiles)}\n")
+        sys.stdout.write(f"{name}: ok, mode {config.mode}, profiles: {len(config.profiles)}\n")
     return _IN_DOUBT if warnings else _DONE
 
 
@@ -62,5 +62,5 @@ def _below(node: yaml_text.Node | None, field: str) -> yaml_text.Node | None:
         return None
     if not yaml_text.holds_fields(node):
         raise CommandError("a values file is to hold fields and their values")
-    found = yaml_text.below(node, field)
-    return None if found is None else found[1]
+    pair = yaml_text.below(node, field)
+    return None if pair is None else pair[1]

@@ -105,11 +105,11 @@ def _decided(api: Api, running: Sequence[RunningPod], config: Config) -> list[Po
 
 
 async def _all_decided(cluster: Cluster, running: Sequence[RunningPod], config: Config) -> list[PodRow]:
-    found: list[PodRow] = []
+    rows: list[PodRow] = []
     for begin in range(0, len(running), _AT_ONCE):
         some = running[begin : begin + _AT_ONCE]
-        found += await asyncio.gather(*(_line(cluster, each, config) for each in some))
-    return found
+        rows += await asyncio.gather(*(_line(cluster, each, config) for each in some))
+    return rows
 
 
 async def _line(cluster: Cluster, running: RunningPod, config: Config) -> PodRow:
@@ -159,8 +159,8 @@ def _range(numbers: Sequence[int]) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
-def _print_table(found: Sequence[tuple[Workload, list[PodRow]]]) -> None:
-    shown = [(workload, lines) for workload, lines in found if not _left_alone(lines)]
+def _print_table(rows_by_workload: Sequence[tuple[Workload, list[PodRow]]]) -> None:
+    shown = [(workload, lines) for workload, lines in rows_by_workload if not _left_alone(lines)]
     table = Table("namespace", "workload", "pods", "today", "tomorrow", "outcome", "from", box=None, padding=(0, 2))
     for column in (2, 3, 4):
         table.columns[column].justify = "right"
@@ -176,7 +176,7 @@ def _print_table(found: Sequence[tuple[Workload, list[PodRow]]]) -> None:
     console = Console(width=_WIDTH, highlight=False)
     if shown:
         console.print(table)
-    console.print(f"workloads that train: {len(shown)}, left alone: {len(found) - len(shown)}")
+    console.print(f"workloads that train: {len(shown)}, left alone: {len(rows_by_workload) - len(shown)}")
     for remark in dict.fromkeys(remark for _, lines in shown for remark in _remarks(lines)):
         console.print(Text(remark, style="yellow"))
 
@@ -191,22 +191,22 @@ def _outcomes(lines: Sequence[PodRow]) -> str:
 
 def _source(lines: Sequence[PodRow]) -> str:
     """What counts most for the number: the profile, and who says the size or the grace."""
-    told = []
+    sources = []
     for line in lines:
         terms = {term.name: term.source for term in line.decision.terms}
         size = terms.get("grace-seconds") or terms.get("checkpoint") or terms.get("unknown-size")
         profile = f"profile {line.decision.profile}"
-        told += [profile] if line.decision.profile is not None and profile not in (size or "") else []
-        told += [size] if size else []
-    return ", ".join(dict.fromkeys(told))
+        sources += [profile] if line.decision.profile is not None and profile not in (size or "") else []
+        sources += [size] if size else []
+    return ", ".join(dict.fromkeys(sources))
 
 
 def _remarks(lines: Sequence[PodRow]) -> Iterator[str]:
     for line in lines:
         workload = line.running.workload
-        for what, texts in (("ignored", line.decision.ignored), ("without", _faults(line.decision))):
+        for heading, texts in (("ignored", line.decision.ignored), ("without", _faults(line.decision))):
             for text in texts:
-                yield f"{workload.namespace} {workload.kind} {workload.name}: {what} {text}"
+                yield f"{workload.namespace} {workload.kind} {workload.name}: {heading} {text}"
 
 
 def _as_json(workload: Workload, lines: Sequence[PodRow]) -> dict[str, Any]:

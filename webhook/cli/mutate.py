@@ -67,8 +67,8 @@ def add_to(commands: Any) -> None:
     mutate.add_argument(
         "--objects",
         metavar="FILE",
-        help="PersistentVolumeClaims, PersistentVolumes, StorageClasses, Nodes, Jobs, Namespaces: what the cluster would answer; "
-        "training runtimes that TrainJobs name",
+        help="PersistentVolumeClaims, PersistentVolumes, StorageClasses, Nodes, Jobs, Namespaces, the "
+        "pre-pull DaemonSet: what the cluster would answer; training runtimes that TrainJobs name",
     )
     mutate.add_argument("--config", metavar="FILE", help="gracekeeper's configuration, the chart's value `config`")
     mutate.set_defaults(run=_mutate)
@@ -97,11 +97,11 @@ def _of_file(options: argparse.Namespace) -> int:
     objects = None if options.objects is None else manifests.surroundings(text_of(options.objects), options.objects)
     name = "standard input" if options.filename == "-" else options.filename
     documents = manifests.documents(text_of(options.filename), name)
-    found = manifests.pods_in(documents, name, options.namespace, objects or ())
+    pods = manifests.pods_in(documents, name, options.namespace, objects or ())
     unread = manifests.unread(documents, name, objects or ())
     sys.stderr.writelines(f"{line}\n" for line in unread)
     result = _IGNORED_SOMETHING if unread else _DONE
-    for position, pod in enumerate(found):
+    for position, pod in enumerate(pods):
         decision = asyncio.run(evaluate(HeldPod(pod.pod), pod.namespace, config, FileFacts(pod, objects), math.inf))
         patch, doubt = _patch(pod.pod, decision)
         _print(options.output, pod, decision, patch, first=position == 0)
@@ -128,14 +128,14 @@ def _patch(pod: dict[str, Any], decision: Decision) -> tuple[list[dict[str, Any]
 
 
 def _print(
-    output: str, found: manifests.PodInFile, decision: Decision, patch: list[dict[str, Any]], *, first: bool
+    output: str, pod_in_file: manifests.PodInFile, decision: Decision, patch: list[dict[str, Any]], *, first: bool
 ) -> None:
     if output == "explain":
-        explanation.print_explanation(Console(soft_wrap=True, highlight=False), found.where, decision)
+        explanation.print_explanation(Console(soft_wrap=True, highlight=False), pod_in_file.where, decision)
     elif output == "patch":
         _say(json.dumps(patch))
     else:
-        pod = jsonpatch.apply_patch(found.pod, patch)
+        pod = jsonpatch.apply_patch(pod_in_file.pod, patch)
         separator = "" if first else "---\n"
         _say(json.dumps(pod, indent=2) if output == "json" else separator + yaml_text.dumped(pod).rstrip())
 

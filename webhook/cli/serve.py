@@ -82,16 +82,19 @@ def _followed(
     settings: ServerSettings, config: Config, metrics: Metrics, logger: log.Logger, stop: threading.Event
 ) -> ConfigFile:
     """The configuration file, looked at again and again; without one the built-in configuration stays."""
-    found = ConfigFile(settings.config_file or Path(), config, metrics.config_usable, metrics.config_loaded, logger)
+    config_file = ConfigFile(
+        settings.config_file or Path(), config, metrics.config_usable, metrics.config_loaded, logger
+    )
     metrics.config_loaded()
     if settings.config_file is not None:
-        threading.Thread(target=found.run, args=(stop,), name="configuration", daemon=True).start()
-    return found
+        threading.Thread(target=config_file.run, args=(stop,), name="configuration", daemon=True).start()
+    return config_file
 
 
 def _probe(settings: ServerSettings, config: Config) -> Probe | None:
     """The pod by which the API server is asked about sidecars; without an image of supervise nothing is converted."""
-    return None if config.supervise.image is None else Probe(settings.namespace, config.supervise.image)
+    image = config.supervise.image
+    return None if image is None else Probe(settings.namespace, image, settings.pre_pull_daemon_set)
 
 
 def _certificate_source(

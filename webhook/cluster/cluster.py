@@ -12,6 +12,7 @@ from typing import Any
 from webhook.api import Api
 from webhook.cluster.answers import Answer
 from webhook.cluster.nodes import NODE, accelerator_memory
+from webhook.cluster.pre_pull import pre_pull_watch
 from webhook.cluster.reads import PodReads, Reads
 from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
 from webhook.cluster.tasks import OfNamespace, TaskFacts
@@ -19,6 +20,7 @@ from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace
 from webhook.policy.names import NO_NAME, is_name
+from webhook.policy.pod.marks import UID_RANGE_ANNOTATION
 from webhook.policy.pod.metadata import JsonObject
 from webhook.policy.prefix import PREFIX
 
@@ -29,49 +31,51 @@ _CORE = "/api/v1"
 _NUMBERS_OF_JOB = ("completions", "parallelism", "completionMode")
 
 
-def _kept(found: JsonObject) -> dict[str, Any]:
+def _slim(manifest: JsonObject) -> dict[str, Any]:
     """What the policy may look at; managed fields, status and other tools' annotations would only cost memory."""
-    metadata = found.get("metadata") or {}
+    metadata = manifest.get("metadata") or {}
     annotations = {
         key: value
         for key, value in (metadata.get("annotations") or {}).items()
-        if key.startswith(PREFIX) or key == _DEFAULT_CLASS
+        if key.startswith(PREFIX) or key in {_DEFAULT_CLASS, UID_RANGE_ANNOTATION}
     }
     names = {field: metadata[field] for field in ("name", "namespace", "uid") if field in metadata}
     slim = {"metadata": {**names, "annotations": annotations}}
-    return slim | {field: found[field] for field in ("kind", "spec", "parameters", "provisioner") if field in found}
+    return slim | {
+        field: manifest[field] for field in ("kind", "spec", "parameters", "provisioner") if field in manifest
+    }
 
 
-def _kept_of_namespace(found: JsonObject) -> dict[str, Any]:
-    kept = _kept(found)
-    labels = (found.get("metadata") or {}).get("labels") or {}
-    kept["metadata"]["labels"] = {key: value for key, value in labels.items() if key.startswith(PREFIX)}
-    kept.pop("spec", None)
-    return kept
+def _slim_namespace(namespace: JsonObject) -> dict[str, Any]:
+    slim = _slim(namespace)
+    labels = (namespace.get("metadata") or {}).get("labels") or {}
+    slim["metadata"]["labels"] = {key: value for key, value in labels.items() if key.startswith(PREFIX)}
+    slim.pop("spec", None)
+    return slim
 
 
-def _kept_of_job(found: JsonObject) -> dict[str, Any]:
-    spec = found.get("spec") or {}
+def _slim_job(job: JsonObject) -> dict[str, Any]:
+    spec = job.get("spec") or {}
     return {"kind": "Job", "spec": {field: spec[field] for field in _NUMBERS_OF_JOB if field in spec}}
 
 
-def _kept_of_named(found: JsonObject) -> dict[str, Any]:
-    kept = {"Namespace": _kept_of_namespace, "Job": _kept_of_job}.get(found.get("kind", ""), _kept)
-    return kept(found)
+def _slim_by_kind(manifest: JsonObject) -> dict[str, Any]:
+    shorten = {"Namespace": _slim_namespace, "Job": _slim_job}.get(manifest.get("kind", ""), _slim)
+    return shorten(manifest)
 
 
-def _settled(found: JsonObject) -> bool:
+def _settled(manifest: JsonObject) -> bool:
     """Return whether an object will stay as it is for a while. A claim or a volume that is not bound yet will not."""
-    bound_by = {"PersistentVolumeClaim": "volumeName", "PersistentVolume": "claimRef"}.get(found.get("kind", ""))
-    return bound_by is None or bool((found.get("spec") or {}).get(bound_by))
+    bound_by = {"PersistentVolumeClaim": "volumeName", "PersistentVolume": "claimRef"}.get(manifest.get("kind", ""))
+    return bound_by is None or bool((manifest.get("spec") or {}).get(bound_by))
 
 
-NAMESPACE = Kind("Namespace", (f"{_CORE}/namespaces",), _kept_of_namespace)
-STORAGE_CLASS = Kind("StorageClass", ("/apis/storage.k8s.io/v1/storageclasses",), _kept)
+NAMESPACE = Kind("Namespace", (f"{_CORE}/namespaces",), _slim_namespace)
+STORAGE_CLASS = Kind("StorageClass", ("/apis/storage.k8s.io/v1/storageclasses",), _slim)
 ATTRIBUTES_CLASS = Kind(
     "VolumeAttributesClass",
     tuple(f"/apis/storage.k8s.io/{version}/volumeattributesclasses" for version in ("v1", "v1beta1")),
-    _kept,
+    _slim,
 )
 
 
@@ -88,7 +92,7 @@ class Cluster:
     ) -> None:
         """Facts for the conversion of OSMO task pods only where there is a `probe` to ask the API server with."""
         patience = patience or Patience()
-        self._reads = Reads(api, _kept_of_named, _settled)
+        self._reads = Reads(api, _slim_by_kind, _settled)
         self.namespaces = Watched(api, NAMESPACE, logger, patience)
         self.storage_classes = Watched(api, STORAGE_CLASS, logger, patience)
         self.attributes_classes = Watched(api, ATTRIBUTES_CLASS, logger, patience)
@@ -97,7 +101,7 @@ class Cluster:
         self.tasks: TaskFacts | None = None
         if probe is not None:
             sidecars = SidecarSupport(api, self.nodes, probe, logger, rhythm or Rhythm())
-            self.tasks = TaskFacts(api, sidecars, logger, patience)
+            self.tasks = TaskFacts(api, sidecars, logger, patience, pre_pull_watch(api, probe, logger, patience))
         ours = (self.nodes, self.namespaces, self.storage_classes, self.attributes_classes)
         self._watched = ours if self.tasks is None else (*ours, *self.tasks.watched)
         self._stop = threading.Event()
@@ -174,18 +178,18 @@ class Cluster:
     async def _job(
         self, namespace: str, names: Sequence[str], reads: PodReads, missing: list[Missing]
     ) -> JsonObject | None:
-        found = await self._read_all(_jobs_of(namespace), f"Job {namespace}/", names, reads, missing)
-        return next(iter(found.values()), None)
+        jobs = await self._read_all(_jobs_of(namespace), f"Job {namespace}/", names, reads, missing)
+        return next(iter(jobs.values()), None)
 
     async def _claims(
         self, namespace: str, names: Sequence[str], reads: PodReads, missing: list[Missing]
     ) -> dict[str, JsonObject]:
         base, kind = f"{_CORE}/namespaces/{namespace}/persistentvolumeclaims", "PersistentVolumeClaim"
-        found = await self._read_all(base, f"{kind} {namespace}/", names[:_MOST_CLAIMS], reads, missing)
+        claims = await self._read_all(base, f"{kind} {namespace}/", names[:_MOST_CLAIMS], reads, missing)
         if len(names) > _MOST_CLAIMS:
             more = f"{len(names) - _MOST_CLAIMS} more {kind}s of the pod"
             missing.append(Missing(more, MissingReason.TOO_MANY))
-        return found
+        return claims
 
     async def _volumes(
         self, claims: Mapping[str, JsonObject], reads: PodReads, missing: list[Missing]
@@ -194,20 +198,20 @@ class Cluster:
         return await self._read_all(f"{_CORE}/persistentvolumes", "PersistentVolume ", names, reads, missing)
 
     async def _read_all(
-        self, base: str, what: str, names: Sequence[str], reads: PodReads, missing: list[Missing]
+        self, base: str, name_prefix: str, names: Sequence[str], reads: PodReads, missing: list[Missing]
     ) -> dict[str, JsonObject]:
         """What is no name is not read, and said once."""
         readable = [name for name in names if is_name(name)]
         if len(readable) < len(names):
-            missing.append(Missing(what + NO_NAME, MissingReason.NOT_FOUND))
+            missing.append(Missing(name_prefix + NO_NAME, MissingReason.NOT_FOUND))
         self._begin(reads, base, readable)
-        found = {}
+        objects = {}
         for name in readable:
             answer = await self._read(base, name, reads)
-            _note(missing, what + name, answer)
+            _note(missing, name_prefix + name, answer)
             if answer.manifest is not None:
-                found[name] = answer.manifest
-        return found
+                objects[name] = answer.manifest
+        return objects
 
     def _begin(self, reads: PodReads, base: str, names: Sequence[str]) -> None:
         for name in filter(is_name, names):
@@ -222,16 +226,16 @@ class Cluster:
         missing: list[Missing],
     ) -> Mapping[str, JsonObject]:
         """All classes that are known, so that the default one is among them, and those that these claims name."""
-        found = watched.objects
+        classes = watched.objects
         if watched is self.storage_classes and not watched.synced and _name_no(claims, field):
             missing.append(Missing("the default StorageClass", _reason_of(watched)))
         for name in _named_by(claims, field):
             answer = await self._watched_or_read(watched, name, reads)
             if answer.missing is not MissingReason.NOT_FOUND:  # claims of hand-made volumes often name a class in vain
                 _note(missing, f"{watched.kind.name} {name}", answer)
-            if answer.manifest is not None and name not in found:
-                found = {**found, name: answer.manifest}
-        return found
+            if answer.manifest is not None and name not in classes:
+                classes = {**classes, name: answer.manifest}
+        return classes
 
     async def _watched_or_read(self, watched: Watched, name: str, reads: PodReads) -> Answer:
         held = watched.objects.get(name)
@@ -269,6 +273,6 @@ def _reason_of(watched: Watched) -> MissingReason:
     return MissingReason.FORBIDDEN if watched.forbidden else MissingReason.DEADLINE
 
 
-def _note(missing: list[Missing], what: str, answer: Answer) -> None:
+def _note(missing: list[Missing], name: str, answer: Answer) -> None:
     if answer.missing is not None:
-        missing.append(Missing(what, answer.missing))
+        missing.append(Missing(name, answer.missing))

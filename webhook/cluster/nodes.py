@@ -15,20 +15,20 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)[-.+\w]*")
 """As kubelets and API servers state it: v1.31.4, v1.31.4-gke.100, v1.31.0+k3s1."""
 
 
-def _kept_of_node(found: JsonObject) -> dict[str, Any]:
-    told = (found.get("status") or {}).get("nodeInfo") or {}
-    labels = (found.get("metadata") or {}).get("labels") or {}
-    kept = {
-        "schedulable": not (found.get("spec") or {}).get("unschedulable"),
-        "os": labels.get("kubernetes.io/os") or told.get("operatingSystem"),
-        "architecture": labels.get("kubernetes.io/arch") or told.get("architecture"),
-        "kubelet": told.get("kubeletVersion") or "",
+def _slim_node(node: JsonObject) -> dict[str, Any]:
+    node_info = (node.get("status") or {}).get("nodeInfo") or {}
+    labels = (node.get("metadata") or {}).get("labels") or {}
+    slim = {
+        "schedulable": not (node.get("spec") or {}).get("unschedulable"),
+        "os": labels.get("kubernetes.io/os") or node_info.get("operatingSystem"),
+        "architecture": labels.get("kubernetes.io/arch") or node_info.get("architecture"),
+        "kubelet": node_info.get("kubeletVersion") or "",
     }
     accelerator = {key: labels[key] for key in (PRODUCT_LABEL, MEMORY_LABEL) if key in labels}
-    return kept | ({"accelerator": accelerator} if accelerator else {})
+    return slim | ({"accelerator": accelerator} if accelerator else {})
 
 
-NODE = Kind("Node", ("/api/v1/nodes",), _kept_of_node, page_objects=100)
+NODE = Kind("Node", ("/api/v1/nodes",), _slim_node, page_objects=100)
 """In small pages: a node as the server sends it, with the names of its images, is 20 kB."""
 
 
@@ -54,5 +54,5 @@ def accelerator_memory(nodes: Mapping[str, JsonObject]) -> Mapping[str, int]:
 @lru_cache(maxsize=256)  # thousands of nodes run a handful of versions
 def is_new_enough(version: str) -> bool:
     """Whether a version such as v1.31.4-gke.100 has native sidecars that end last; what cannot be read does not."""
-    found = _VERSION.fullmatch(version)
-    return found is not None and (int(found[1]), int(found[2])) >= _NEEDED
+    match = _VERSION.fullmatch(version)
+    return match is not None and (int(match[1]), int(match[2])) >= _NEEDED

@@ -18,6 +18,8 @@ from webhook.policy.facts import Sidecars
 from webhook.policy.prefix import ENABLED_LABEL
 
 _SIDECAR = "sidecar"
+_PULL_POLICY = "IfNotPresent"
+"""Of what gracekeeper adds to pods; the plugin AlwaysPullImages makes it Always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,15 @@ class Probe:
     """gracekeeper's own, which its webhook leaves alone."""
     image: str
     """One that the cluster's policies allow."""
+    pre_pull: str | None = None
+    """Name of the pre-pull DaemonSet in that namespace; None where it is not installed."""
 
     def pod(self) -> dict[str, Any]:
         """As small as Pod Security's `restricted` and a quota of the namespace allow; no mark of training is on it."""
         amounts = {"cpu": "10m", "memory": "16Mi"}
         container = {
             "image": self.image,
+            "imagePullPolicy": _PULL_POLICY,
             "resources": {"requests": amounts, "limits": amounts},
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         }
@@ -77,19 +82,21 @@ class SidecarSupport:
         self._probe = probe
         self._logger = logger
         self._rhythm = rhythm
-        self._server_lacks = "the API server has not been asked yet"
+        self._server_problem = "the API server has not been asked yet"
         self._version = ""
         self._ask_at = self._probe_at = 0.0
         self._pause_seconds = rhythm.retry_seconds[0]
-        self._told: Sidecars | None = None
+        self._logged: Sidecars | None = None
         self._of_nodes = Derived(nodes, counted_up)
         self.tried = False
         """Whether the API server was asked, whatever came of it."""
+        self.forces_pulls = False
+        """Whether it changed the test pod so that its images are always pulled."""
 
     def now(self) -> Sidecars:
         """What is known at this moment; never waits."""
-        architectures, nodes_lack = self._of_nodes.now()
-        why_not = self._server_lacks or self._nodes_unknown() or nodes_lack
+        architectures, nodes_problem = self._of_nodes.now()
+        why_not = self._server_problem or self._nodes_unknown() or nodes_problem
         return Sidecars(not why_not, why_not, architectures)
 
     def run(self, stop: threading.Event) -> None:
@@ -118,12 +125,12 @@ class SidecarSupport:
         if version == self._version and time.monotonic() < self._probe_at:
             return
         if is_new_enough(version):
-            self._server_lacks = self._probe_lack()
+            self._server_problem = self._probe_problem()
         else:
-            self._server_lacks = f"the API server is {version.removeprefix('v')}, {NEED}"
+            self._server_problem = f"the API server is {version.removeprefix('v')}, {NEED}"
         self._version, self._probe_at = version, time.monotonic() + self._rhythm.probe_seconds
 
-    def _probe_lack(self) -> str:
+    def _probe_problem(self) -> str:
         """What the API server made of the test pod; empty where all of it was kept."""
         if self._probe.namespace is None:
             return "GRACEKEEPER_SERVER_NAMESPACE is not set, so the API server cannot be shown a test pod"
@@ -132,6 +139,7 @@ class SidecarSupport:
             path, self._probe.pod(), query={"dryRun": "All"}, timeout_seconds=self._rhythm.call_seconds
         )
         containers = (shown.get("spec") or {}).get("initContainers") or ()
+        self.forces_pulls = any(each.get("imagePullPolicy", _PULL_POLICY) != _PULL_POLICY for each in containers)
         if any(each.get("name") == _SIDECAR and each.get("restartPolicy") == "Always" for each in containers):
             return ""
         return "the API server drops restartPolicy of init containers: its feature gate SidecarContainers is off"
@@ -139,12 +147,12 @@ class SidecarSupport:
     def _failed(self, failure: ApiError, **trace: Any) -> float:
         """Note it; the result is the pause until the next attempt."""
         if failure.status == 0:  # the message may name sockets, and ends up on pods
-            lacks = f"the API server gave no answer about native sidecars ({failure.reason})"
+            problem = f"the API server gave no answer about native sidecars ({failure.reason})"
         else:
-            lacks = f"the API server refused to answer about native sidecars: {failure}"
-        if lacks != self._server_lacks:
+            problem = f"the API server refused to answer about native sidecars: {failure}"
+        if problem != self._server_problem:
             self._logger.warning("cannot ask about native sidecars", why=str(failure), **trace)
-        self._server_lacks, self._probe_at = lacks, 0.0
+        self._server_problem, self._probe_at = problem, 0.0
         pause_seconds = self._pause_seconds
         self._pause_seconds = min(pause_seconds * 2, self._rhythm.retry_seconds[1])
         return pause_seconds
@@ -162,12 +170,12 @@ class SidecarSupport:
         return ""
 
     def _tell(self) -> None:
-        found = self.now()
-        if self._told == found or not (self.tried and self._nodes.tried):
+        sidecars = self.now()
+        if self._logged == sidecars or not (self.tried and self._nodes.tried):
             return
-        self._told = found
-        architectures = sorted(found.architectures)
-        if found.native:
+        self._logged = sidecars
+        architectures = sorted(sidecars.architectures)
+        if sidecars.native:
             self._logger.info("native sidecars are used", architectures=architectures)
         else:
-            self._logger.info("native sidecars are not used", why=found.why_not, architectures=architectures)
+            self._logger.info("native sidecars are not used", why=sidecars.why_not, architectures=architectures)

@@ -6,27 +6,30 @@ All of it is watched, so that nobody waits for it.
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypedDict
 
 from webhook.api import Api
+from webhook.cluster.pre_pull import PrePullWatch
 from webhook.cluster.sidecars import SidecarSupport
 from webhook.cluster.watched import Derived, Kind, Patience, Watched
 from webhook.log import Logger
-from webhook.policy.facts import Sidecars
+from webhook.policy.facts import PrePull, Sidecars
 from webhook.policy.pod.metadata import JsonObject
 
 
-def _kept(found: JsonObject) -> dict[str, JsonObject]:
+def _slim(manifest: JsonObject) -> dict[str, JsonObject]:
     """Without the status: what a quota has left changes with every pod."""
-    metadata = found["metadata"]
+    metadata = manifest["metadata"]
     return {
         "metadata": {"name": metadata.get("name"), "namespace": metadata.get("namespace")},
-        "spec": found.get("spec") or {},
+        "spec": manifest.get("spec") or {},
     }
 
 
-LIMIT_RANGE = Kind("LimitRange", ("/api/v1/limitranges",), _kept)
-RESOURCE_QUOTA = Kind("ResourceQuota", ("/api/v1/resourcequotas",), _kept)
+_FORCED = "the API server makes every container pull its image (AlwaysPullImages)"
+LIMIT_RANGE = Kind("LimitRange", ("/api/v1/limitranges",), _slim)
+RESOURCE_QUOTA = Kind("ResourceQuota", ("/api/v1/resourcequotas",), _slim)
 
 
 class OfNamespace(TypedDict, total=False):
@@ -35,15 +38,26 @@ class OfNamespace(TypedDict, total=False):
     sidecars: Sidecars
     limit_ranges: tuple[JsonObject, ...] | None
     resource_quotas: tuple[JsonObject, ...] | None
+    pre_pull: PrePull | None
 
 
 class TaskFacts:
     """Two watches and the question about sidecars."""
 
-    def __init__(self, api: Api, sidecars: SidecarSupport, logger: Logger, patience: Patience) -> None:
+    def __init__(
+        self,
+        api: Api,
+        sidecars: SidecarSupport,
+        logger: Logger,
+        patience: Patience,
+        pre_pull: PrePullWatch | None = None,
+    ) -> None:
         self._limit_ranges = ByNamespace(Watched(api, LIMIT_RANGE, logger, patience))
         self._resource_quotas = ByNamespace(Watched(api, RESOURCE_QUOTA, logger, patience))
         self.watched: tuple[Watched, ...] = (self._limit_ranges.watched, self._resource_quotas.watched)
+        if pre_pull is not None:
+            self.watched = (*self.watched, pre_pull.watched)
+        self._pre_pull = pre_pull
         self.sidecars = sidecars
 
     def start(self, stop: threading.Event) -> None:
@@ -56,7 +70,15 @@ class TaskFacts:
             "sidecars": self.sidecars.now(),
             "limit_ranges": self._limit_ranges.of(namespace),
             "resource_quotas": self._resource_quotas.of(namespace),
+            "pre_pull": self._pre_pull_now(),
         }
+
+    def _pre_pull_now(self) -> PrePull | None:
+        """Return what the DaemonSet tells, unless the API server shows that an image on the node does not suffice."""
+        if self._pre_pull is None:
+            return None
+        pre_pull = self._pre_pull.now()
+        return replace(pre_pull, why_not=_FORCED) if self.sidecars.forces_pulls else pre_pull
 
 
 class ByNamespace:
@@ -74,7 +96,7 @@ class ByNamespace:
 
 
 def _by_namespace(held: Mapping[str, JsonObject]) -> Mapping[str, tuple[JsonObject, ...]]:
-    found: dict[str, list[JsonObject]] = defaultdict(list)
+    objects: dict[str, list[JsonObject]] = defaultdict(list)
     for _, each in sorted(held.items()):
-        found[each["metadata"]["namespace"]].append(each)
-    return {namespace: tuple(each) for namespace, each in found.items()}
+        objects[each["metadata"]["namespace"]].append(each)
+    return {namespace: tuple(each) for namespace, each in objects.items()}

@@ -16,7 +16,7 @@ from webhook.api import Api, ApiError, Watch
 from webhook.log import Logger
 from webhook.policy.pod.metadata import JsonObject
 
-_Told = TypeVar("_Told")
+_Result = TypeVar("_Result")
 
 _LIST_SECONDS = 10.0
 _LATE_SECONDS = 5.0
@@ -31,7 +31,7 @@ class Kind:
     name: str
     paths: tuple[str, ...]
     """Collections that may hold it, the newest API version first."""
-    kept: Callable[[JsonObject], dict[str, Any]]
+    shorten: Callable[[JsonObject], dict[str, Any]]
     page_objects: int = 500
     """The most that one answer to a list holds: all of it is in memory for a moment, before it is cut to what is kept."""
 
@@ -96,7 +96,7 @@ class Watched:
                 if not self.served:
                     stop.wait(self.patience.unserved_seconds)
                 while self.served and not stop.is_set():
-                    version = self._follow(version)
+                    version = self._follow(version, stop)
                     pause = first_pause
             except ApiError as error:
                 if stop.is_set():
@@ -119,35 +119,37 @@ class Watched:
         """Read the whole collection, page by page; the result is the version to watch from."""
         for path in self.kind.paths:
             try:
-                version, found = self._pages(path)
+                version, objects = self._pages(path)
             except ApiError as error:
                 if error.status != _NOT_FOUND:
                     raise
                 continue
             self.served, self.path = True, path
-            self._know(found)
+            self._know(objects)
             return version
         self.served = False
         self._know({})
         return ""
 
     def _pages(self, path: str) -> tuple[str, dict[str, JsonObject]]:
-        found: dict[str, JsonObject] = {}
+        objects: dict[str, JsonObject] = {}
         query = {"limit": str(self.kind.page_objects)}
         while True:
             page = self.api.get(path, query=query, timeout_seconds=_LIST_SECONDS)
-            found.update((_key(item["metadata"]), self.kind.kept(item)) for item in page["items"] or ())
+            objects.update((_key(item["metadata"]), self.kind.shorten(item)) for item in page["items"] or ())
             following = page["metadata"].get("continue")
             if not following:
-                return page["metadata"]["resourceVersion"], found
+                return page["metadata"]["resourceVersion"], objects
             query = {**query, "continue": following}
 
-    def _follow(self, version: str) -> str:
+    def _follow(self, version: str, stop: threading.Event) -> str:
         """Take the events of one watch, which ends by itself; the result is the last version seen."""
         seconds = random.uniform(*self.patience.watch_seconds)  # noqa: S311  # jitter
         query = {"resourceVersion": version, "timeoutSeconds": f"{seconds:.0f}", "allowWatchBookmarks": "true"}
         with closing(self.api.watch(self.path, query=query, read_timeout_seconds=seconds + _LATE_SECONDS)) as watch:
             self._watch = watch
+            if stop.is_set():  # `end_watch` may have come before there was this watch to end
+                return version
             self._recovered()
             for event in watch:
                 version = self._take(event)
@@ -155,22 +157,26 @@ class Watched:
         return version
 
     def _take(self, event: JsonObject) -> str:
-        found, what = event["object"], event["type"]
-        if what == "ERROR":
-            raise ApiError(int(found.get("code") or 0), str(found.get("reason")), str(found.get("message")))
+        manifest, event_type = event["object"], event["type"]
+        if event_type == "ERROR":
+            raise ApiError(
+                int(manifest.get("code") or 0),
+                str(manifest.get("reason")),
+                str(manifest.get("message")),
+            )
         self._heard_at = time.monotonic()
-        if what == "DELETED":
-            gone = _key(found["metadata"])
+        if event_type == "DELETED":
+            gone = _key(manifest["metadata"])
             self.objects = {key: held for key, held in self.objects.items() if key != gone}
-        elif what in {"ADDED", "MODIFIED"}:
-            self._changed(_key(found["metadata"]), self.kind.kept(found))
-        version: str = found["metadata"]["resourceVersion"]
+        elif event_type in {"ADDED", "MODIFIED"}:
+            self._changed(_key(manifest["metadata"]), self.kind.shorten(manifest))
+        version: str = manifest["metadata"]["resourceVersion"]
         return version
 
-    def _changed(self, key: str, kept: JsonObject) -> None:
+    def _changed(self, key: str, shortened: JsonObject) -> None:
         """Most changes (a node's heartbeat, a quota's use) are of nothing that is kept: readers need not look again."""
-        if self.objects.get(key) != kept:
-            self.objects = {**self.objects, key: kept}
+        if self.objects.get(key) != shortened:
+            self.objects = {**self.objects, key: shortened}
 
     def _know(self, objects: Mapping[str, JsonObject]) -> None:
         self.objects = objects
@@ -188,20 +194,20 @@ class Watched:
         self.failure = None
 
 
-class Derived(Generic[_Told]):
+class Derived(Generic[_Result]):
     """What the objects of a kind tell together, found anew only when one has changed; may be read from any thread."""
 
-    def __init__(self, watched: Watched, derive: Callable[[Mapping[str, JsonObject]], _Told]) -> None:
+    def __init__(self, watched: Watched, derive: Callable[[Mapping[str, JsonObject]], _Result]) -> None:
         self._watched = watched
         self._derive = derive
-        self._found: tuple[Mapping[str, JsonObject], _Told] | None = None
+        self._derived: tuple[Mapping[str, JsonObject], _Result] | None = None
 
-    def now(self) -> _Told:
+    def now(self) -> _Result:
         """Of the objects that are known at this moment."""
-        objects, found = self._watched.objects, self._found
-        if found is None or found[0] is not objects:
-            self._found = found = (objects, self._derive(objects))
-        return found[1]
+        objects, derived = self._watched.objects, self._derived
+        if derived is None or derived[0] is not objects:
+            self._derived = derived = (objects, self._derive(objects))
+        return derived[1]
 
 
 def _key(metadata: JsonObject) -> str:

@@ -69,19 +69,19 @@ class Workloads:
     def _with_its_workload(self, pod: JsonObject) -> RunningPod:
         metadata = pod["metadata"]
         namespace = metadata.get("namespace", "")
-        found = Workload(namespace, "Pod", metadata["name"])
+        workload = Workload(namespace, "Pod", metadata["name"])
         reference, template = controller_of(pod), None
         for step in range(_LONGEST_CHAIN):
             if not reference:
                 break
-            found = Workload(namespace, reference["kind"], reference["name"])
+            workload = Workload(namespace, reference["kind"], reference["name"])
             owner = self._owner(namespace, reference)
             if step == 0 and owner is not None:
                 template = (owner.get("spec") or {}).get("template")
             reference = controller_of(owner)
         seconds = ((template or {}).get("spec") or {}).get("terminationGracePeriodSeconds")
         as_created = {"apiVersion": "v1", "kind": "Pod", **{k: v for k, v in pod.items() if k != "status"}}
-        return RunningPod(as_created, found, seconds, template_known=template is not None)
+        return RunningPod(as_created, workload, seconds, template_known=template is not None)
 
     def _owner(self, namespace: str, reference: Mapping[str, Any]) -> JsonObject | None:
         version = str(reference.get("apiVersion", ""))

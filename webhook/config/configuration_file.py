@@ -23,21 +23,21 @@ def parsed(text: str) -> Config:
 def document(text: str) -> yaml_text.Node | None:
     """The text's only document, with the lines of its fields; ConfigError where there is none or more than one."""
     try:
-        found = yaml_text.nodes(text)
+        nodes = yaml_text.nodes(text)
     except yaml_text.NotYamlError as error:
         raise ConfigError(str(error)) from None
-    if len(found) > 1:
-        raise ConfigError(f"a configuration is one document, this file has {len(found)}")
-    return found[0] if found else None
+    if len(nodes) > 1:
+        raise ConfigError(f"a configuration is one document, this file has {len(nodes)}")
+    return nodes[0] if nodes else None
 
 
 def values_of(node: yaml_text.Node | None) -> Any:
     """What the document holds; an empty one holds no field."""
     try:
-        found = None if node is None else yaml_text.value_of(node)
+        values = None if node is None else yaml_text.value_of(node)
     except yaml_text.NotYamlError as error:
         raise ConfigError(str(error)) from None
-    return {} if found is None else found
+    return {} if values is None else values
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class ConfigFile:
     interval_seconds: float = 5.0
     """The kubelet brings a changed ConfigMap within about a minute; this comes on top."""
     _tried: bytes | None = field(default=None, init=False)
-    _lack: str = field(default="", init=False)
+    _problem: str = field(default="", init=False)
     _needs_restart: bool = field(default=False, init=False)
     _converts: bool = field(init=False)
     """Whether what adding supervise to pods needs is gathered, which is decided once, at start."""
@@ -70,8 +70,8 @@ class ConfigFile:
 
     def notes(self) -> Sequence[str]:
         """What of the file is not in use, in words; nothing where all of it is."""
-        if self._lack:
-            return (f"the configuration file cannot be used, the former one holds: {self._lack}",)
+        if self._problem:
+            return (f"the configuration file cannot be used, the former one holds: {self._problem}",)
         return ("supervise.image was added to the configuration and needs a restart",) if self._needs_restart else ()
 
     def look(self) -> None:
@@ -93,26 +93,26 @@ class ConfigFile:
         if text == self._tried:
             return
         self._tried = text
-        found = self._without_what_needs_a_restart(parsed(text.decode()))
-        was_broken, self._lack = bool(self._lack), ""
+        config = self._usable_without_restart(parsed(text.decode()))
+        was_broken, self._problem = bool(self._problem), ""
         self.usable(True)  # noqa: FBT003  # a gauge
-        if found != self.config:
-            self.config = found
+        if config != self.config:
+            self.config = config
             self.loaded()
         elif not was_broken:
             return
-        self.logger.info("configuration in use", mode=found.mode, profiles=len(found.profiles))
+        self.logger.info("configuration in use", mode=config.mode, profiles=len(config.profiles))
 
-    def _without_what_needs_a_restart(self, found: Config) -> Config:
+    def _usable_without_restart(self, config: Config) -> Config:
         """Without the facts that are gathered for it from the start, nothing may be added to a pod."""
-        self._needs_restart = found.supervise.image is not None and not self._converts
+        self._needs_restart = config.supervise.image is not None and not self._converts
         if not self._needs_restart:
-            return found
+            return config
         self.logger.warning("configuration needs a restart", field="supervise.image")
-        return replace(found, supervise=replace(found.supervise, image=None))
+        return replace(config, supervise=replace(config.supervise, image=None))
 
-    def _keep_the_former(self, lack: str) -> None:
+    def _keep_the_former(self, problem: str) -> None:
         self.usable(False)  # noqa: FBT003  # a gauge
-        if lack != self._lack:
-            self.logger.warning("configuration cannot be used", path=str(self.path), lack=lack)
-        self._lack = lack
+        if problem != self._problem:
+            self.logger.warning("configuration cannot be used", path=str(self.path), lack=problem)
+        self._problem = problem

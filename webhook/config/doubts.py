@@ -31,15 +31,15 @@ class Doubt:
 
 def doubts(config: Config) -> tuple[Doubt, ...]:
     """All of them, in the order of the file's profiles."""
-    found = [*_cut_by_default(config)]
+    doubts_of_config = [*_cut_by_default(config)]
     for index, profile in enumerate(config.profiles):
         place = ("profiles", index)
-        found += [
+        doubts_of_config += [
             *_named_before(config.profiles[:index], profile, place),
             *_never_reached(config.profiles[:index], profile, place),
             *_cut(config, profile, place),
         ]
-    return tuple(found)
+    return tuple(doubts_of_config)
 
 
 def _named_before(before: tuple[Profile, ...], profile: Profile, place: tuple[str | int, ...]) -> Iterator[Doubt]:
@@ -86,14 +86,14 @@ def _cut_by_default(config: Config) -> Iterator[Doubt]:
 
 def _cut(config: Config, profile: Profile, place: tuple[str | int, ...]) -> Iterator[Doubt]:
     """A pod that says nothing itself is decided as the server would, and asked whether it met the maximum."""
-    said = next((key.name for key in _SIZING if key.name in profile.values), None)
-    if said is None:
+    sizing_key = next((key.name for key in _SIZING if key.name in profile.values), None)
+    if sizing_key is None:
         return
     alone = replace(config, profiles=(replace(profile, match=Match(), enabled=True),))
     decision = decide(first_look(_POD, Namespace(""), alone), Facts())
     terms = {term.name: term.value for term in decision.terms}
     if "maximum" in terms:
-        decided_here = said == keys.GRACE_SECONDS.name or keys.WRITE_THROUGHPUT.name in profile.values
+        decided_here = sizing_key == keys.GRACE_SECONDS.name or keys.WRITE_THROUGHPUT.name in profile.values
         where = "" if decided_here else " on a volume that states nothing"
         why = f"needs {terms['need']}{where}, cut to maximumGraceSeconds, {terms['maximum']}"
-        yield Doubt((*place, "values", said), why)
+        yield Doubt((*place, "values", sizing_key), why)

@@ -24,22 +24,22 @@ class ConfigError(Exception):
 
 def refusal(error: ValidationError, name_of: Callable[[str], str], known: Collection[str] = ()) -> ConfigError:
     """All that pydantic found; `name_of` says a field as the reader wrote it, `known` are the fields that may be meant."""
-    found = error.errors()
-    return ConfigError(*(_line(each, name_of, known) for each in found), places=[each["loc"] for each in found])
+    errors = error.errors()
+    return ConfigError(*(_line(each, name_of, known) for each in errors), places=[each["loc"] for each in errors])
 
 
-def _line(found: Mapping[str, Any], name_of: Callable[[str], str], known: Collection[str]) -> str:
-    place = ".".join(name_of(str(part)) for part in found["loc"])
+def _line(field_error: Mapping[str, Any], name_of: Callable[[str], str], known: Collection[str]) -> str:
+    place = ".".join(name_of(str(part)) for part in field_error["loc"])
     reason = {
-        "extra_forbidden": f"no such field{_nearest(found, known)}",
+        "extra_forbidden": f"no such field{_nearest(field_error, known)}",
         "missing": "is required",
         "model_type": "is to hold fields and their values",
-    }.get(found["type"], found["msg"].removeprefix("Value error, "))
-    given = f" (it is {str(found['input'])[:40]!r})" if isinstance(found["input"], _SHOWN) else ""
+    }.get(field_error["type"], field_error["msg"].removeprefix("Value error, "))
+    given = f" (it is {str(field_error['input'])[:40]!r})" if isinstance(field_error["input"], _SHOWN) else ""
     return f"{place}: {reason}{given}" if place else reason
 
 
-def _nearest(found: Mapping[str, Any], known: Collection[str]) -> str:
+def _nearest(field_error: Mapping[str, Any], known: Collection[str]) -> str:
     """A field that was probably meant; empty where none comes near."""
-    near = get_close_matches(str(found["loc"][-1]), sorted(known), n=1) if found["loc"] else []
+    near = get_close_matches(str(field_error["loc"][-1]), sorted(known), n=1) if field_error["loc"] else []
     return f", did you mean {near[0]}?" if near else ""

@@ -20,6 +20,7 @@ from webhook.policy import quantity
 from webhook.policy.configuration import (
     Config,
     Defaults,
+    ForwardSigterm,
     GraceCap,
     InterruptedCode,
     Match,
@@ -85,6 +86,7 @@ PROFILE_KEYS = tuple(name for name, key in KEYS.items() if name != "enabled" and
 _BUILT_IN = Defaults()
 _GraceSeconds = Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
 _Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema({"type": "string", "format": "rate"})]
+_ForwardSigterm = Annotated[ForwardSigterm, BeforeValidator(_text, json_schema_input_type=bool | ForwardSigterm)]
 _Values = Annotated[dict[str, Annotated[str, BeforeValidator(_text)]], AfterValidator(_readable)]
 
 
@@ -145,6 +147,8 @@ class _SuperviseSection(_Section):
     image: str | None = Field(None, min_length=1)
     image_pull_secret: str | None = Field(None, min_length=1)
     architectures: tuple[str, ...] = Field(("amd64",), min_length=1)
+    runtime_classes: tuple[str, ...] = Supervise().runtime_classes
+    images_always_pulled: bool = False
 
 
 class _OsmoSection(_Section):
@@ -155,6 +159,7 @@ class _OsmoSection(_Section):
 class _ConfigFile(_Section):
     mode: Mode = Mode.ENFORCE
     unknown_size: UnknownSize = UnknownSize.EVIDENCE
+    forward_sigterm: _ForwardSigterm = ForwardSigterm.AUTO
     defaults: _DefaultsSection = _DefaultsSection()
     profiles: tuple[_ProfileSection, ...] = ()
     supervise: _SuperviseSection = _SuperviseSection()
@@ -166,6 +171,7 @@ class _ConfigFile(_Section):
         return Config(
             self.mode,
             self.unknown_size,
+            self.forward_sigterm,
             self.defaults.policy(),
             tuple(profile.policy() for profile in self.profiles),
             Supervise(**dict(self.supervise)),

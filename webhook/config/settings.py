@@ -61,6 +61,8 @@ class ServerSettings(BaseSettings):
     certificate_directory: Path | None = None
     """Where tls.crt and tls.key are, when the source is files."""
     namespace: str | None = None
+    pre_pull_daemon_set: str | None = None
+    """The DaemonSet of this namespace that keeps supervise's image on the nodes; None where it is not installed."""
     service_name: str | None = None
     secret_name: str | None = None
     webhook_configuration_name: str | None = None

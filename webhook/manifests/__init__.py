@@ -71,24 +71,24 @@ def pods_in(
     """
     try:
         created = list(pod_templates.created(objects, others))
-        found = [pod for document in created for pod in _pods_of(document, name, namespace)]
+        pods = [pod for document in created for pod in _pods_of(document, name, namespace)]
     except _MISSHAPEN:
         raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
-    if not found:
+    if not pods:
         why = next(iter(unread(objects, name, others)), None)
-        raise BadManifestError(why or f"{name}: no pod and no pod template in it{_what_there_is(objects)}")
-    for pod in found:
-        _refuse_what_the_server_would(pod)
-    return found
+        raise BadManifestError(why or f"{name}: no pod and no pod template in it{_kinds_in(objects)}")
+    for pod in pods:
+        _refuse_pod(pod)
+    return pods
 
 
 def surroundings(text: str, name: str) -> list[dict[str, Any]]:
     """The objects of a text that stands for what a cluster would tell."""
-    found = documents(text, name)
-    for each in found:
+    objects = documents(text, name)
+    for each in objects:
         called = misshapen.mapping(each, "metadata", name).get("name")
         misshapen.refuse_misshapen_object(each, f"{name}: {each.get('kind') or 'object'} {called or ''}".strip())
-    return found
+    return objects
 
 
 def unread(objects: list[dict[str, Any]], name: str, others: Sequence[JsonObject] = ()) -> list[str]:
@@ -99,7 +99,7 @@ def unread(objects: list[dict[str, Any]], name: str, others: Sequence[JsonObject
         raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
 
 
-def _what_there_is(objects: Sequence[JsonObject]) -> str:
+def _kinds_in(objects: Sequence[JsonObject]) -> str:
     kinds = list(dict.fromkeys(str(each["kind"]) for each in objects if each.get("kind")))
     return f", only {', '.join(kinds[:5])}{', ...' if len(kinds) > 5 else ''}" if kinds else ""  # noqa: PLR2004  # one line
 
@@ -117,8 +117,8 @@ def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[Po
     for path, above, template in _templates(document, (), ()):
         owner = {**document, "apiVersion": "batch/v1", "kind": "Job"} if _RAY_SUBMITTER in path else document
         where = f"{label} {'.'.join(path)}"
-        for what in ("labels", "annotations"):
-            misshapen.mapping(misshapen.mapping(template, "metadata", where), what, where, "metadata.")
+        for metadata_field in ("labels", "annotations"):
+            misshapen.mapping(misshapen.mapping(template, "metadata", where), metadata_field, where, "metadata.")
         pod = _created_by(owner, jobs.numbered(document, above, template), namespace)
         yield PodInFile(where, namespace, pod, claims, jobs.indexed(document, above))
 
@@ -168,40 +168,43 @@ def _created_by(owner: JsonObject, template: JsonObject, namespace: str) -> dict
     }
 
 
-def _refuse_what_the_server_would(found: PodInFile) -> None:
-    spec = misshapen.mapping(found.pod, "spec", found.where)
+def _refuse_pod(pod_in_file: PodInFile) -> None:
+    """Raise BadManifestError for what an API server would refuse."""
+    spec = misshapen.mapping(pod_in_file.pod, "spec", pod_in_file.where)
     containers = spec.get("containers")
     if not isinstance(containers, list) or not containers or not all(isinstance(c, dict) for c in containers):
-        raise BadManifestError(f"{found.where}: spec.containers is to be a list of containers")
-    misshapen.refuse_misshapen_pod(found.pod, found.where)
-    for each in (*found.claims.values(), *([] if found.job is None else [found.job])):
-        misshapen.refuse_misshapen_object(each, found.where)
-    for what in ("labels", "annotations"):
-        for key, value in misshapen.mapping(found.pod["metadata"], what, found.where, "metadata.").items():
-            _text(value, f"{found.where}: {what[:-1]} {key}")
+        raise BadManifestError(f"{pod_in_file.where}: spec.containers is to be a list of containers")
+    misshapen.refuse_misshapen_pod(pod_in_file.pod, pod_in_file.where)
+    for each in (*pod_in_file.claims.values(), *([] if pod_in_file.job is None else [pod_in_file.job])):
+        misshapen.refuse_misshapen_object(each, pod_in_file.where)
+    for metadata_field in ("labels", "annotations"):
+        for key, value in misshapen.mapping(
+            pod_in_file.pod["metadata"], metadata_field, pod_in_file.where, "metadata."
+        ).items():
+            _text(value, f"{pod_in_file.where}: {metadata_field[:-1]} {key}")
     for container in (*containers, *(spec.get("initContainers") or ())):
         for entry in _entries(container):
             if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
                 raise BadManifestError(
-                    f"{found.where}: env of container {container.get('name')} is to be a list of names and values"
+                    f"{pod_in_file.where}: env of container {container.get('name')} is to be a list of names and values"
                 )
             _text(
                 "" if entry.get("value") is None else entry["value"],
-                f"{found.where}: environment variable {entry['name']}",
+                f"{pod_in_file.where}: environment variable {entry['name']}",
             )
     grace = spec.get("terminationGracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool) or grace < 0):
         raise BadManifestError(
-            f"{found.where}: terminationGracePeriodSeconds is to be a whole number of seconds, not {grace!r}"
+            f"{pod_in_file.where}: terminationGracePeriodSeconds is to be a whole number of seconds, not {grace!r}"
         )
 
 
 def _entries(container: JsonObject) -> list[Any]:
-    found = container.get("env") or []
-    return found if isinstance(found, list) else [found]
+    entries = container.get("env") or []
+    return entries if isinstance(entries, list) else [entries]
 
 
-def _text(value: Any, what: str) -> None:
+def _text(value: Any, name: str) -> None:
     if not isinstance(value, str):
         shown = str(value).lower() if isinstance(value, bool) else "" if value is None else value
-        raise BadManifestError(f'{what} is {kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')
+        raise BadManifestError(f'{name} is {kind_of_value(value)}, Kubernetes takes only strings: write "{shown}"')

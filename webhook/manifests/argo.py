@@ -79,7 +79,7 @@ def _pod_template(document: JsonObject, spec: JsonObject, template: JsonObject) 
         pod["nodeSelector"] = selector
     for holder in (spec, template):
         pod = _patched(pod, holder.get("podSpecPatch"))
-    return {"metadata": metadata, "spec": _told_of_its_grace(pod)}
+    return {"metadata": metadata, "spec": _with_grace_variable(pod)}
 
 
 def _claimed(document: JsonObject, spec: JsonObject) -> Iterator[dict[str, Any]]:
@@ -105,11 +105,11 @@ def _patched(pod: dict[str, Any], text: Any) -> dict[str, Any]:
     return merged
 
 
-def _told_of_its_grace(pod: dict[str, Any]) -> dict[str, Any]:
+def _with_grace_variable(pod: dict[str, Any]) -> dict[str, Any]:
     """Argo tells its executor in each container, where the template names a grace."""
     grace = pod.get("terminationGracePeriodSeconds")
     if grace is None:
         return pod
-    told = {"name": ARGO_VARIABLE, "value": str(grace)}
+    variable = {"name": ARGO_VARIABLE, "value": str(grace)}
     containers: Sequence[Mapping[str, Any]] = pod["containers"]
-    return {**pod, "containers": [{**each, "env": [*(each.get("env") or ()), told]} for each in containers]}
+    return {**pod, "containers": [{**each, "env": [*(each.get("env") or ()), variable]} for each in containers]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.manifests import PodInFile, jobs
-from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace, Sidecars
+from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace, PrePull, Sidecars, pre_pull_of
 from webhook.policy.pod.accelerators import memory_mib_by_product
 from webhook.policy.pod.metadata import JsonObject, labels_of, metadata_of
 
@@ -17,6 +17,8 @@ _FIELD_BY_KIND = {
 }
 _NAMESPACE_FIELD_BY_KIND = {"LimitRange": "limit_ranges", "ResourceQuota": "resource_quotas"}
 _NAMESPACED_KINDS = {"PersistentVolumeClaim", *_NAMESPACE_FIELD_BY_KIND}
+_PRE_PULL_LABELS = {"app.kubernetes.io/part-of": "gracekeeper", "app.kubernetes.io/component": "prepull"}
+"""By which the chart's DaemonSet is known."""
 _SIDECARS = Sidecars(native=True, why_not="")
 """Files tell nothing about the nodes; the clusters of today run native sidecars."""
 
@@ -31,8 +33,8 @@ class FileFacts:
 
     async def namespace(self, name: str, _seconds: float) -> Namespace:
         """Return the Namespace, where the objects have it."""
-        found = (each for each in self.objects or () if _kind_and_name(each) == ("Namespace", name))
-        return Namespace(name, next(found, None))
+        manifests = (each for each in self.objects or () if _kind_and_name(each) == ("Namespace", name))
+        return Namespace(name, next(manifests, None))
 
     async def facts(self, namespace: str, lookups: Lookups, _seconds: float) -> Facts:
         """Return the objects around the pod."""
@@ -50,9 +52,17 @@ class FileFacts:
             job=self.pod.job or jobs.job_named(lookups.job, namespace, self.objects),
             accelerator_memory_mib=memory_mib_by_product(map(labels_of, _schedulable_nodes(self.objects))),
             sidecars=_SIDECARS,
+            pre_pull=_pre_pull(self.objects),
             missing=missing,
             **by_kind,
         )
+
+
+def _pre_pull(objects: Sequence[JsonObject]) -> PrePull | None:
+    """Return what the chart's pre-pull DaemonSet tells, where it is among the objects."""
+    daemon_sets = (each for each in objects if each.get("kind") == "DaemonSet")
+    ours = (each for each in daemon_sets if _PRE_PULL_LABELS.items() <= labels_of(each).items())
+    return next(map(pre_pull_of, ours), None)
 
 
 def _by_field(objects: Sequence[JsonObject], namespace: str) -> dict[str, Any]:

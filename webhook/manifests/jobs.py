@@ -8,16 +8,16 @@ from webhook.policy.checkpoint import writers
 from webhook.policy.pod.metadata import JsonObject
 
 _JOB_SET = ("jobset.x-k8s.io", "JobSet")
-_MODE_UNLESS_SAID = {("batch", "Job"): None, ("batch", "CronJob"): None, _JOB_SET: writers.INDEXED}
+_DEFAULT_MODES = {("batch", "Job"): None, ("batch", "CronJob"): None, _JOB_SET: writers.INDEXED}
 
 
 def indexed(document: JsonObject, above: Sequence[JsonObject]) -> JsonObject | None:
     """The Indexed Job that makes the pods of a template which lies in these objects; None where none does."""
     known = group_and_kind(document)
-    if known not in _MODE_UNLESS_SAID:
+    if known not in _DEFAULT_MODES:
         return None
     spec = above[-1]
-    mode = spec.get("completionMode") or _MODE_UNLESS_SAID[known]
+    mode = spec.get("completionMode") or _DEFAULT_MODES[known]
     return {"kind": "Job", "spec": {**spec, "completionMode": mode}} if mode == writers.INDEXED else None
 
 

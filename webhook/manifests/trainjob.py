@@ -11,7 +11,7 @@ RUNTIMES = {(GROUP, "ClusterTrainingRuntime"), (GROUP, "TrainingRuntime")}
 _STEP_LABEL = f"{GROUP}/trainjob-ancestor-step"
 _TRAINER_STEP = "trainer"
 _TRAINER_CONTAINER = "node"
-_SAID_BY_THE_JOB = ("image", "command", "args")
+_FIELDS_OF_TRAINER = ("image", "command", "args")
 
 
 def job_sets(job: JsonObject, runtimes: Sequence[JsonObject]) -> Iterator[dict[str, Any]]:
@@ -71,13 +71,13 @@ def _trainer(container: JsonObject, spec: JsonObject, of_runtime: JsonObject) ->
     if container.get("name") != _TRAINER_CONTAINER:
         return dict(container)
     trainer, policy = spec.get("trainer") or {}, of_runtime.get("mlPolicy") or {}
-    said = {field: trainer[field] for field in _SAID_BY_THE_JOB if trainer.get(field)}
+    fields = {field: trainer[field] for field in _FIELDS_OF_TRAINER if trainer.get(field)}
     if trainer.get("resourcesPerNode"):
-        said["resources"] = trainer["resourcesPerNode"]
+        fields["resources"] = trainer["resourcesPerNode"]
     environment = _merged(container.get("env"), trainer.get("env"))
     if "torch" in policy:
         environment = _merged(environment, [{"name": "PET_NNODES", "value": str(_nodes(spec, of_runtime))}])
-    return {**container, **said, **({"env": environment} if environment else {})}
+    return {**container, **fields, **({"env": environment} if environment else {})}
 
 
 def _nodes(spec: JsonObject, of_runtime: JsonObject) -> Any:
@@ -89,8 +89,8 @@ def _overridden(pod: JsonObject, override: Mapping[str, Any]) -> dict[str, Any]:
     by_name = {each.get("name"): each for each in override.get("containers") or ()}
     containers = []
     for each in pod.get("containers") or ():
-        said = by_name.get(each.get("name"), {})
-        lists = {field: _merged(each.get(field), said.get(field)) for field in ("env", "volumeMounts")}
+        container_override = by_name.get(each.get("name"), {})
+        lists = {field: _merged(each.get(field), container_override.get(field)) for field in ("env", "volumeMounts")}
         containers.append({**each, **{field: value for field, value in lists.items() if value}})
     plain = {key: value for key, value in override.items() if key not in {"containers", "initContainers", "volumes"}}
     volumes = _merged(pod.get("volumes"), override.get("volumes"))

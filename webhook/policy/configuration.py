@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from fnmatch import fnmatchcase
+from typing import ClassVar
 
 MEBIBYTE = 2**20
 
@@ -33,6 +34,14 @@ class OsmoMode(StrEnum):
     OFF = "off"
 
 
+class ForwardSigterm(StrEnum):
+    """Whether the trainer is started through `supervise forward`: by its owner's word, or where that is known to be needed."""
+
+    AUTO = "auto"
+    YES = "true"
+    NO = "false"
+
+
 class InterruptedCode(IntEnum):
     """What OSMO reports of a task that was told to stop while its command ran, although everything was saved."""
 
@@ -50,6 +59,19 @@ class Supervise:
     """Name of a pull secret that is added to such pods; it must exist in their namespaces."""
     architectures: tuple[str, ...] = ("amd64",)
     """What the image is built for, as in kubernetes.io/arch."""
+    runtime_classes: tuple[str, ...] = ("nvidia",)
+    """Runtime classes that show their processes as Linux does, so that `forward-sigterm: auto` may wrap. NVIDIA's is runc."""
+    images_always_pulled: bool = False
+    """Whether an admission forces every container to pull its image (AlwaysPullImages), where the test pod does not show it."""
+    user_id: ClassVar[int | None] = 65532
+    """User and group of the containers that are added."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuperviseWithoutUser(Supervise):
+    """The same in a namespace that chooses the users of its containers itself (OpenShift)."""
+
+    user_id: ClassVar[int | None] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,7 @@ class Config:
 
     mode: Mode = Mode.ENFORCE
     unknown_size: UnknownSize = UnknownSize.EVIDENCE
+    forward_sigterm: ForwardSigterm = ForwardSigterm.AUTO
     defaults: Defaults = field(default_factory=Defaults)
     profiles: tuple[Profile, ...] = ()
     supervise: Supervise = field(default_factory=Supervise)

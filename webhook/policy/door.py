@@ -7,6 +7,7 @@
 The same input always gives the same decision.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from webhook.policy import brevity, report
@@ -20,9 +21,9 @@ from webhook.policy.osmo.split import Split, split_of
 from webhook.policy.osmo.treatment import treatment_of
 from webhook.policy.pod import Pod
 from webhook.policy.prefix import DECISION_ANNOTATION
-from webhook.policy.recognition.evidence import evidence_of_saving
+from webhook.policy.recognition.evidence import evidence_of_saving, is_wanted
 from webhook.policy.recognition.training import Recognition, Verdict, recognition_of
-from webhook.policy.shutdown import clocks, forwarding, grace
+from webhook.policy.shutdown import clocks, forwarding, grace, signal_notes, supervise_parts
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
@@ -102,37 +103,67 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
     ignored, missing = look.statements.ignored, (*look.namespace.missing, *facts.missing)
     need, target = _need(look, facts)
     if need is None:
-        return _brief(replace(base, outcome=Outcome.SIZE_UNKNOWN, ignored=ignored, missing=missing))
+        return _of_unknown_size(look, facts, replace(base, ignored=ignored, missing=missing))
     grant = grace.granted(pod, need, _maximum(look))
     left_seconds, cut_notes = grace.cut(grant.seconds, grace.smallest_cap(config.grace_caps, pod.placement))
     converts = base.osmo is not None and base.osmo.converts
     split = split_of(left_seconds, need)
-    trainer_seconds = split.limit_seconds if converts else grant.seconds - need.upload_share_seconds
+    upload_seconds = need.upload_share_seconds if clocks.uploads_beside(pod) else 0
+    trainer_seconds = split.limit_seconds if converts else grant.seconds - upload_seconds
     inner = clocks.clocks_of(pod, grant.seconds, trainer_seconds)
-    forwarded = _forwarded(look, facts, base, split)
+    forwarded = _forwarded(look, facts, base, split, grant.seconds)
     decided = replace(
         base,
         grace_seconds=grant.seconds,
-        terms=(*need.terms, *grant.terms, *((split.term,) if converts else ())),
+        terms=(*need.terms, *grant.terms, *((split.term,) if converts else ()), *forwarded.terms),
         ignored=(*ignored, *target.ignored),
         missing=missing,
         environment=inner.edits,
         changes=forwarded.changes,
         notes=(
             *(*target.notes, *grant.notes, *cut_notes, *_unknown_pre_stops(pod)),
-            *(*inner.notes, *forwarded.notes),
+            *(*inner.notes, *forwarded.notes, *_notes_on_uploaders(look)),
         ),
     )
     return _finished(pod, decided)
 
 
-def _forwarded(look: Look, facts: Facts, base: Decision, split: Split) -> forwarding.Forwarding:
+def _of_unknown_size(look: Look, facts: Facts, base: Decision) -> Decision:
+    """Decide on a pod that keeps its grace. What loses its save is told and, where that is wanted, cured all the same."""
+    if look.pod.osmo_task is not None:
+        return _brief(replace(base, outcome=Outcome.SIZE_UNKNOWN))
+    forwarded = forwarding.forwarding_of(look.pod, facts, _wish(look), _config_in(look), look.pod.grace_seconds)
+    outcome = Outcome.SIZE_UNKNOWN if forwarded.changes is None else base.outcome
+    decided = replace(base, outcome=outcome, terms=forwarded.terms, changes=forwarded.changes, notes=forwarded.notes)
+    return _finished(look.pod, decided) if decided.terms or decided.notes else _brief(decided)
+
+
+def _forwarded(look: Look, facts: Facts, base: Decision, split: Split, grace_seconds: int) -> forwarding.Forwarding:
     """Return the changes by which SIGTERM reaches the trainer: of an OSMO task its conversion."""
     if look.pod.osmo_task is None:
-        return forwarding.forwarding_of(look.pod, facts, look.statements, look.config)
+        return forwarding.forwarding_of(look.pod, facts, _wish(look), _config_in(look), grace_seconds)
     if base.osmo is None or not base.osmo.converts:
         return forwarding.Forwarding()
-    return forwarding.Forwarding(conversion_of(look.pod, base.osmo.mode, split, look.config, facts))
+    return forwarding.Forwarding(conversion_of(look.pod, base.osmo.mode, split, _config_in(look), facts))
+
+
+def _notes_on_uploaders(look: Look) -> Iterator[str]:
+    """Yield notes on uploaders outside OSMO, whose own uploader is held until its data is safe."""
+    if look.pod.osmo_task is None and look.statements.get(keys.UPLOAD_SIZE) is not None:
+        yield from signal_notes.notes_on_uploaders(look.pod)
+
+
+def _wish(look: Look) -> forwarding.Wish:
+    """Return what is said about forwarding SIGTERM, the configuration last, and whether somebody wants the checkpoint."""
+    stated = look.statements.get(keys.FORWARD_SIGTERM)
+    wanted = is_wanted(look.statements, look.namespace.manifest, has_profile=look.profile is not None)
+    return forwarding.Wish(look.config.forward_sigterm if stated is None else stated.value, wanted, look.statements)
+
+
+def _config_in(look: Look) -> Config:
+    """Return the configuration, with supervise as the pod's Namespace allows it."""
+    supervise = supervise_parts.supervise_in(look.namespace.manifest, look.config.supervise)
+    return look.config if supervise is look.config.supervise else replace(look.config, supervise=supervise)
 
 
 def _need(look: Look, facts: Facts) -> tuple[grace.Need | None, Target]:
@@ -197,7 +228,9 @@ def _finished(pod: Pod, decision: Decision) -> Decision:
     )
     written = pod.annotations.get(DECISION_ANNOTATION)
     changes = sets_grace or decision.environment or decision.changes or decision.restored
-    worth_a_word = decision.ignored or decision.missing or decision.outcome is Outcome.UNSUPPORTED
+    worth_a_word = (
+        decision.ignored or decision.missing or decision.outcome in {Outcome.UNSUPPORTED, Outcome.SIZE_UNKNOWN}
+    )
     text = report.annotation(decision, pod) if changes or worth_a_word or written is not None else None
     if decision.outcome is not Outcome.UNCHANGED:
         return replace(decision, annotation=text)

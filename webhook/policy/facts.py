@@ -71,6 +71,21 @@ class Sidecars:
 
 
 @dataclass(frozen=True, slots=True)
+class PrePull:
+    """What the chart's pre-pull DaemonSet says: whether supervise's image is on the nodes that it covers."""
+
+    image: str | None = None
+    """The image that it keeps on its nodes; None: not known."""
+    why_not: str = ""
+    """Why the image may be missing on one of them, in words for the decision; empty where it is on all."""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the nodes that it covers, beside supervise's architectures."""
+    pulls_with_secret: bool = False
+    """Whether it pulls with a secret. A kubelet with KubeletEnsureSecretPulledImages (KEP-2535) then lets no other pod use the
+    image that brings no such secret."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Objects around one pod, beside its Namespace; an empty Facts means that nothing is known."""
 
@@ -87,4 +102,37 @@ class Facts:
     """The Job that made the pod, where it is an Indexed Job whose number of pods counts."""
     accelerator_memory_mib: Mapping[str, int] = field(default_factory=dict)
     """MiB of one GPU by the value of nvidia.com/gpu.product, from the schedulable nodes; empty: not known."""
+    pre_pull: PrePull | None = None
+    """None where supervise's image is not pre-pulled."""
+    lost_a_save: bool = False
+    """Whether an earlier run of this workload was seen to lose its save. Nothing tells it yet."""
     missing: tuple[Missing, ...] = ()
+
+
+def pre_pull_of(daemon_set: JsonObject) -> PrePull:
+    """Return what a pre-pull DaemonSet tells. A node that it does not cover, or that is not ready, may lack the image."""
+    pod = ((daemon_set.get("spec") or {}).get("template") or {}).get("spec") or {}
+    images = {container.get("image") for container in pod.get("containers") or ()}
+    status = daemon_set.get("status")
+    wanted, ready, updated, observed = (
+        _number(status, name)
+        for name in ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled", "observedGeneration")
+    )
+    why_not = ""
+    if not any(_tolerates_all(toleration) for toleration in pod.get("tolerations") or ()):
+        why_not = "supervise.prePull.tolerations leave nodes out"
+    elif observed < _number(daemon_set.get("metadata"), "generation") or updated < wanted:
+        why_not = "the pre-pull DaemonSet is being updated"
+    elif not wanted or ready < wanted:
+        why_not = f"the pre-pull DaemonSet is ready on {ready} of {wanted} nodes"
+    image = images.pop() if len(images) == 1 else None
+    return PrePull(image, why_not, pod.get("nodeSelector") or {}, bool(pod.get("imagePullSecrets")))
+
+
+def _number(holder: JsonObject | None, name: str) -> int:
+    value = (holder or {}).get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _tolerates_all(toleration: JsonObject) -> bool:
+    return toleration.get("operator") == "Exists" and not toleration.get("key") and not toleration.get("effect")

@@ -78,7 +78,7 @@ def _outcome_line(decision: Decision) -> Iterator[Line | Term]:
 
 def _term_lines(decision: Decision) -> Iterator[Line | Term]:
     yield from decision.terms
-    if decision.terms:
+    if decision.grace_seconds is not None:
         yield Line(f"grace: {decision.grace_before_seconds} s -> {decision.grace_seconds} s", Tone.RESULT)
 
 

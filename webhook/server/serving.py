@@ -89,7 +89,7 @@ class _Listener(uvicorn.Server):
         taken: int = listening.sockets[0].getsockname()[1]
         return taken
 
-    async def answer_until_told(self) -> None:
+    async def answer_until_stopped(self) -> None:
         """Answer calls until should_exit is set, then the last ones."""
         await self.main_loop()
         for listening in self.servers:
@@ -150,7 +150,7 @@ class Server:
         health_host = self.addresses.host if self.addresses.health_host is None else self.addresses.health_host
         health_port = await health.listen(health_host, self.addresses.health_port, None)
         self.ports = (0, health_port)
-        answering_health = asyncio.create_task(health.answer_until_told())
+        answering_health = asyncio.create_task(health.answer_until_stopped())
         try:
             if await self._certificate_arrives():
                 await self._serve_webhook(webhook, health_port)
@@ -169,7 +169,7 @@ class Server:
         self.ports = (port, health_port)
         self.listening.set()
         self.logger.info("listening", port=port, health_port=health_port)
-        answering = asyncio.create_task(webhook.answer_until_told())
+        answering = asyncio.create_task(webhook.answer_until_stopped())
         try:
             await self._stopping.wait()
             webhook.close_each_connection_after_its_answer()

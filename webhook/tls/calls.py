@@ -11,23 +11,23 @@ _CALL_SECONDS = 10.0
 _NOT_FOUND, CONFLICT = 404, 409
 
 
-class LackError(Exception):
+class UnfinishedPassError(Exception):
     """Why a pass did not get to its end; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls whose failures are LackErrors; a conflict stays an ApiError."""
+    """Calls whose failures are UnfinishedPassErrors; a conflict stays an ApiError."""
 
     api: Api
     clock: Clock
 
     def get(self, path: str, problem: str) -> dict[str, Any]:
         """Return the object; `problem` says what it means that it cannot be read."""
-        asked_at = self.clock.elapsed_seconds()
-        found = _called(problem, lambda: self.api.get(path, timeout_seconds=_CALL_SECONDS))
-        self.clock.heard(self.api.date, asked_at, self.clock.elapsed_seconds())
-        return found
+        sent_at = self.clock.elapsed_seconds()
+        kubernetes_object = _called(problem, lambda: self.api.get(path, timeout_seconds=_CALL_SECONDS))
+        self.clock.heard(self.api.date, sent_at, self.clock.elapsed_seconds())
+        return kubernetes_object
 
     def put(self, path: str, content: Mapping[str, Any], problem: str) -> None:
         """Replace the object."""
@@ -41,4 +41,4 @@ def _called(problem: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         if error.status == CONFLICT:
             raise
         cure = "; helm upgrade creates it again" if error.status == _NOT_FOUND else ""
-        raise LackError(f"{problem}: {error}{cure}") from error
+        raise UnfinishedPassError(f"{problem}: {error}{cure}") from error

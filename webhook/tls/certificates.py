@@ -113,10 +113,10 @@ def untimeliness(begin: datetime, end: datetime, now: datetime) -> str:
 
 def read_pair(certificate_pem: bytes, key_pem: bytes) -> Pair:
     """The first certificate of a PEM text and its key; UnsoundError where they are no pair."""
-    found = read_bundle(certificate_pem)
-    if not found:
+    certificates = read_bundle(certificate_pem)
+    if not certificates:
         raise UnsoundError("holds no certificate")
-    pair = Pair(found[0], _read_key(key_pem))
+    pair = Pair(certificates[0], _read_key(key_pem))
     if not _belong_together(pair.certificate, pair.key):
         raise UnsoundError("certificate and key do not fit")
     return pair
@@ -150,13 +150,13 @@ def check_leaf(leaf: Certificate, authority: Certificate, names: Iterable[str]) 
 
 def read_bundle(text: bytes) -> tuple[Certificate, ...]:
     """The certificates of a PEM text, each once; what cannot be read is left out."""
-    found: dict[Certificate, None] = {}
+    certificates: dict[Certificate, None] = {}
     for block in _CERTIFICATE.findall(text):
         try:
-            found[x509.load_pem_x509_certificate(block)] = None
+            certificates[x509.load_pem_x509_certificate(block)] = None
         except ValueError:
             continue
-    return tuple(found)
+    return tuple(certificates)
 
 
 def pem(certificates: Iterable[Certificate]) -> bytes:

@@ -25,7 +25,7 @@ class _Heard:
     """One `Date`, and between which two moments (in elapsed seconds) the API server wrote it."""
 
     date: datetime
-    asked_at: float
+    sent_at: float
     answered_at: float
 
 
@@ -40,10 +40,10 @@ class Clock:
     _heard: _Heard | None = field(default=None, init=False)
     _state: str = field(default="", init=False)
 
-    def heard(self, date: datetime | None, asked_at: float, answered_at: float) -> None:
+    def heard(self, date: datetime | None, sent_at: float, answered_at: float) -> None:
         """Take the `Date` of an answer, with the elapsed seconds before and after the call; log what it changes."""
         if date is not None:
-            self._heard = _Heard(date, asked_at, answered_at)
+            self._heard = _Heard(date, sent_at, answered_at)
         before, self._state = self._state, self._compared()
         if self._state == before:
             return
@@ -87,7 +87,7 @@ class Clock:
             return timedelta(0)
         heard, own, at = self._heard, self.own(), self.elapsed_seconds()
         earliest = heard.date + timedelta(seconds=at - heard.answered_at)
-        latest = heard.date + timedelta(seconds=at - heard.asked_at) + _RESOLUTION
+        latest = heard.date + timedelta(seconds=at - heard.sent_at) + _RESOLUTION
         return own - min(max(own, earliest), latest)
 
 

@@ -31,7 +31,7 @@ class FilesSource:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _tried: tuple[bytes, bytes] | None = field(default=None, init=False)
     _served: Certificate | None = field(default=None, init=False)
-    _lack: str = field(default="not read yet", init=False)
+    _problem: str = field(default="not read yet", init=False)
 
     def run(self, stop: threading.Event) -> None:
         """Look again and again until told to stop."""
@@ -42,38 +42,38 @@ class FilesSource:
     def lacks(self) -> Sequence[str]:
         """Return what is missing before the first certificate is served, or why nobody accepts the one in use."""
         if self._served is None:
-            return (f"no certificate in {self.directory}: {self._lack}",)
+            return (f"no certificate in {self.directory}: {self._problem}",)
         now = self.now()
         problem = _untimely(self._served, now)
         return (f"the serving {problem}; the clock here says {now:%Y-%m-%d %H:%M}Z",) if problem else ()
 
     def notes(self) -> Sequence[str]:
         """Return why the files cannot be used, although a former certificate of theirs can."""
-        return (f"the certificate files cannot be used: {self._lack}",) if self._served and self._lack else ()
+        return (f"the certificate files cannot be used: {self._problem}",) if self._served and self._problem else ()
 
     def in_step(self) -> bool:
         """Whether what is served is what the files hold."""
-        return not self._lack
+        return not self._problem
 
     def look(self) -> None:
         """Read both files, and use them where they have changed; what is in the way is logged once."""
         try:
             self._use_if_changed(_read_both(self.directory))
         except (ssl.SSLError, UnsoundError, ValueError) as error:
-            self._tell_lack(_sentence(error))
+            self._tell_problem(_sentence(error))
         except OSError as error:
             self._tried = None  # when they are back, this is over, whether or not they have changed
-            self._tell_lack(_sentence(error))
+            self._tell_problem(_sentence(error))
 
-    def _use_if_changed(self, found: tuple[bytes, bytes]) -> None:
-        if found == self._tried:
+    def _use_if_changed(self, files: tuple[bytes, bytes]) -> None:
+        if files == self._tried:
             return
         self._tried = None
-        certificate = read_pair(*found).certificate
-        self._check_time(found[0], certificate)  # found again at each look: its time may come
-        self._tried = found
-        self.use(*found)
-        self._served, self._lack = certificate, ""
+        certificate = read_pair(*files).certificate
+        self._check_time(files[0], certificate)  # found again at each look: its time may come
+        self._tried = files
+        self.use(*files)
+        self._served, self._problem = certificate, ""
         end = certificate.not_valid_after_utc
         self.ends(end.timestamp())
         self.logger.info("certificate in use", directory=str(self.directory), ends=end.isoformat())
@@ -87,10 +87,10 @@ class FilesSource:
             if not begun(issuer, now):
                 raise UnsoundError(f"an issuer's {_untimely(issuer, now)}")
 
-    def _tell_lack(self, lack: str) -> None:
-        if lack != self._lack:
-            self.logger.warning("certificate files cannot be used", directory=str(self.directory), lack=lack)
-        self._lack = lack
+    def _tell_problem(self, problem: str) -> None:
+        if problem != self._problem:
+            self.logger.warning("certificate files cannot be used", directory=str(self.directory), lack=problem)
+        self._problem = problem
 
 
 def _read_both(directory: Path) -> tuple[bytes, bytes]:

@@ -46,7 +46,7 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SecretContent:
     """What a Secret holds, as far as it is sound; what is not sound is as if it were absent, and named in `faults`."""
 
     serving: Serving | None = None
@@ -58,7 +58,7 @@ class Kept:
     faults: tuple[str, ...] = field(default=(), compare=False)
 
 
-def read(secret: Mapping[str, Any], names: Sequence[str]) -> Kept:
+def read(secret: Mapping[str, Any], names: Sequence[str]) -> SecretContent:
     """What the Secret holds for a server of these names."""
     data = _decoded(secret.get("data") or {})
     annotations = secret["metadata"].get("annotations") or {}
@@ -74,7 +74,7 @@ def read(secret: Mapping[str, Any], names: Sequence[str]) -> Kept:
     def next_authority() -> Pair:
         return read_authority(read_bundle(data["next-ca.crt"]), data["next-ca.key"])
 
-    return Kept(
+    return SecretContent(
         _sound(serving, faults) if data.keys() & set(_SERVING_KEYS) else None,
         _sound(next_authority, faults) if data.keys() & set(_NEXT_KEYS) else None,
         trusted,
@@ -84,27 +84,27 @@ def read(secret: Mapping[str, Any], names: Sequence[str]) -> Kept:
     )
 
 
-def written(secret: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
+def written(secret: Mapping[str, Any], content: SecretContent) -> dict[str, Any]:
     """The Secret with this content; equal to the given one where nothing changes."""
     others = {
         key: value for key, value in (secret.get("data") or {}).items() if key not in {*_SERVING_KEYS, *_NEXT_KEYS}
     }
-    encoded = {key: base64.b64encode(value).decode() for key, value in _content(kept).items()}
+    encoded = {key: base64.b64encode(value).decode() for key, value in _data(content).items()}
     result = {**secret, "data": {**others, **encoded}}
-    if kept.obeyed:
-        annotations = {**(secret["metadata"].get("annotations") or {}), ROTATED_ANNOTATION: kept.obeyed}
+    if content.obeyed:
+        annotations = {**(secret["metadata"].get("annotations") or {}), ROTATED_ANNOTATION: content.obeyed}
         result["metadata"] = {**secret["metadata"], "annotations": annotations}
     return result
 
 
-def _content(kept: Kept) -> dict[str, bytes]:
-    content = {"ca.crt": pem(kept.trusted)}
-    if serving := kept.serving:
-        content["ca.key"] = serving.authority.key_pem
-        content["tls.crt"], content["tls.key"] = serving.leaf.certificate_pem, serving.leaf.key_pem
-    if following := kept.next_authority:
-        content.update(zip(_NEXT_KEYS, (following.certificate_pem, following.key_pem), strict=True))
-    return content
+def _data(content: SecretContent) -> dict[str, bytes]:
+    data = {"ca.crt": pem(content.trusted)}
+    if serving := content.serving:
+        data["ca.key"] = serving.authority.key_pem
+        data["tls.crt"], data["tls.key"] = serving.leaf.certificate_pem, serving.leaf.key_pem
+    if following := content.next_authority:
+        data.update(zip(_NEXT_KEYS, (following.certificate_pem, following.key_pem), strict=True))
+    return data
 
 
 def _decoded(data: Mapping[str, str]) -> dict[str, bytes]:

@@ -17,10 +17,10 @@ from typing import Any
 from webhook import log
 from webhook.api import Api, ApiError
 from webhook.tls import rotation, secret, webhook_configuration
-from webhook.tls.calls import CONFLICT, Calls, LackError
+from webhook.tls.calls import CONFLICT, Calls, UnfinishedPassError
 from webhook.tls.certificates import Certificate, in_time, service_names, untimeliness
 from webhook.tls.clock import Clock
-from webhook.tls.secret import Kept, Serving
+from webhook.tls.secret import SecretContent, Serving
 from webhook.tls.settling import Settling
 from webhook.tls.watch import ObjectWatch
 
@@ -78,7 +78,7 @@ class SecretSource:
     _served: Serving | None = field(default=None, init=False)
     _awaited: Certificate | None = field(default=None, init=False)
     _settling: Settling = field(default_factory=Settling, init=False)
-    _lack: str = field(default="", init=False)
+    _problem: str = field(default="", init=False)
     _faults: Sequence[str] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
@@ -100,10 +100,10 @@ class SecretSource:
     def lacks(self) -> Sequence[str]:
         """Return what is missing before the first certificate is served, or why API servers refuse the one in use."""
         if self._served is None:
-            return (self._lack or "the certificate is not in the webhook configuration yet",)
+            return (self._problem or "the certificate is not in the webhook configuration yet",)
         leaf, authority, now = self._served.leaf.certificate, self._served.authority.certificate, self.clock.now()
         begin, end = max(leaf.not_valid_before_utc, authority.not_valid_before_utc), leaf.not_valid_after_utc
-        again = self._lack or (self.clock.difference() if self.clock.differs() else "being issued again")
+        again = self._problem or (self.clock.difference() if self.clock.differs() else "being issued again")
         problem = untimeliness(begin, end, now)
         return (f"the serving certificate {problem}: {again}",) if problem else ()
 
@@ -111,24 +111,24 @@ class SecretSource:
         """Return what is wrong although the certificate in use is accepted: it cannot be kept, or a clock is wrong."""
         if self._served is None:
             return ()
-        lack = (f"the certificate is not kept in step: {self._lack}",) if self._lack else ()
-        return (*lack, self.clock.difference()) if self.clock.differs() else lack
+        problems = (f"the certificate is not kept in step: {self._problem}",) if self._problem else ()
+        return (*problems, self.clock.difference()) if self.clock.differs() else problems
 
     def in_step(self) -> bool:
         """Whether the last pass found everything, or could put it right."""
-        return self._served is not None and not self._lack
+        return self._served is not None and not self._problem
 
     def reconcile(self) -> bool:
         """One pass; False where it has to be tried again soon. What was in the way is in `lacks`, and logged once."""
         try:
             self._pass_without_conflict()
-        except (LackError, ApiError, ssl.SSLError) as error:
-            self._tell_lack(str(error))
+        except (UnfinishedPassError, ApiError, ssl.SSLError) as error:
+            self._tell_problem(str(error))
             return False
         except Exception as error:  # noqa: BLE001  # the thread must live on: a certificate has an end
-            self._tell_lack(f"a bug: {type(error).__name__}", **log.trace(error))
+            self._tell_problem(f"a bug: {type(error).__name__}", **log.trace(error))
             return False
-        self._tell_lack("" if self._served else f"a new CA is made known for {self.settle_seconds:g} s first")
+        self._tell_problem("" if self._served else f"a new CA is made known for {self.settle_seconds:g} s first")
         return True
 
     def pause_seconds(self, failures: int) -> float:
@@ -157,26 +157,26 @@ class SecretSource:
         names = service_names(self.objects.service, self.objects.namespace)
         try:
             given = self._calls.get(self.objects.secret_path, f"the Secret {self.objects.secret} cannot be read")
-        except LackError:
+        except UnfinishedPassError:
             self._restore(self._public(), self._own())  # what is served stays trusted, whatever became of the Secret
             raise
-        kept = secret.read(given, names)
+        content = secret.read(given, names)
         public = self._public()
         trusted = (
             *webhook_configuration.in_any_entry(public, self.objects.service, self.objects.namespace),
             *self._own(),
         )
         if self.clock.differs():
-            self._restore(public, rotation.unchanged(kept, trusted).trusted)
+            self._restore(public, rotation.unchanged(content, trusted).trusted)
             self._awaited = None
-            self._serve(kept.serving)
+            self._serve(content.serving)
             if self._served is None:
-                raise LackError(self.clock.difference())
+                raise UnfinishedPassError(self.clock.difference())
             return
         now = self.clock.now()
-        self._tell_faults((*kept.faults, *rotation.untimely(kept, now)))
-        step = rotation.following(kept, trusted, self._settled(), rotation.Terms(names, self.life), now)
-        self._keep(given, kept, step)
+        self._tell_faults((*content.faults, *rotation.untimely(content, now)))
+        step = rotation.following(content, trusted, self._settled(), rotation.Terms(names, self.life), now)
+        self._keep(given, content, step)
         self._publish(public, step.trusted, now)
         self._awaited = step.next_authority.certificate if step.next_authority else None
         self._serve(step.serving)
@@ -184,7 +184,7 @@ class SecretSource:
     def _own(self) -> Sequence[Certificate]:
         return [self._served.authority.certificate] if self._served else []
 
-    def _keep(self, given: Mapping[str, Any], before: Kept, after: Kept) -> None:
+    def _keep(self, given: Mapping[str, Any], before: SecretContent, after: SecretContent) -> None:
         content = secret.written(given, after)
         if content != given:
             self._calls.put(self.objects.secret_path, content, f"the Secret {self.objects.secret} cannot be written")
@@ -207,37 +207,37 @@ class SecretSource:
         self.logger.info("trusted CAs written", webhook_configuration=objects.configuration, count=len(trusted))
         read_back = self._public()
         if not webhook_configuration.in_every_entry(read_back, objects.service, objects.namespace).issuperset(trusted):
-            raise LackError(f"{problem}: something else has changed it back")
+            raise UnfinishedPassError(f"{problem}: something else has changed it back")
 
     def _public(self) -> dict[str, Any]:
         """The webhook configuration; notes which CAs are in it, and since when."""
         objects = self.objects
-        found = self._calls.get(
+        configuration = self._calls.get(
             objects.configuration_path, f"the webhook configuration {objects.configuration} cannot be read"
         )
-        if not webhook_configuration.entry_count(found, objects.service, objects.namespace):
-            raise LackError(
+        if not webhook_configuration.entry_count(configuration, objects.service, objects.namespace):
+            raise UnfinishedPassError(
                 f"no entry of the webhook configuration {objects.configuration} "
                 f"calls the Service {objects.namespace}/{objects.service}"
             )
-        seen = webhook_configuration.in_every_entry(found, objects.service, objects.namespace)
-        self._settling.seen(found["metadata"], seen, self.elapsed_seconds())
-        return found
+        seen = webhook_configuration.in_every_entry(configuration, objects.service, objects.namespace)
+        self._settling.seen(configuration["metadata"], seen, self.elapsed_seconds())
+        return configuration
 
     def _settled(self) -> frozenset[Certificate]:
         """The CAs that have been public for so long that every API server knows them."""
         return self._settling.until(self.elapsed_seconds() - self.settle_seconds)
 
-    def _serve(self, kept: Serving | None) -> None:
+    def _serve(self, serving: Serving | None) -> None:
         """Change to the certificate that is kept, as soon as no call can be lost by it."""
-        if kept is None or kept == self._served or not self._accepted(kept):
+        if serving is None or serving == self._served or not self._accepted(serving):
             return
-        if not self._may_change_to(kept):
-            self._awaited = kept.authority.certificate
+        if not self._may_change_to(serving):
+            self._awaited = serving.authority.certificate
             return
-        leaf = kept.leaf
+        leaf = serving.leaf
         self.use(leaf.certificate_pem, leaf.key_pem)
-        self._served = kept
+        self._served = serving
         self.ends(leaf.certificate.not_valid_after_utc.timestamp())
         self.logger.info("certificate in use", ends=leaf.certificate.not_valid_after_utc.isoformat())
 
@@ -264,13 +264,13 @@ class SecretSource:
             if self._changed.wait(min(left_seconds, _QUIET_SECONDS)):
                 return
 
-    def _tell_lack(self, lack: str, **why: Any) -> None:
-        if lack != self._lack:
-            if lack:
-                self.logger.warning("certificate not kept in step", lack=lack, **why)
+    def _tell_problem(self, problem: str, **why: Any) -> None:
+        if problem != self._problem:
+            if problem:
+                self.logger.warning("certificate not kept in step", lack=problem, **why)
             else:
                 self.logger.info("certificate in step")
-            self._lack = lack
+            self._problem = problem
 
     def _tell_faults(self, faults: Sequence[str]) -> None:
         if faults and faults != self._faults:
@@ -280,7 +280,7 @@ class SecretSource:
         self._faults = faults
 
 
-def _events(before: Kept, after: Kept) -> list[str]:
+def _events(before: SecretContent, after: SecretContent) -> list[str]:
     """What happened to the Secret, for the log."""
     events = []
     if after.next_authority and after.next_authority != before.next_authority:

@@ -44,7 +44,7 @@ class ObjectWatch:
         while not stop.is_set():
             began = time.monotonic()
             try:
-                self._follow()
+                self._follow(stop)
             except ApiError as error:
                 self._failed(str(error))
             except Exception as error:  # noqa: BLE001  # the thread must live on, as long as the server does
@@ -60,7 +60,7 @@ class ObjectWatch:
         if self._watch is not None:
             self._watch.stop()
 
-    def _follow(self) -> None:
+    def _follow(self, stop: threading.Event) -> None:
         """Take the events of one watch until it ends by itself."""
         collection, _, name = self.path.rpartition("/")
         seconds = random.uniform(*_WATCH_SECONDS)  # noqa: S311  # jitter
@@ -71,6 +71,8 @@ class ObjectWatch:
         }
         with closing(self.api.watch(collection, query=query, read_timeout_seconds=seconds + _LATE_SECONDS)) as watch:
             self._watch = watch
+            if stop.is_set():  # `end` may have come before there was this watch to end
+                return
             for event in watch:
                 if event["type"] == "ERROR":
                     raise _failure_of(event["object"])

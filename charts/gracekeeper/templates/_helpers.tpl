@@ -172,6 +172,11 @@ itself (automountServiceAccountToken), but into every container of the pod. The 
                 fieldPath: metadata.namespace
 {{- end -}}
 
+{{/* The name of the DaemonSet that keeps supervise's image on the nodes. */}}
+{{- define "gracekeeper.prePullName" -}}
+{{- include "gracekeeper.fullname" . }}-prepull
+{{- end -}}
+
 {{/* The names of the check that the installation runs, and of its ServiceAccount. */}}
 {{- define "gracekeeper.checkName" -}}
 {{- include "gracekeeper.fullname" . }}-check

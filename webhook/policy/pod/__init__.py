@@ -6,6 +6,7 @@ Law: nothing outside this package and `policy/patch.py` reads the raw pod. Objec
 from webhook.policy.pod.container import Container, Mount, SpecPosition
 from webhook.policy.pod.osmo_task import OsmoTask
 from webhook.policy.pod.pod import KUBERNETES_DEFAULT_GRACE_SECONDS, Owner, Pod, read_pod
+from webhook.policy.pod.start import Start
 from webhook.policy.pod.volume import PodVolume
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Pod",
     "PodVolume",
     "SpecPosition",
+    "Start",
     "read_pod",
 ]

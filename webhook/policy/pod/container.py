@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.policy.pod import accelerators, marks
+from webhook.policy.pod.launchers import mentions_torch_launcher
 from webhook.policy.pod.metadata import JsonObject
 
-_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
-_SCRIPT_AT = 2
-"""Position of the script in `bash -c SCRIPT`."""
-_TORCH_LAUNCHERS = ("torchrun", "torch.distributed.run")
 _TORCHRUN_PREFIX = "PET_"
+_RENDEZVOUS_OF_TORCH = frozenset({"MASTER_ADDR", "WORLD_SIZE"})
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -74,21 +72,21 @@ class Container:
         return self.manifest.get("workingDir") or ""
 
     @property
-    def shell_script(self) -> str | None:
-        """Return the script where PID 1 is a shell with `-c`; None for any other start."""
-        if len(self.words) <= _SCRIPT_AT or self.words[0].rpartition("/")[2] not in _SHELLS:
-            return None
-        option = self.words[1]
-        has_script = option.startswith("-") and not option.startswith("--") and option.endswith("c")
-        return self.words[_SCRIPT_AT] if has_script else None
+    def shows_torch(self) -> bool:
+        """Whether torch's elastic agent may run here: by a launcher's name, or by the variables that torch reads.
+
+        A launcher often stands in a mounted script, so its name is not needed.
+        """
+        return (
+            self.names_torchrun
+            or mentions_torch_launcher(" ".join(self.words))
+            or _RENDEZVOUS_OF_TORCH.issubset(self.variable_names)
+        )
 
     @property
-    def launches_torch(self) -> bool:
-        """Whether torchrun starts the ranks, by the command line or by its PET_ variables."""
-        command_line = " ".join(self.words)
-        return any(launcher in command_line for launcher in _TORCH_LAUNCHERS) or any(
-            name.startswith(_TORCHRUN_PREFIX) for name in self.variable_names
-        )
+    def names_torchrun(self) -> bool:
+        """Whether a variable sets an option of torchrun, which nobody else reads."""
+        return any(name.startswith(_TORCHRUN_PREFIX) for name in self.variable_names)
 
     @property
     def limits(self) -> Mapping[str, Any]:

@@ -112,6 +112,17 @@ OSMO_UPLOADER = "osmo-ctrl"
 OSMO_UPLOADER_COMMAND = "/osmo/bin/osmo_ctrl"
 OSMO_EXEC = "/osmo/bin/osmo_exec"
 
+UID_RANGE_ANNOTATION = "openshift.io/sa.scc.uid-range"
+"""On a Namespace: OpenShift chooses the users of its containers, and refuses others."""
+KUEUE_POD_GROUP_LABEL = "kueue.x-k8s.io/pod-group-name"
+MPI_LAUNCHER_LABELS = (
+    ("training.kubeflow.org/job-role", "launcher"),
+    ("training.kubeflow.org/replica-type", "launcher"),
+)
+MPI_HOST_VARIABLES = ("OMPI_MCA_orte_default_hostfile", "I_MPI_HYDRA_HOST_FILE", "HYDRA_HOST_FILE")
+"""Variables by which the MPI operator tells the launcher's pod where its ranks run."""
+MPI_JOB_KIND = "MPIJob"
+
 SUPERVISE_BINARY = "/gracekeeper/bin/supervise"
 """Where `supervise install` puts itself; a container that starts with it was wrapped by gracekeeper."""
 SUPERVISE_FOLDER = "/gracekeeper"

@@ -9,6 +9,7 @@ from webhook.policy.pod.container import Container, read_container
 from webhook.policy.pod.metadata import JsonObject, annotations_of, labels_of, metadata_of
 from webhook.policy.pod.osmo_task import OsmoTask, read_osmo_task
 from webhook.policy.pod.placement import Placement, read_placement
+from webhook.policy.pod.start import Start, read_start
 from webhook.policy.pod.volume import PodVolume, read_volume
 from webhook.policy.pod.wrapping import UndoneWrapping, undone_wrapping
 
@@ -42,6 +43,8 @@ class Pod:
     """The init containers, native sidecars among them."""
     trainer: Container
     """The regular container that trains; an empty one where the pod has no container."""
+    start: Start
+    """How the trainer starts. Of the other containers it is not read."""
     osmo_task: OsmoTask | None
     volumes: tuple[PodVolume, ...]
     placement: Placement
@@ -52,6 +55,8 @@ class Pod:
     has_resource_claims: bool
     """Whether it asks for devices by Dynamic Resource Allocation."""
     operating_system: str | None
+    runtime_class: str
+    """Empty for the node's own runtime."""
     image_pull_secrets: tuple[str, ...]
     undone: UndoneWrapping | None
     """The wrapping of an earlier call that another webhook broke. The other fields are those of the pod without it."""
@@ -60,6 +65,11 @@ class Pod:
     def all_containers(self) -> tuple[Container, ...]:
         """Return the regular containers, then the init containers."""
         return (*self.containers, *self.init_containers)
+
+    @property
+    def running_containers(self) -> tuple[Container, ...]:
+        """Return the containers that run together: the regular ones, then the native sidecars."""
+        return (*self.containers, *(each for each in self.init_containers if each.is_native_sidecar))
 
     @property
     def controller(self) -> Owner | None:
@@ -87,6 +97,7 @@ def read_pod(manifest: JsonObject) -> Pod:
     labels, annotations, name = labels_of(manifest), annotations_of(manifest), metadata.get("name") or ""
     containers, init_containers = _containers(spec, "containers"), _containers(spec, "initContainers")
     task = read_osmo_task(labels, (*containers, *init_containers))
+    trainer = _trainer(containers, annotations, task)
     return Pod(
         name=name,
         labels=labels,
@@ -94,7 +105,8 @@ def read_pod(manifest: JsonObject) -> Pod:
         owners=_owners(metadata),
         containers=containers,
         init_containers=init_containers,
-        trainer=_trainer(containers, annotations, task),
+        trainer=trainer,
+        start=read_start(trainer.words),
         osmo_task=task,
         volumes=tuple(read_volume(volume, name) for volume in spec.get("volumes") or ()),
         placement=read_placement(spec),
@@ -102,6 +114,7 @@ def read_pod(manifest: JsonObject) -> Pod:
         states_grace="terminationGracePeriodSeconds" in spec,
         has_resource_claims=bool(spec.get("resourceClaims")),
         operating_system=(spec.get("os") or {}).get("name"),
+        runtime_class=spec.get("runtimeClassName") or "",
         image_pull_secrets=tuple(secret.get("name") for secret in spec.get("imagePullSecrets") or ()),
         undone=undone,
     )

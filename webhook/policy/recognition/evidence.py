@@ -4,13 +4,15 @@ A trainer without a handler would sit out the whole grace and hold its accelerat
 """
 
 from webhook.policy.pod import Container, Pod, marks
+from webhook.policy.pod.metadata import JsonObject, labels_of
+from webhook.policy.prefix import ENABLED_LABEL
 from webhook.policy.statements.keys import ENABLED
 from webhook.policy.statements.statements import Statements
 
 
 def evidence_of_saving(pod: Pod, statements: Statements, *, has_profile: bool) -> str | None:
     """Return the evidence in words for the decision; None where there is none."""
-    if statements.by_owner or statements.of_pod(ENABLED) is not None:
+    if speaks_for_itself(statements):
         return "the pod carries a gracekeeper key"
     if pod.osmo_task is not None:
         return "an OSMO task"
@@ -24,6 +26,17 @@ def evidence_of_saving(pod: Pod, statements: Statements, *, has_profile: bool) -
         if argument is not None:
             return f"argument {argument}"
     return None
+
+
+def is_wanted(statements: Statements, namespace: JsonObject | None, *, has_profile: bool) -> bool:
+    """Return whether somebody wants this checkpoint: the pod's owner by a key, a profile, or the Namespace."""
+    opted_in = labels_of(namespace).get(ENABLED_LABEL) == "true"
+    return speaks_for_itself(statements) or has_profile or any(statements.by_key.values()) or opted_in
+
+
+def speaks_for_itself(statements: Statements) -> bool:
+    """Return whether the pod carries a key of gracekeeper, readable or not."""
+    return statements.by_owner or statements.of_pod(ENABLED) is not None
 
 
 def _flags(container: Container) -> list[str]:

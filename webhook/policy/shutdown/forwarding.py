@@ -1,26 +1,34 @@
-"""forward-sigterm: a trainer behind a shell or a launcher that drops SIGTERM gets it through `supervise forward`.
+"""forward-sigterm: a trainer whose start loses SIGTERM gets it through `supervise forward`.
 
 A container is wrapped only where it names its command: what an image starts by itself is not known.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from webhook.policy.configuration import Config
+from webhook.policy.configuration import Config, ForwardSigterm
 from webhook.policy.facts import Facts
-from webhook.policy.pod import Container, Pod
+from webhook.policy.pod import Pod
 from webhook.policy.shutdown import supervise_parts as parts
+from webhook.policy.shutdown.automatic import automatic_wrapping
 from webhook.policy.shutdown.changes import SpecChanges
+from webhook.policy.shutdown.forward_options import forward_options
+from webhook.policy.shutdown.grace import Term
 from webhook.policy.shutdown.obstacles import obstacles_to_supervise
 from webhook.policy.shutdown.requirements import requirements_of_added
-from webhook.policy.statements import keys
+from webhook.policy.shutdown.signal_notes import loses_its_save, notes_on_losses, notes_on_the_incurable
 from webhook.policy.statements.statements import Statements
 
-_SEVERAL_COMMANDS = re.compile(r"[;&|\n]")
-_EXEC = re.compile(r"(?:^|[;&|\n({])[^\S\n]*exec\s+\S")
-_LONGEST_SCRIPT = 64 * 1024
-"""Characters that are looked at: this is a hint, not a shell."""
+_AUTOMATIC = Term("forward-sigterm", "auto", "the trainer's start loses the save")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is said about forwarding SIGTERM in this pod, and whether somebody wants its checkpoint."""
+
+    forward_sigterm: ForwardSigterm
+    is_wanted: bool
+    statements: Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +37,50 @@ class Forwarding:
 
     changes: SpecChanges | None = None
     notes: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
+    """Why the trainer is wrapped although nobody asked for it."""
 
 
-def forwarding_of(pod: Pod, facts: Facts, statements: Statements, config: Config) -> Forwarding:
+def forwarding_of(pod: Pod, facts: Facts, wish: Wish, config: Config, grace_seconds: int) -> Forwarding:
     """Return how SIGTERM reaches the trainer of a training pod that is no OSMO task; a task's conversion forwards it.
 
     A wrapping that another webhook broke is not made anew: a webhook that is called after this one would break it again.
     """
+    incurable = tuple(notes_on_the_incurable(pod))
+    is_automatic = wish.forward_sigterm is ForwardSigterm.AUTO
+    terms = (_AUTOMATIC,) if is_automatic else ()
     if pod.trainer.is_wrapped:
-        return Forwarding()
-    stated = statements.get(keys.FORWARD_SIGTERM)
-    if stated is None or not stated.value:
-        return Forwarding(notes=tuple(_dropped_signals(pod.trainer)))
-    if pod.undone is not None:
-        return Forwarding(notes=(f"forward-sigterm: not wrapped, as another webhook breaks it: {pod.undone.lost}",))
+        return Forwarding(notes=incurable, terms=terms)
+    unwrapped = tuple(notes_on_losses(pod, grace_seconds))
+    if wish.forward_sigterm is ForwardSigterm.NO or (is_automatic and not loses_its_save(pod, grace_seconds)):
+        return Forwarding(notes=(*unwrapped, *incurable))
+    if is_automatic:
+        automatic = automatic_wrapping(pod, facts, config.supervise, is_wanted=wish.is_wanted)
+        if not automatic.wraps:
+            why_not = (f"forward-sigterm: auto: not wrapped, as {automatic.why_not}",) if automatic.why_not else ()
+            return Forwarding(notes=(*unwrapped, *why_not, *incurable))
     obstacle = next(_obstacles(pod, facts, config), None)
     if obstacle is not None:
-        return Forwarding(notes=(f"forward-sigterm: {obstacle}",))
+        return Forwarding(notes=(*(unwrapped if is_automatic else ()), f"forward-sigterm: {obstacle}", *incurable))
+    return Forwarding(
+        _wrapping(pod, facts, config, forward_options(pod.trainer, wish.statements, grace_seconds)), incurable, terms
+    )
+
+
+def _wrapping(pod: Pod, facts: Facts, config: Config, options: list[str]) -> SpecChanges:
     appended = {
         "initContainers": (parts.init_container(config.supervise, requirements_of_added(pod, facts)),),
         "volumes": (parts.supervise_volume(),),
         **parts.pull_secrets(pod, config.supervise),
     }
-    return Forwarding(SpecChanges(parts.wrapped(pod.trainer, ["forward"], [parts.mount_of("bin")]), appended=appended))
+    return SpecChanges(parts.wrapped(pod.trainer, ["forward", *options], [parts.mount_of("bin")]), appended=appended)
 
 
 def _obstacles(pod: Pod, facts: Facts, config: Config) -> Iterator[str]:
+    if pod.undone is not None:
+        yield f"not wrapped, as another webhook breaks it: {pod.undone.lost}"
     if not pod.trainer.command:
         yield f"container {pod.trainer.name} names no command, and the image's own cannot be wrapped"
     yield from obstacles_to_supervise(pod, facts, config.supervise)
     if facts.limit_ranges is None:
         yield "the namespace's LimitRanges are not known"
-
-
-def _dropped_signals(trainer: Container) -> Iterator[str]:
-    """Yield a note where PID 1 is a shell that lives on beside the training: it drops SIGTERM.
-
-    A shell that has one command only becomes that command.
-    """
-    script = (trainer.shell_script or "").strip()[:_LONGEST_SCRIPT]
-    if _SEVERAL_COMMANDS.search(script) and not _EXEC.search(script):
-        yield f"PID 1 of container {trainer.name} is a shell, which drops SIGTERM: use exec, or set forward-sigterm"

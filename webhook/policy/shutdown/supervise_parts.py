@@ -1,20 +1,27 @@
 """What a pod needs to run supervise: the volume with the binary, the init container that brings it, the wrapped command."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
-from webhook.policy.configuration import Supervise
+from webhook.policy.configuration import Supervise, SuperviseWithoutUser
 from webhook.policy.pod import Container, Pod
 from webhook.policy.pod.marks import (
     SUPERVISE_BINARY,
     SUPERVISE_FOLDER,
     SUPERVISE_INIT,
     SUPERVISE_VOLUME,
+    UID_RANGE_ANNOTATION,
 )
-from webhook.policy.pod.metadata import JsonObject
+from webhook.policy.pod.metadata import JsonObject, annotations_of
 from webhook.policy.shutdown.changes import FieldEdit
 
-_UID = 65532
+
+def supervise_in(namespace: JsonObject | None, supervise: Supervise) -> Supervise:
+    """Return supervise as this namespace allows it. OpenShift refuses a user outside the range that it gave the namespace."""
+    if UID_RANGE_ANNOTATION not in annotations_of(namespace):
+        return supervise
+    return SuperviseWithoutUser(**{each.name: getattr(supervise, each.name) for each in fields(supervise)})
 
 
 def supervise_volume() -> JsonObject:
@@ -33,20 +40,21 @@ def init_container(supervise: Supervise, requirements: Mapping[str, Any]) -> Jso
 
 def own_container(name: str, supervise: Supervise, requirements: Mapping[str, Any]) -> dict[str, Any]:
     """Return a container of gracekeeper's own; it passes Pod Security `restricted`."""
+    context = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsGroup": supervise.user_id,
+        "runAsNonRoot": True,
+        "runAsUser": supervise.user_id,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
     return {
         "name": name,
         "image": supervise.image,
         "imagePullPolicy": "IfNotPresent",
         "resources": dict(requirements),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-            "runAsGroup": _UID,
-            "runAsNonRoot": True,
-            "runAsUser": _UID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": {field: value for field, value in context.items() if value is not None},
     }
 
 

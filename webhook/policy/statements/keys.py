@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 
 from webhook.policy import quantity
-from webhook.policy.configuration import OsmoMode
+from webhook.policy.configuration import ForwardSigterm, OsmoMode
 from webhook.policy.prefix import ENVIRONMENT_PREFIX
 
 _LONGEST_GRACE_SECONDS = 30 * 24 * 3600
 _LONGEST_STEP_SECONDS = 24 * 3600
+_LARGEST_EXIT_CODE = 255
 MOST_WRITERS = 1_000_000
 _MOST_BYTES_PER_PARAMETER = 64
 
@@ -18,6 +19,22 @@ _MOST_BYTES_PER_PARAMETER = 64
 def _osmo_mode(text: str) -> str:
     if text not in set(OsmoMode):
         raise quantity.UnreadableError("not an OSMO mode")
+    return text
+
+
+def _forward_sigterm(text: str) -> ForwardSigterm:
+    if text not in set(ForwardSigterm):
+        raise quantity.UnreadableError("neither true, false nor auto")
+    return ForwardSigterm(text)
+
+
+SIGNALS = frozenset({"SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"})
+"""Signals that a trainer can be told to save by. The others end a process, stop it, or stand for a fault."""
+
+
+def _signal(text: str) -> str:
+    if text not in SIGNALS:
+        raise quantity.UnreadableError(f"none of {', '.join(sorted(SIGNALS))}")
     return text
 
 
@@ -65,7 +82,12 @@ WRITE_THROUGHPUT = Key("write-throughput", quantity.rate_bytes_per_second, "1GiB
 UPLOAD_SIZE = Key("upload-size", quantity.size_bytes, "9.2GB")
 UPLOAD_THROUGHPUT = Key("upload-throughput", quantity.rate_bytes_per_second, "200MBps")
 STEP_SECONDS = Key("step-seconds", partial(quantity.decimal_number, largest=_LONGEST_STEP_SECONDS), "12.5")
-FORWARD_SIGTERM = Key("forward-sigterm", quantity.switch, "true")
+FORWARD_SIGTERM = Key("forward-sigterm", _forward_sigterm, "true")
+FORWARD_SIGNAL = Key("forward-signal", _signal, "SIGUSR1")
+INTERRUPTED_CODE = Key(
+    "interrupted-code", partial(quantity.whole_number, smallest=0, largest=_LARGEST_EXIT_CODE), "143"
+)
+STALL_SECONDS = Key("stall-seconds", _seconds, "120")
 OSMO_MODE = Key("osmo-mode", _osmo_mode, "native")
 MAXIMUM_GRACE_SECONDS = Key("maximum-grace-seconds", _seconds, "1800", namespace_only=True)
 
@@ -84,6 +106,9 @@ KEYS = {
         UPLOAD_THROUGHPUT,
         STEP_SECONDS,
         FORWARD_SIGTERM,
+        FORWARD_SIGNAL,
+        INTERRUPTED_CODE,
+        STALL_SECONDS,
         OSMO_MODE,
         MAXIMUM_GRACE_SECONDS,
     )

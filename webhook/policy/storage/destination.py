@@ -104,8 +104,7 @@ def _at(pod: Pod, volume: PodVolume) -> Destination:
 
 def _beside_the_trainer(pod: Pod, volume_name: str) -> Iterator[str]:
     """Yield the containers that run beside the trainer, native sidecars among them, and mount the volume."""
-    sidecars = (container for container in pod.init_containers if container.is_native_sidecar)
-    for container in (*pod.containers, *sidecars):
+    for container in pod.running_containers:
         is_trainer = container.position == pod.trainer.position
         if not is_trainer and any(mount.volume_name == volume_name for mount in container.mounts):
             yield container.name

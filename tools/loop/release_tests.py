@@ -1,4 +1,7 @@
-"""Writes docs/release-tests.md from what `make e2e-all` recorded in build/loop/: what runs only before a release, and its last result."""
+"""The page docs/release-tests.md: what `make e2e-all` alone runs, and how it ended last.
+
+`make e2e-all` writes it at its end, from its record in build/loop/. `python -m tools.loop release-tests` writes it again.
+"""
 
 import re
 import subprocess
@@ -10,7 +13,7 @@ from pathlib import Path
 from tools.cluster.settings import ROOT
 from tools.loop.record import SessionRecord, read_session
 
-TABLE = ROOT / "docs" / "release-tests.md"
+PAGE = ROOT / "docs" / "release-tests.md"
 TARGETS = ("release", "old_cluster")
 NOT_RUN = "not run yet"
 _HEADER = """\
@@ -38,12 +41,11 @@ class Row:
         return f"| {' | '.join((self.test, *self.rest))} |"
 
 
-def main() -> int:
-    """Write the page."""
-    sessions = [session for target in TARGETS if (session := read_session(target))]
-    before = rows(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
-    TABLE.write_text(page(collected(), before, sessions), encoding="utf-8")
-    return 0
+def write_page(tests: Iterable[str], records: Path, path: Path) -> None:
+    """Write the page anew: a line for each of the tests, from the records of this run and from the page as it is."""
+    sessions = [session for target in TARGETS if (session := read_session(target, records))]
+    before = rows(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(page(tests, before, sessions), encoding="utf-8")
 
 
 def page(tests: Iterable[str], before: Mapping[str, Row], sessions: Iterable[SessionRecord]) -> str:
@@ -59,8 +61,8 @@ def rows(text: str) -> dict[str, Row]:
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
     ]
-    found = [Row(first, tuple(rest)) for first, *rest in cells[2:] if len(rest) == _CELLS - 1]
-    return {row.test: row for row in found}
+    rows_of_page = [Row(first, tuple(rest)) for first, *rest in cells[2:] if len(rest) == _CELLS - 1]
+    return {row.test: row for row in rows_of_page}
 
 
 def collected() -> list[str]:
@@ -68,7 +70,7 @@ def collected() -> list[str]:
     tests: list[str] = []
     for target in TARGETS:
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", f"--target={target}", "e2e"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  # our own words
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         tests += [line for line in done.stdout.splitlines() if "::" in line]
     return tests
 
@@ -92,7 +94,3 @@ def _rows_of(session: SessionRecord) -> list[Row]:
         Row(sentence(test.test), (test.outcome, f"{test.seconds:g}", *versions, session.commit, session.date))
         for test in session.tests
     ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,36 @@
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from tests.supervise.conftest import MACHINES
+from tests.supervise.container import RightsError, namespace_words
+from tools import launchers, supervise
+from tools.cluster.settings import BUILD, Settings
+from tools.cluster.steps import StepError
+
+RECORD = BUILD / "launchers"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The file system with torch and the launchers, made where there is none."""
+    try:
+        namespace_words()
+        path = launchers.root(Settings.from_environment(os.environ).cache)
+        RECORD.mkdir(parents=True, exist_ok=True)
+        (RECORD / "versions.json").write_text(json.dumps(launchers.versions(path)))
+    except (RightsError, StepError) as error:
+        pytest.fail(str(error), pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """A folder with supervise alone."""
+    try:
+        return supervise.build(MACHINES[platform.machine()]).parent
+    except StepError as error:
+        pytest.fail(str(error), pytrace=False)

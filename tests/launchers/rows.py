@@ -1,0 +1,351 @@
+"""The rows: how a trainer is started, and what becomes of its checkpoint without and with `supervise forward`.
+
+Law: what is expected comes from runs (docs/signals.md has them) or from the rule that a row's comment names. A row whose
+launcher ends its ranks in time to save has no cure to show, and is here to show that nothing is worse.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+WITHOUT, FORWARD = "without", "forward"
+INTERRUPTED = 143
+"""What supervise makes of a 0, where the container would not have ended with 0 without it."""
+KILLED = 137
+SAVE_SECONDS = 34
+"""Longer than the 30 s that most launchers leave their ranks."""
+GRACE_SECONDS = {WITHOUT: 45, FORWARD: 75}
+"""Shorter where nobody hears of the signal: nothing ends before the grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a run must give. A bound that is None is not looked at."""
+
+    saved: int
+    code: int
+    cut_seconds: float | None = None
+    """When the first rank is killed, within a second and a half; None: no rank is."""
+    cut_at_end: bool = False
+    """The first rank is killed at the end of the grace."""
+    told: int | None = 1
+    """How often each rank with a handler gets the signal. A rank that is blocked may be killed before it notes it."""
+    told_within: float | None = None
+    """Seconds in which all of them have got it."""
+    ends_within: float | None = None
+    begun_again: int | None = 0
+
+
+def saved(number: int, code: int = 0, **more: object) -> Expected:
+    """All ranks save, and none is killed."""
+    return replace(Expected(number, code), **more)  # type: ignore[arg-type]
+
+
+def cut(seconds: float, code: int = 1, number: int = 0, **more: object) -> Expected:
+    """A rank is killed so many seconds after the signal."""
+    return replace(Expected(number, code, cut_seconds=seconds), **more)  # type: ignore[arg-type]
+
+
+def unheard(**more: object) -> Expected:
+    """Nobody who could save gets the signal, and the grace passes."""
+    return replace(Expected(0, KILLED, cut_at_end=True, told=0), **more)  # type: ignore[arg-type]
+
+
+def forwarded(number: int, code: int = INTERRUPTED, **more: object) -> Expected:
+    """supervise tells the ranks, at once, each once, and all save."""
+    return replace(Expected(number, code, told_within=1.5), **more)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to start a trainer."""
+
+    name: str
+    command: Sequence[str]
+    ranks: int
+    """Processes that write that they train."""
+    without: Expected | None
+    forward: Expected | None
+    ci: bool = False
+    """Whether CI runs it."""
+    grace_seconds: Mapping[str, float] = field(default_factory=lambda: GRACE_SECONDS)
+    again_seconds: float | None = None
+    """When the signal comes a second time."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def trainer(name: str = "plain", **options: object) -> str:
+    """The words for a trainer of trainers/, with its options."""
+    words = [f"--{option.replace('_', '-')} {value}" for option, value in ({"save": SAVE_SECONDS} | options).items()]
+    return " ".join([f"/trainers/{name}.py", *words])
+
+
+def script(shell: str, text: str) -> tuple[str, ...]:
+    """A script as a pod has it."""
+    return (shell, "-c", text)
+
+
+TORCHRUN = "torchrun --nproc_per_node 2"
+MPIRUN = "mpirun -np 2 --oversubscribe python3"
+ACCELERATE = "accelerate launch --multi_gpu --num_machines 1 --num_processes 2 --mixed_precision no --dynamo_backend no"
+ACCELERATE_ONE = "accelerate launch --cpu --num_machines 1 --num_processes 1 --mixed_precision no --dynamo_backend no"
+DEEPSPEED = "deepspeed --num_gpus 2"
+AT_30 = cut(30)
+WAIT = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+
+_TORCHRUN = (
+    Row("torchrun, 1 rank", f"torchrun --nproc_per_node 1 {trainer()}".split(), 1, AT_30, forwarded(1)),
+    Row("torchrun, 2 ranks", f"{TORCHRUN} {trainer()}".split(), 2, AT_30, forwarded(2), ci=True),
+    Row(
+        "torchrun, 2 ranks, --max-restarts 3",
+        f"{TORCHRUN} --max-restarts 3 {trainer()}".split(),
+        2,
+        AT_30,
+        forwarded(2),
+    ),
+    Row("torchrun, 2 ranks, --standalone", f"{TORCHRUN} --standalone {trainer()}".split(), 2, AT_30, forwarded(2)),
+    Row(
+        "python -m torch.distributed.run",
+        f"python -m torch.distributed.run --nproc_per_node 2 {trainer()}".split(),
+        2,
+        AT_30,
+        forwarded(2),
+    ),
+    Row(
+        "torchrun, 2 ranks, a save of 10 s",
+        f"{TORCHRUN} {trainer(save=10)}".split(),
+        2,
+        saved(2, 1),
+        forwarded(2),
+        ci=True,
+    ),
+    Row(
+        "torchrun, 2 ranks, both end with 1 after the save",
+        f"{TORCHRUN} {trainer(code=1)}".split(),
+        2,
+        AT_30,
+        forwarded(2, 1),
+    ),
+    Row(
+        "torchrun, 2 ranks, both end with 1 after the save, --max-restarts 3",
+        f"{TORCHRUN} --max-restarts 3 {trainer(code=1)}".split(),
+        2,
+        AT_30,
+        forwarded(2, 1, told=None, begun_again=None, ends_within=SAVE_SECONDS + 12),
+        ci=True,
+    ),
+    # Not cured: a launcher stops the other ranks when one has failed. torchrun gives them 30 s again.
+    Row(
+        "torchrun, 2 ranks, rank 1 fails after 5 s",
+        f"{TORCHRUN} {trainer(others_fail=5, save=40)}".split(),
+        2,
+        AT_30,
+        cut(35, told=None),
+        ci=True,
+    ),
+    Row(
+        "torchrun, 2 ranks, rank 1 saves 5 s and ends with 0",
+        f"{TORCHRUN} {trainer(others_save=5)}".split(),
+        2,
+        cut(30, number=1),
+        forwarded(2),
+    ),
+    Row(
+        "torchrun, 2 ranks, SIGTERM again after 5 s",
+        f"{TORCHRUN} {trainer(save=40)}".split(),
+        2,
+        cut(35, told=2),
+        forwarded(2),
+        ci=True,
+        again_seconds=5,
+    ),
+    Row(
+        "torchrun, 2 ranks, a handler on rank 0 only",
+        f"{TORCHRUN} {trainer(handler='first')}".split(),
+        2,
+        AT_30,
+        forwarded(1, 1),
+        ci=True,
+    ),
+    Row(
+        "torchrun, 2 ranks, no handler",
+        f"{TORCHRUN} {trainer(handler='none')}".split(),
+        2,
+        saved(0, 1, ends_within=20),
+        saved(0, 1, ends_within=20),
+        ci=True,
+    ),
+)
+
+_SHELLS = (
+    Row("bash -c torchrun", script("bash", f"{TORCHRUN} {trainer()}"), 2, AT_30, forwarded(2)),
+    Row("bash -c exec torchrun", script("bash", f"exec {TORCHRUN} {trainer()}"), 2, AT_30, forwarded(2)),
+    Row(
+        "bash -c 'torchrun; echo done'",
+        script("bash", f"{TORCHRUN} {trainer()}; echo done"),
+        2,
+        unheard(),
+        forwarded(2),
+        ci=True,
+    ),
+    Row(
+        "sh -c 'torchrun | tee log'",
+        script("sh", f"{TORCHRUN} {trainer()} | tee log"),
+        2,
+        unheard(),
+        forwarded(2),
+        ci=True,
+    ),
+    Row(
+        "bash -euo pipefail -c 'torchrun | tee log'",
+        ("bash", "-euo", "pipefail", "-c", f"{TORCHRUN} {trainer()} 2>&1 | tee log"),
+        2,
+        unheard(),
+        forwarded(2),
+    ),
+    Row("tini torchrun", f"tini -- {TORCHRUN} {trainer()}".split(), 2, AT_30, forwarded(2)),
+    # torchrun's ranks lead sessions of their own: tini -g does not reach them.
+    Row("tini -g torchrun", f"tini -g -- {TORCHRUN} {trainer()}".split(), 2, AT_30, forwarded(2), ci=True),
+    Row("dumb-init torchrun", f"dumb-init -- {TORCHRUN} {trainer()}".split(), 2, AT_30, forwarded(2)),
+    Row(
+        "bash -c 'python; echo done'",
+        script("bash", f"python3 {trainer()}; echo done"),
+        1,
+        unheard(),
+        forwarded(1),
+        ci=True,
+    ),
+    # `conda run` is a Python that waits for its child, and has no handler.
+    Row(
+        "python that waits for python",
+        ("python3", "-c", WAIT, "python3", *trainer().split()),
+        1,
+        unheard(),
+        forwarded(1),
+    ),
+    Row("python", f"python3 {trainer()}".split(), 1, saved(1), forwarded(1, 0)),
+)
+
+_TRAP_USR1 = "trap 'kill -USR1 $pid; wait $pid' TERM; {train} & pid=$!; wait $pid"
+_TRAP_FILE = "trap 'touch stop; wait' TERM; {train} & wait"
+
+
+def _loaders(kind: str, *, ci: bool) -> tuple[Row, ...]:
+    """Rows with torch's DataLoader and two workers, which catch SIGTERM whatever the trainer does."""
+    with_handler, without = (f"{trainer('loader', loader=kind, handler=handler)}" for handler in ("all", "none"))
+    usr1 = trainer("loader", loader=kind, signal="USR1", save=3)
+    polls = trainer("loader", loader=kind, handler="none", save=3)
+    quick = saved(0, 1, ends_within=20)
+    # torchrun's SIGTERM goes to the process group of each rank, and torch raises in a trainer whose loaders are killed.
+    loaders_killed = cut(0, told=None)
+    return (
+        Row(
+            f"torchrun, {kind}ed loaders", f"{TORCHRUN} {with_handler}".split(), 2, loaders_killed, forwarded(2), ci=ci
+        ),
+        Row(f"torchrun, {kind}ed loaders, no handler", f"{TORCHRUN} {without}".split(), 2, quick, quick, ci=ci),
+        Row(
+            f"bash -c 'torchrun; echo', {kind}ed loaders",
+            script("bash", f"{TORCHRUN} {with_handler}; echo"),
+            2,
+            unheard(),
+            forwarded(2),
+        ),
+        Row(f"python, {kind}ed loaders", f"python3 {with_handler}".split(), 1, saved(1), forwarded(1, 0)),
+        Row(
+            f"bash -c 'python; echo', {kind}ed loaders",
+            script("bash", f"python3 {with_handler}; echo"),
+            1,
+            unheard(),
+            forwarded(1),
+            ci=ci,
+        ),
+        Row(
+            f"bash -c 'python; echo', {kind}ed loaders, no handler",
+            script("bash", f"python3 {without}; echo"),
+            1,
+            saved(0, KILLED),
+            saved(0, INTERRUPTED, ends_within=20),
+            ci=ci,
+        ),
+        Row(
+            f"trap that sends USR1, {kind}ed loaders",
+            script("bash", _TRAP_USR1.format(train=f"python3 {usr1}")),
+            1,
+            saved(1, INTERRUPTED),
+            saved(1, INTERRUPTED),
+            ci=ci,
+        ),
+        Row(
+            f"trap that makes a file, {kind}ed loaders",
+            script("bash", _TRAP_FILE.format(train=f"python3 {polls}")),
+            1,
+            saved(1, INTERRUPTED, told=0),
+            saved(1, INTERRUPTED, told=0),
+            ci=ci,
+        ),
+        Row(f"mpirun, {kind}ed loaders", f"{MPIRUN} {with_handler}".split(), 2, cut(0.5), forwarded(2)),
+        Row(f"mpirun, {kind}ed loaders, no handler", f"{MPIRUN} {without}".split(), 2, quick, quick),
+        Row(
+            f"accelerate, 2 ranks, {kind}ed loaders",
+            f"{ACCELERATE} {with_handler}".split(),
+            2,
+            loaders_killed,
+            forwarded(2),
+        ),
+        Row(f"accelerate, 2 ranks, {kind}ed loaders, no handler", f"{ACCELERATE} {without}".split(), 2, quick, quick),
+        Row(
+            f"accelerate, 1 rank, {kind}ed loaders",
+            f"{ACCELERATE_ONE} {with_handler}".split(),
+            1,
+            unheard(),
+            forwarded(1),
+        ),
+        Row(
+            f"accelerate, 1 rank, {kind}ed loaders, no handler",
+            f"{ACCELERATE_ONE} {without}".split(),
+            1,
+            saved(0, KILLED),
+            saved(0, INTERRUPTED, ends_within=20),
+        ),
+        Row(f"deepspeed, {kind}ed loaders", f"{DEEPSPEED} {with_handler}".split(), 2, unheard(), forwarded(2)),
+        Row(f"deepspeed, {kind}ed loaders, no handler", f"{DEEPSPEED} {without}".split(), 2, saved(0, KILLED), quick),
+    )
+
+
+_LAUNCHERS = (
+    Row("mpirun, 2 ranks", f"{MPIRUN} {trainer()}".split(), 2, cut(0.5), forwarded(2), ci=True),
+    Row("bash -c 'mpirun; echo'", script("bash", f"{MPIRUN} {trainer()}; echo"), 2, unheard(), forwarded(2), ci=True),
+    Row("mpirun, rank 1 fails after 5 s", f"{MPIRUN} {trainer(others_fail=5)}".split(), 2, cut(0.5), cut(5, told=None)),
+    Row("accelerate launch, 1 rank", f"{ACCELERATE_ONE} {trainer()}".split(), 1, unheard(), forwarded(1), ci=True),
+    Row("accelerate launch, 2 ranks", f"{ACCELERATE} {trainer()}".split(), 2, AT_30, forwarded(2), ci=True),
+    Row("deepspeed, 2 ranks", f"{DEEPSPEED} {trainer()}".split(), 2, unheard(), forwarded(2), ci=True),
+    Row(
+        "deepspeed, rank 1 fails after 5 s",
+        f"{DEEPSPEED} {trainer(others_fail=5, save=40)}".split(),
+        2,
+        unheard(),
+        cut(35, told=None),
+    ),
+)
+
+_COLLECTIVE = tuple(
+    Row(
+        f"{name}, {what}",
+        f"{words} {trainer('collective', step=step)}".split(),
+        2,
+        without,
+        forwarded(2, told_within=3.5 if step > 1 else 1.5),
+        ci=name == "torchrun",
+    )
+    for name, words, without in (
+        ("torchrun", TORCHRUN, AT_30),
+        ("accelerate", ACCELERATE, AT_30),
+        ("deepspeed", DEEPSPEED, unheard()),
+        ("mpirun", f"{MPIRUN} /trainers/mpi.py", cut(0.5, told=None)),
+    )
+    for what, step in (("collective save", 0.1), ("blocked in a collective", 3))
+)
+
+ROWS = (*_TORCHRUN, *_SHELLS, *_LAUNCHERS, *_loaders("fork", ci=True), *_loaders("spawn", ci=False), *_COLLECTIVE)
+AGENT_ROWS = ("torchrun, two agents, told 20 s apart", "torchrun, two agents, one told")
+NAMES = (*(row.name for row in ROWS), *AGENT_ROWS)
+"""All of them, as the table of docs/signals.md lists them."""

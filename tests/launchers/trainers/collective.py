@@ -1,0 +1,52 @@
+"""A trainer whose ranks agree on the signal by all_reduce and save together, with torch.distributed.checkpoint over gloo.
+
+With `--step 3` the first rank waits in a collective nearly all the time, and is told there.
+"""
+
+import time
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from rank import ROW, Rank, options
+
+CHECKPOINT = ROW / "checkpoint"
+
+
+class SlowWriter(dcp.FileSystemWriter):
+    """A file system that takes its time."""
+
+    def __init__(self, rank: Rank) -> None:
+        super().__init__(CHECKPOINT)
+        self._rank = rank
+
+    def write_data(self, *arguments: Any) -> Any:
+        """Write this rank's share, as slowly as the options say."""
+        time.sleep(self._rank.options.save)
+        return super().write_data(*arguments)
+
+
+def main() -> None:
+    """Train until one of the ranks has seen the signal, then save together, meet, and end."""
+    dist.init_process_group("gloo")
+    rank = Rank(options())
+    model = torch.nn.Linear(64, 64)
+    rank.write("trains")
+    while True:
+        time.sleep(rank.options.step if rank.number else 0.1)
+        agreed = torch.tensor([float(rank.must_stop())])
+        dist.all_reduce(agreed, op=dist.ReduceOp.MAX)
+        if agreed.item():
+            break
+    rank.write("saves")
+    dcp.save(model.state_dict(), storage_writer=SlowWriter(rank))
+    if (CHECKPOINT / ".metadata").exists():
+        rank.write("saved")
+    dist.barrier()
+    dist.destroy_process_group()  # gloo may abort a process that ends without
+    rank.end(rank.options.code)
+
+
+if __name__ == "__main__":
+    main()

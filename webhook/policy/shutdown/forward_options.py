@@ -1,0 +1,37 @@
+"""The options of `supervise forward` for one trainer, from the pod's grace and its owner's keys."""
+
+from collections.abc import Iterator
+
+from webhook.policy.pod import Container
+from webhook.policy.statements import keys
+from webhook.policy.statements.statements import Statements
+
+_OPTION_OF_KEY = (
+    (keys.FORWARD_SIGNAL, "--signal"),
+    (keys.INTERRUPTED_CODE, "--interrupted-code"),
+    (keys.STALL_SECONDS, "--stall-seconds"),
+)
+_TERMINATION_LOG = "/dev/termination-log"
+"""Where Kubernetes reads a container's termination message, unless the container says otherwise."""
+
+
+def forward_options(trainer: Container, statements: Statements, grace_seconds: int) -> list[str]:
+    """Return the options for a trainer that has `grace_seconds`, less its preStop sleep, from SIGTERM on."""
+    return [
+        *("--grace", str(max(0, grace_seconds - trainer.pre_stop_seconds))),
+        *_termination_log(trainer),
+        *_stated(statements),
+    ]
+
+
+def _termination_log(trainer: Container) -> Iterator[str]:
+    """Yield where supervise leaves its line. A container that falls back to its logs shows an empty message's logs there."""
+    if trainer.manifest.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+        yield from ("--termination-log", trainer.manifest.get("terminationMessagePath") or _TERMINATION_LOG)
+
+
+def _stated(statements: Statements) -> Iterator[str]:
+    for key, option in _OPTION_OF_KEY:
+        stated = statements.get(key)
+        if stated is not None:
+            yield from (option, str(stated.value))
