@@ -49,14 +49,15 @@ def page(text: str, runs: Iterable[Mapping[str, Any]], versions: Mapping[str, st
     """The page with the table of these runs; a cell that no run gave stays as it was."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    table = {row.name: row for row in rows(text)}
+    stored = {row.name: row for row in rows(text)}
+    table: dict[str, Row] = {}
     for run in runs:
-        row = table.get(run["row"], Row(run["row"]))
+        row = table.get(run["row"]) or stored.pop(run["row"], Row(run["row"]))
         cells = {start: getattr(row, start) for start in _STARTS} | {run["start"]: run["cell"]}
         table[run["row"]] = Row(run["row"], **cells)
     ran_with = ", ".join(f"{name} {version}" for name, version in versions.items())
     lines = [f"Run with {ran_with}.", ""] if ran_with else []
-    return "\n".join([f"{before}{BEGIN}", *lines, *_HEADER, *map(str, table.values()), f"{END}{after}"])
+    return "\n".join([f"{before}{BEGIN}", *lines, *_HEADER, *map(str, (table | stored).values()), f"{END}{after}"])
 
 
 def rows(text: str) -> list[Row]:

@@ -22,8 +22,8 @@ def write_rank(tmp_path):
     return write
 
 
-def _ended(seconds: float, code: int, *, out_of_time: bool = False) -> Ending:
-    return Ending(TOLD_AT, TOLD_AT + seconds, code, out_of_time)
+def _ended(seconds: float, code: int, killed: float | None = None) -> Ending:
+    return Ending(TOLD_AT, TOLD_AT + seconds, code, None if killed is None else TOLD_AT + killed)
 
 
 BEGAN = ((-9.0, "catches"), (-8.0, "trains"))
@@ -56,7 +56,7 @@ def test_a_rank_that_lived_until_the_end_of_the_grace_was_killed_by_the_kubelet(
     # given
     write_rank(0, 44.9, *BEGAN)
     # when
-    seen = outcome(tmp_path, _ended(45, 137, out_of_time=True))
+    seen = outcome(tmp_path, _ended(47, 137, killed=45))
     # then
     assert str(seen) == "0/1, end, 137"
     assert list(compare(seen, unheard())) == []

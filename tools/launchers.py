@@ -4,6 +4,7 @@ Law: everything in it is signed by Debian or pinned by hash, and it is kept by t
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def versions(root: Path) -> dict[str, str]:
     """The versions of the launchers in it, by name."""
     names = {"torch": "python3-torch", "Open MPI": "openmpi-bin"}
     query: list[str | Path] = ["chroot", root, "dpkg-query", "--show", "--showformat", "${Version}"]
-    debian_versions = {name: run([*query, package]).partition("-")[0] for name, package in names.items()}
+    debian_versions = {name: re.split("[-+]", run([*query, package]))[0] for name, package in names.items()}
     locked = dict(line.split()[0].split("==") for line in _LOCK.read_text().splitlines() if "==" in line)
     return debian_versions | {name: locked[name] for name in ("accelerate", "deepspeed")}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 AT_THE_END_SECONDS = 1.0
-"""A rank that lives until so long before the end of the grace was killed by the kubelet, not by its launcher."""
+"""A rank that is seen until so long before the end of the grace was killed by the kubelet, not by its launcher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Outcome:
     """When each rank got it first."""
     begun_again: int
     """Ranks that began to train after the signal."""
-    out_of_time: bool
-    """Whether the container still ran at the end of the grace."""
+    grace_over_seconds: float | None
+    """When the container was killed at the end of the grace; None: it ended before."""
 
     def as_json(self) -> dict[str, Any]:
         """For the record."""
@@ -43,11 +43,9 @@ class Outcome:
         """When the first rank was killed, in words of the table."""
         if self.cut_seconds is None:
             return "-"
-        return (
-            "end"
-            if self.out_of_time and self.ended_seconds - self.cut_seconds < AT_THE_END_SECONDS
-            else f"{self.cut_seconds:.1f}"
-        )
+        over = self.grace_over_seconds
+        at_end = over is not None and self.cut_seconds > over - AT_THE_END_SECONDS
+        return "end" if at_end else f"{self.cut_seconds:.1f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,8 @@ class Ending:
     told_at: float
     ended_at: float
     exit_code: int
-    out_of_time: bool
+    killed_at: float | None = None
+    """The end of the grace, where the container still ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def outcome(folder: Path, ending: Ending) -> Outcome:
         told=tuple(map(len, told)),
         told_seconds=tuple(round(times[0] - ending.told_at, 1) for times in told if times),
         begun_again=sum(sum(time > ending.told_at for time in log.times("trains")) for log in logs),
-        out_of_time=ending.out_of_time,
+        grace_over_seconds=None if ending.killed_at is None else round(ending.killed_at - ending.told_at, 1),
     )
 
 

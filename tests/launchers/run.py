@@ -57,20 +57,21 @@ def stop(
     told_at = time.time()
     container.signal()
     trees = Trees(container, told_at)
-    out_of_time, again = False, again_seconds
+    killed_at, again = None, again_seconds
     while container.running:
-        if again is not None and time.time() - told_at > again:
+        passed = time.time() - told_at
+        if again is not None and passed > again:
             container.signal()
             again = None
-        out_of_time = time.time() - told_at > grace_seconds
         trees.look()
-        if out_of_time:
+        if passed > grace_seconds:
+            killed_at = time.time()
             container.signal(signal.SIGKILL)
             break
         time.sleep(_LOOK_SECONDS)
     code = container.ends()
-    code = 128 + signal.SIGKILL if out_of_time else code  # unshare itself says 1 then
-    return outcome(container.row, Ending(told_at, time.time(), code, out_of_time)), trees.lines
+    code = code if killed_at is None else 128 + signal.SIGKILL  # unshare itself says 1 then
+    return outcome(container.row, Ending(told_at, time.time(), code, killed_at)), trees.lines
 
 
 class Trees:

@@ -22,6 +22,7 @@ RUNS = [(row, start) for row in ROWS for start in (WITHOUT, FORWARD) if getattr(
 )
 def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
     # given
+    expected = getattr(row, start)
     words = [SUPERVISE, "forward", "--", *row.command] if start == FORWARD else row.command
     with turn_to_start(RECORD):
         container = TrainerContainer(tmp_path, root, program, words, environment=dict(row.environment))
@@ -32,11 +33,10 @@ def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
             raise
     # when
     try:
-        outcome, tree = stop(container, row.grace_seconds[start], row.again_seconds)
+        outcome, tree = stop(container, expected.grace_seconds, row.again_seconds)
     finally:
         container.close()
     # then
-    expected = getattr(row, start)
     differences = list(compare(outcome, expected))
     keep(
         RECORD,

@@ -84,9 +84,15 @@ class TrainerContainer(Container):
         while pids:
             pid = pids.pop()
             with contextlib.suppress(OSError):
-                pids += map(int, reversed(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
                 lines.append(_described(pid))
+                pids += sorted(_children(pid), reverse=True)
         return lines
+
+
+def _children(pid: int) -> list[int]:
+    """Of all threads: Go starts a program from any of them."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
 
 
 def _described(pid: int) -> str:
