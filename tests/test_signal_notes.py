@@ -1,10 +1,12 @@
 """What a pod's owner is told of a start that loses SIGTERM, and the line that cures it."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests import golden
 from tests.policy_calls import decide_pod
-from webhook.policy.configuration import Config
+from webhook.policy.configuration import Config, UnknownSize
 from webhook.policy.report import warnings
 
 _FORWARD = 'forward-sigterm: "true"'
@@ -94,9 +96,7 @@ def test_given_the_image_tells_torch_s_version_when_it_is_new_then_nothing_is_sa
     new = decide_pod(a_pod([*launcher, "train.py"], "pytorch/pytorch:2.12.0-cuda13", annotations=SIZE))
     old = decide_pod(a_pod([*launcher, "train.py"], "pytorch/pytorch:2.4.0-cuda12.4", annotations=SIZE))
     assert new.notes == ()
-    assert old.notes == (
-        f"torch 2.4 of container trainer kills its workers after 30 s: use 2.12 or newer, or set {_FORWARD}",
-    )
+    assert old.notes == (f"torch 2.4 of container trainer kills its workers after 30 s: use 2.12, or set {_FORWARD}",)
 
 
 @pytest.mark.parametrize("value", ["false", "auto"])
@@ -155,3 +155,9 @@ def test_given_a_container_beside_the_trainer_when_an_upload_is_stated_then_its_
     )
     del pod["metadata"]["annotations"]["gracekeeper.dev/upload-size"]
     assert decide_pod(pod).notes == ()
+
+
+def test_given_an_osmo_task_of_unknown_size_when_nothing_is_given_then_nothing_is_said_of_its_start():
+    case = golden.load("osmo-size-unknown")
+    decision = decide_pod(case.pod, case.facts, replace(case.config, unknown_size=UnknownSize.SKIP), "team-a")
+    assert (decision.outcome, decision.notes) == ("size-unknown", ())

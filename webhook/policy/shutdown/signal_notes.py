@@ -105,5 +105,5 @@ def _note_on_launcher(pod: Pod) -> str:
     version = torch_version_of(pod.trainer)
     if launcher in _TORCH_CLOCKED and version is not None:
         torch = f"torch {version[0]}.{version[1]} of container {name}"
-        return f"{torch} kills its workers after 30 s: use 2.12 or newer, or set {_FORWARD}"
+        return f"{torch} kills its workers after 30 s: use 2.12, or set {_FORWARD}"
     return _LAUNCHERS[launcher or Launcher.TORCHRUN].format(name)
