@@ -367,7 +367,7 @@ def test_nothing_that_is_many_or_long_takes_long(name, config):
 
 
 def test_of_many_ignored_values_32_are_told_the_first_16_with_what_may_be_meant_and_the_others_counted():
-    decision = check(KEYS["unknown variables"](), Facts(), Config())
+    decision = decide_pod(KEYS["unknown variables"](), Facts(), Config(), "n")
     story = json.loads(decision.annotation or "")
     assert [str(passed) for passed in decision.ignored] == story["ignored"]
     assert [passed.why for passed in decision.ignored] == [
@@ -381,7 +381,7 @@ def test_of_many_ignored_values_32_are_told_the_first_16_with_what_may_be_meant_
 
 def test_of_many_missing_objects_32_are_told_and_the_worst_reason_of_the_others():
     late = Missing("StorageClass s", MissingReason.DEADLINE)
-    decision = check(a_pod(), Facts(missing=(*_NOT_FOUND, late)), Config())
+    decision = decide_pod(a_pod(), Facts(missing=(*_NOT_FOUND, late)), Config(), "n")
     assert str(decision.missing[-1]) == "9968 more objects: deadline"
     assert warnings(decision) == ("gracekeeper: decided without 9968 more objects: deadline",)
 
@@ -392,6 +392,13 @@ def test_where_all_the_words_are_too_many_few_are_written_and_the_grace_is_kept(
     assert len(story["ignored"]) == 4
     assert story["ignored"][-1] == "and 29 more"
     assert story["grace"] == decision.grace_seconds
+
+
+def test_a_path_that_is_too_long_once_its_variables_are_expanded_names_no_volume():
+    pod = PATHS["a variable that a path names 4000 times"]()
+    pod["spec"]["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": "/xxx"}]
+    pod["spec"]["volumes"] = [{"name": "v", "emptyDir": {}}]
+    assert not any("/xxx" in note for note in decide_pod(pod, Facts(), Config(), "n").notes)
 
 
 @pytest.mark.parametrize("name", PATHS)
