@@ -235,5 +235,9 @@ def test_given_a_watch_that_is_just_being_opened_when_told_to_stop_then_its_thre
         eventually(lambda: world.server.count(f"WATCH {COLLECTION}"))
         world.server.delays[COLLECTION] = 0.5
         opened = world.server.count(f"WATCH {COLLECTION}")
-        world.server.end_watches()
-        eventually(lambda: world.server.count(f"WATCH {COLLECTION}") > opened)
+
+        def is_opened_again():
+            world.server.end_watches()  # again where a watch began in this moment, which would last a minute
+            return world.server.count(f"WATCH {COLLECTION}") > opened
+
+        eventually(is_opened_again)
