@@ -1,7 +1,8 @@
 # `make help` lists what can be done. Everything that is made lies in .venv/ and build/.
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= auto
+# Three on two cores: many tests wait, and one more works meanwhile.
+WORKERS ?= $(or $(shell n=$$(getconf _NPROCESSORS_ONLN) && echo $$((n * 3 / 2))),auto)
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo -n -E env "PATH=$(PATH)" "HOME=$(HOME)")
 OLD_CLUSTER := $(or $(GRACEKEEPER_CLUSTER),gracekeeper)-old
 
