@@ -89,6 +89,7 @@ var modules = map[string]known{
 	"deepspeed.launcher.runner":                      {launcher, "deepspeed"},
 	"deepspeed.launcher.launch":                      {launcher, "run: tells its ranks one after the other, 30 s each"},
 	"nvidia_resiliency_ext.fault_tolerance.launcher": {patient, "ft_launcher"},
+	"dlrover.trainer.torch.elastic_run":              {patient, "dlrover-run"},
 	"dlrover.trainer.torch.main":                     {patient, "dlrover-run"},
 }
 
