@@ -137,7 +137,6 @@ _TORCHRUN = (
         2,
         AT_30,
         forwarded(2, 1, told=None, begun_again=None, ends_within=SAVE_SECONDS + 12),
-        ci=True,
     ),
     # Not cured: a launcher stops the other ranks when one has failed. torchrun gives them 30 s again.
     Row(
@@ -382,7 +381,6 @@ _COLLECTIVE = tuple(
         2,
         without,
         forwarded(2, told_within=3.5 if step > 1 else 1.5),
-        ci=name == "torchrun",
     )
     for name, words, without in (
         ("torchrun", TORCHRUN, AT_30),
