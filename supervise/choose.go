@@ -12,10 +12,9 @@ import (
 // that the whole container has counts only where nothing else shows a rank.
 func (v *view) ranks() []action {
 	var sure, perhaps []action
-	var visit func(p *process)
-	visit = func(p *process) {
+	walk(v.roots, func(p *process) (descend bool) {
 		if p.zombie || v.ending[p] {
-			return
+			return false
 		}
 		state := v.told[p.identity].as
 		if state.saves() {
@@ -23,26 +22,21 @@ func (v *view) ranks() []action {
 			v.keepLoaders(p)
 			v.observe(v.table, p, v.at)
 		}
-		if role := v.role(p); state.covers() || role == loader || role == transport {
-			return
+		if state.covers() || v.role(p).isNeverTold() {
+			return false
 		}
 		if state == notYet && v.catches(p, v.number) {
 			reason, certain := v.signOfRank(p)
 			if a := (action{p, v.number, asRank, reason}); certain {
 				sure = append(sure, a)
-				return
+				return false
 			} else if reason != "" {
 				perhaps = append(perhaps, a)
-				return
+				return false
 			}
 		}
-		for _, child := range p.children {
-			visit(child)
-		}
-	}
-	for _, root := range v.roots {
-		visit(root)
-	}
+		return true
+	})
 	if len(sure) > 0 {
 		return sure
 	}
@@ -54,23 +48,17 @@ func (v *view) ranks() []action {
 func (v *view) actingShells() []action {
 	var chosen []action
 	beside := false
-	var visit func(p *process)
-	visit = func(p *process) {
-		if p.zombie || v.role(p) == loader || v.role(p) == transport {
-			return
+	walk(v.roots, func(p *process) (descend bool) {
+		if p.zombie || v.role(p).isNeverTold() {
+			return false
 		}
 		if v.role(p) == shell && v.catches(p, v.number) && !v.waitsForChild(p) && v.told[p.identity].as == notYet {
 			chosen = append(chosen, action{p, v.number, asShell, "a script with a trap, and nothing shows a rank"})
-			return
+			return false
 		}
 		beside = beside || v.role(p) == worker && v.catches(p, v.number)
-		for _, child := range p.children {
-			visit(child)
-		}
-	}
-	for _, root := range v.roots {
-		visit(root)
-	}
+		return true
+	})
 	if beside {
 		return nil
 	}
@@ -95,7 +83,7 @@ func (v *view) catchers(as given) (chosen []action, covered bool, leaves []actio
 			return true
 		}
 		role := v.role(p)
-		if role == loader || role == transport {
+		if role.isNeverTold() {
 			v.because(p, "never told: %s", role)
 			return false
 		}

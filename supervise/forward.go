@@ -14,12 +14,6 @@ const (
 	// scanShare keeps the looks below 1/20 of the time where there are thousands of processes.
 	scanShare = 20
 	slowScan  = time.Second
-	// idleAfter is how long osmo_exec may have neither a command nor an upload before it is ended; longer where it
-	// uploads checkpoints, because it sleeps for up to 32 s when the service has put an upload off (its exit code 75).
-	idleAfter          = 5 * time.Second
-	idleBetweenUploads = 40 * time.Second
-	// terminatedCode is what a command that SIGTERM ends would end with.
-	terminatedCode = 143
 )
 
 type forwardOptions struct {
@@ -112,34 +106,6 @@ func (f *forward) leave() {
 	}
 }
 
-// code is what the container ends with: the command's, but where somebody was told while the command ran, and the container
-// would not have ended with 0 without supervise, a 0 would make a run that was cut look complete.
-func (f *forward) code() int {
-	if f.child.code != 0 || !f.interrupted || f.interruptedCode == 0 {
-		return f.child.code
-	}
-	switch {
-	case f.below && f.interruptedCode > 0:
-		return f.interruptedCode
-	case f.below || f.endsWith0 || !f.cut:
-		return 0
-	case f.interruptedCode > 0:
-		return f.interruptedCode
-	}
-	return terminatedCode
-}
-
-// takeLock shows that this container lives. Whether it could is of no account here.
-func (f *forward) takeLock() {
-	path := f.folder.taskLock()
-	made, err := createLock(path)
-	if err != nil {
-		made, err = openLock(path)
-	}
-	complain(err)
-	made.take()
-}
-
 // untilEnd waits for what happens, collects who has ended, and only then acts on it.
 func (f *forward) untilEnd() {
 	f.looks = time.NewTicker(glance)
@@ -181,11 +147,6 @@ func (f *forward) look() {
 	case f.below && f.holdFailed():
 		f.stop()
 	}
-}
-
-func (f *forward) holdFailed() bool {
-	result, there := read(f.folder.result())
-	return there && result == failed || f.hold.dead()
 }
 
 func (f *forward) move(by event) {
@@ -293,6 +254,9 @@ func (f *forward) view(t *table, at moment) *view {
 // apply carries one action out, and remembers it.
 func (f *forward) apply(v *view, a action) {
 	as := a.as
+	if as.saves() {
+		v.observe(v.table, a.to, v.at) // before it acts on the signal: what it writes counts from here
+	}
 	if !f.send(a.to, a.number) {
 		as = refused
 	}
@@ -318,50 +282,6 @@ func (f *forward) tell(v *view) {
 			f.traced[p.identity] = reason
 			say("%.1f s: process %d (%s): %s", v.at.since(f.since).Seconds(), p.pid, p.name, reason)
 		}
-	}
-}
-
-// belowLauncher is what may be signalled, where the child is a launcher that must not be. It ends the launcher where it
-// has nothing left to do.
-func (f *forward) belowLauncher(work osmoWork) []*process {
-	if f.ending = f.ending || len(work.roots) == 0 && f.over(work); f.ending {
-		f.child.end()
-		return nil
-	}
-	if len(work.roots) > 0 {
-		f.idleSince = 0
-	}
-	return work.roots
-}
-
-// over says whether a launcher without a command has nothing to do any more, or must not begin.
-func (f *forward) over(work osmoWork) bool {
-	if _, started := read(f.folder.started()); !started {
-		return true // or the training would begin after SIGTERM
-	}
-	if work.uploading {
-		f.idleSince = 0
-		return false
-	}
-	if f.idleSince == 0 {
-		f.idleSince = now()
-	}
-	if work.uploads {
-		return now().since(f.idleSince) >= idleBetweenUploads
-	}
-	return now().since(f.idleSince) >= idleAfter
-}
-
-// interrupt notes that the command was running when the pod was told to stop.
-func (f *forward) interrupt(v *view) {
-	if f.interrupted || f.commandAt != 0 {
-		return
-	}
-	f.interrupted = true
-	if f.below {
-		complain(writeTime(f.folder.interrupted(), now()))
-	} else {
-		f.endsWith0 = v.endsWith0(v.processes[f.child.pid])
 	}
 }
 

@@ -83,7 +83,6 @@ func (m *memory) note(t *table, p *process, as given, at moment) {
 		return
 	}
 	m.toldSavers++
-	m.observe(t, p, at)
 	if m.atSave == nil {
 		m.atSave, m.wave = t, as
 	}

@@ -94,12 +94,7 @@ func (o options) forward(arguments []string, s signals) error {
 	trace := o.Bool("trace", false, "")
 	sync := o.String("sync", "", "")
 	terminationLog := o.String("termination-log", "", "")
-	number := o.String("signal", "SIGTERM", "")
-	command, err := o.parseCommand(arguments)
-	if err != nil {
-		return err
-	}
-	meansSave, err := signalNamed(o.Name(), *number)
+	command, meansSave, err := o.parseTraining(arguments)
 	if err != nil {
 		return err
 	}
@@ -121,12 +116,7 @@ func (o options) forward(arguments []string, s signals) error {
 func (o options) rehearse(arguments []string, s signals) error {
 	grace := o.Int("grace", none, "")
 	after := o.Int("after", 30, "")
-	number := o.String("signal", "SIGTERM", "")
-	command, err := o.parseCommand(arguments)
-	if err != nil {
-		return err
-	}
-	meansSave, err := signalNamed(o.Name(), *number)
+	command, meansSave, err := o.parseTraining(arguments)
 	if err != nil {
 		return err
 	}
@@ -138,13 +128,18 @@ func (o options) rehearse(arguments []string, s signals) error {
 	}, seconds(*after), s)
 }
 
-// signalNamed is a signal by its name, with SIG before it or without.
-func signalNamed(subcommand, name string) (unix.Signal, error) {
-	number := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
-	if number == 0 {
-		return 0, usageError(subcommand + ": --signal: no signal is named " + name)
+// parseTraining is parseCommand with --signal, by its name with SIG before it or without.
+func (o options) parseTraining(arguments []string) ([]string, unix.Signal, error) {
+	name := o.String("signal", "SIGTERM", "")
+	command, err := o.parseCommand(arguments)
+	if err != nil {
+		return nil, 0, err
 	}
-	return number, nil
+	number := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(*name), "SIG"))
+	if number == 0 {
+		return nil, 0, usageError(o.Name() + ": --signal: no signal is named " + *name)
+	}
+	return command, number, nil
 }
 
 func (o options) gate(arguments []string, s signals) error {

@@ -180,7 +180,7 @@ func (v *view) stalled() []action {
 		return nil
 	}
 	for _, p := range v.savers {
-		if v.observe(v.table, p, v.at).quietFor(v.at) < v.stall {
+		if v.activity[p.identity].quietFor(v.at) < v.stall {
 			return nil
 		}
 	}

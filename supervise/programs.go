@@ -25,6 +25,9 @@ func (r role) String() string {
 	return [...]string{"worker", "shell", "relay", "launcher", "patient launcher", "data loader", "transport"}[r]
 }
 
+// isNeverTold says whether the end of such a process would end a save.
+func (r role) isNeverTold() bool { return r == loader || r == transport }
+
 // known is one program whose role its name tells.
 type known struct {
 	role   role

@@ -38,7 +38,7 @@ func (f *forward) verdict(code int) []string {
 	lines := []string{}
 	took := f.commandAt.since(f.since).Round(100 * time.Millisecond)
 	switch {
-	case f.wave == notYet && f.stage == killing, f.wave == notYet && f.late():
+	case f.wave == notYet && f.late():
 		lines = append(lines, "CUT: nobody catches "+unix.SignalName(f.number)+", and the command was killed when the grace was over")
 	case f.wave == notYet:
 		lines = append(lines, "NOBODY SAVED: nobody catches "+unix.SignalName(f.number)+", so the command ended at once")

@@ -171,20 +171,3 @@ func (v *view) hasOnlyTransports(p *process) bool {
 	}
 	return any
 }
-
-// endsWith0 says whether a container whose PID 1 is this process could end with 0 after the signal: it gets it, and no
-// launcher's clock cuts it.
-func (v *view) endsWith0(p *process) bool {
-	if p == nil {
-		return false
-	}
-	switch v.role(p) {
-	case launcher:
-		return false
-	case relay:
-		return slices.ContainsFunc(p.children, v.endsWith0)
-	case shell:
-		return v.catches(p, unix.SIGTERM) && !v.waitsForChild(p)
-	}
-	return v.catches(p, unix.SIGTERM)
-}

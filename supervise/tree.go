@@ -115,6 +115,15 @@ func below(roots []*process) []*process {
 	return found
 }
 
+// walk visits the processes and what is below them, parents first; below one only where the visit says so.
+func walk(roots []*process, visit func(p *process) (descend bool)) {
+	for _, p := range roots {
+		if visit(p) {
+			walk(p.children, visit)
+		}
+	}
+}
+
 func (t *table) file(p *process, name string) string {
 	return filepath.Join(t.folder, strconv.Itoa(p.pid), name)
 }

@@ -23,7 +23,7 @@ def pre_pull_watch(api: Api, probe: Probe, logger: Logger, patience: Patience) -
     """Return the watch of the DaemonSet that the probe names; None where there is none."""
     if probe.namespace is None or probe.pre_pull is None:
         return None
-    kind = Kind("DaemonSet", (f"/apis/apps/v1/namespaces/{probe.namespace}/daemonsets",), _kept)
+    kind = Kind("DaemonSet", (f"/apis/apps/v1/namespaces/{probe.namespace}/daemonsets",), _slim)
     return PrePullWatch(Watched(api, kind, logger, patience), f"{probe.namespace}/{probe.pre_pull}")
 
 
@@ -52,13 +52,13 @@ def _read(daemon_sets: Mapping[str, JsonObject]) -> Mapping[str, PrePull]:
     return {key: pre_pull_of(daemon_set) for key, daemon_set in daemon_sets.items()}
 
 
-def _kept(daemon_set: JsonObject) -> dict[str, Any]:
+def _slim(daemon_set: JsonObject) -> dict[str, Any]:
     metadata, status = daemon_set["metadata"], daemon_set.get("status") or {}
     pod = ((daemon_set.get("spec") or {}).get("template") or {}).get("spec") or {}
     images = [{"image": container.get("image")} for container in pod.get("containers") or ()]
-    kept = {field: pod[field] for field in _OF_POD if field in pod}
+    slim_pod = {field: pod[field] for field in _OF_POD if field in pod}
     return {
         "metadata": {"generation": metadata.get("generation")},
-        "spec": {"template": {"spec": {**kept, "containers": images}}},
+        "spec": {"template": {"spec": {**slim_pod, "containers": images}}},
         "status": {field: status[field] for field in _OF_STATUS if field in status},
     }
