@@ -182,7 +182,7 @@ def test_the_server_may_do_this_and_nothing_else(default):
         {
             "apiGroups": ["admissionregistration.k8s.io"],
             "resources": ["mutatingwebhookconfigurations"],
-            "resourceNames": [name],
+            "resourceNames": [name, f"zzz.{name}"],
             "verbs": ["get", "update", "watch"],
         },
     ]
@@ -244,8 +244,8 @@ def test_no_certificate_is_rendered_where_gracekeeper_keeps_it_itself(helm, file
         return
     assert chart.the(manifests, "Secret").keys() == {"apiVersion", "kind", "metadata", "type"}
     assert "annotations" not in chart.the(manifests, "Secret")["metadata"]
-    for entry in chart.the(manifests, "MutatingWebhookConfiguration")["webhooks"]:
-        assert entry["clientConfig"].keys() == {"service"}
+    for configuration in chart.of_kind(manifests, "MutatingWebhookConfiguration"):
+        assert {tuple(entry["clientConfig"]) for entry in configuration["webhooks"]} == {("service",)}
 
 
 def test_cert_manager_s_certificate_is_for_the_names_that_api_servers_use(helm):
@@ -254,9 +254,9 @@ def test_cert_manager_s_certificate_is_for_the_names_that_api_servers_use(helm):
     certificate = chart.the(manifests, "Certificate", "gracekeeper")
     names = [service, f"{service}.{chart.NAMESPACE}", f"{service}.{chart.NAMESPACE}.svc"]
     assert certificate["spec"]["dnsNames"] == names
-    annotations = chart.the(manifests, "MutatingWebhookConfiguration")["metadata"]["annotations"]
     reference = f"{chart.NAMESPACE}/{certificate['metadata']['name']}"
-    assert annotations == {"cert-manager.io/inject-ca-from": reference}
+    for configuration in chart.of_kind(manifests, "MutatingWebhookConfiguration"):
+        assert configuration["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": reference}
     volumes = chart.the(manifests, "Deployment")["spec"]["template"]["spec"]["volumes"]
     mounted = next(volume["secret"]["secretName"] for volume in volumes if volume["name"] == "certificate")
     assert mounted == certificate["spec"]["secretName"]
@@ -404,9 +404,9 @@ def notes(helm: str, *arguments, namespace: str = chart.NAMESPACE) -> str:
 def test_the_notes_name_the_objects_that_there_are(helm, file):
     printed = notes(helm, *chart.ci(file))
     manifests = chart.rendered(helm, file)
-    configuration = chart.the(manifests, "MutatingWebhookConfiguration")["metadata"]["name"]
+    names = [each["metadata"]["name"] for each in chart.of_kind(manifests, "MutatingWebhookConfiguration")]
     assert f"deployment/{chart.the(manifests, 'Deployment')['metadata']['name']}\n" in printed
-    assert f"mutatingwebhookconfiguration {configuration} " in printed
+    assert f"mutatingwebhookconfiguration {' '.join(names)} " in printed
     (selector,) = re.findall(r" -l (\S+)", printed)
     assert (
         dict(pair.split("=", 1) for pair in selector.split(","))

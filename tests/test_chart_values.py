@@ -433,7 +433,9 @@ def test_the_server_accepts_the_environment_and_the_configuration_of_the_chart(h
     settings = server_settings(manifests)
     names = {each["metadata"]["name"] for each in manifests}
     assert settings.namespace == chart.NAMESPACE
-    assert {settings.service_name, settings.webhook_configuration_name} <= names
+    assert settings.service_name in names
+    configurations = chart.of_kind(manifests, "MutatingWebhookConfiguration")
+    assert str(settings.webhook_configuration_names).split(",") == [each["metadata"]["name"] for each in configurations]
     assert settings.secret_name in (names if settings.certificate_source == "secret" else {None})
     config = load_config(yaml.load(at(manifests, CONFIG), yaml.CSafeLoader))
     assert config.mode is (Mode.AUDIT if file in {"audit", "everything"} else Mode.ENFORCE)
@@ -455,7 +457,7 @@ def test_every_setting_of_the_server_comes_from_the_chart():
 def test_without_values_the_chart_says_what_the_server_would_do_anyway():
     settings = server_settings(chart.rendered("helm4"))
     built_in = ServerSettings.model_construct()
-    placed = {"config_file", "replicas", "namespace", "service_name", "secret_name", "webhook_configuration_name"}
+    placed = {"config_file", "replicas", "namespace", "service_name", "secret_name", "webhook_configuration_names"}
     for name in ServerSettings.model_fields.keys() - placed:
         assert getattr(settings, name) == getattr(built_in, name)
     supervise = Supervise(image="gracekeeper/supervise:0.1.0")

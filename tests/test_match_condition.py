@@ -9,9 +9,11 @@ import pytest
 from celpy.adapter import json_to_cel
 
 from tests import chart
+from webhook.policy.pod.marks import SUPERVISE_BINARY
 from webhook.policy.recognition.match_condition import match_condition
 
 PODS, NAMESPACES, CHECK = "pods.gracekeeper.dev", "namespaces.gracekeeper.dev", "check.gracekeeper.dev"
+LAST = "last.gracekeeper.dev"
 TRAINER = {"labels": {"batch.kubernetes.io/job-name": "train"}}
 PLAIN = {"labels": {"app": "web"}}
 
@@ -22,7 +24,8 @@ def entries(request):
 
 
 def the_entries(manifests) -> dict[str, dict[str, Any]]:
-    return {entry["name"]: entry for entry in chart.the(manifests, "MutatingWebhookConfiguration")["webhooks"]}
+    configurations = chart.of_kind(manifests, "MutatingWebhookConfiguration")
+    return {entry["name"]: entry for configuration in configurations for entry in configuration["webhooks"]}
 
 
 def a_pod(metadata: dict[str, Any], **spec) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def test_the_chart_s_condition_is_the_one_that_the_marks_give(entries):
 
 def test_the_names_of_the_entries_are_for_ever(entries):
     # A renamed entry leaves its caBundle behind under Helm 4, and with it an entry that the API server refuses.
-    assert list(entries) == [PODS, NAMESPACES, CHECK]
+    assert list(entries) == [PODS, NAMESPACES, CHECK, LAST]
 
 
 def test_every_entry_fails_open_on_creation_of_pods_only(entries):
@@ -145,6 +148,42 @@ def test_the_environment_is_looked_at_too(entries):
     assert matching_entries(entries, a_pod({}, containers=containers)) == [PODS]
 
 
+WRAPPED = {"name": "main", "command": [SUPERVISE_BINARY, "forward", "--", "python", "train.py"]}
+
+
+@pytest.mark.parametrize("group", ["containers", "initContainers"])
+@pytest.mark.parametrize("namespace_labels", [{}, {"enabled": "true"}])
+def test_given_a_pod_with_supervise_then_it_is_asked_about_once_more_after_all_other_webhooks(
+    entries, group, namespace_labels
+):
+    first = [NAMESPACES] if namespace_labels else [PODS]
+    pod = a_pod(TRAINER, **{"containers": [{"name": "main"}], group: [{"name": "plain", "command": ["sh"]}, WRAPPED]})
+    assert matching_entries(entries, pod, **namespace_labels) == [*first, LAST]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "namespace", "namespace_labels"),
+    [
+        ({"labels": {"gracekeeper.dev/enabled": "false"}}, "team-a", {}),
+        ({}, "team-a", {"enabled": "false"}),
+        ({}, "kube-system", {}),
+        ({}, chart.NAMESPACE, {}),
+    ],
+)
+def test_given_a_pod_with_supervise_that_is_opted_out_then_nobody_is_asked(
+    entries, metadata, namespace, namespace_labels
+):
+    assert matching_entries(entries, a_pod(metadata, containers=[WRAPPED]), namespace, **namespace_labels) == []
+
+
+@pytest.mark.parametrize("other", ["kyverno-resource-mutating-webhook-cfg", "zz-stripper", "vpa-webhook-config"])
+def test_the_last_configuration_sorts_behind_the_others(other):
+    names = [
+        each["metadata"]["name"] for each in chart.of_kind(chart.rendered("helm4"), "MutatingWebhookConfiguration")
+    ]
+    assert max(*names, other) == f"zzz.{names[0]}"
+
+
 @pytest.fixture
 def narrowed():
     return the_entries(copy.deepcopy(chart.rendered("helm4", "everything")))
@@ -168,11 +207,11 @@ JOB = {**TRAINER["labels"], **LABELS}
 def test_an_admin_s_conditions_narrow_and_also_match_widens(narrowed, labels, entry_names):
     for entry in narrowed.values():
         entry["namespaceSelector"] = {}
-    del narrowed[NAMESPACES], narrowed[CHECK]
+    del narrowed[NAMESPACES], narrowed[CHECK], narrowed[LAST]
     assert matching_entries(narrowed, a_pod({"labels": labels})) == entry_names
 
 
-def test_an_admin_s_selectors_hold_for_both_entries(narrowed):
+def test_an_admin_s_selectors_hold_for_all_entries_but_the_check_s(narrowed):
     del narrowed[CHECK]
     for entry in narrowed.values():
         by_hand = {"owner": "x", "tier": "research"}

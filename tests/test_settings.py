@@ -31,7 +31,7 @@ def test_without_variables_only_the_names_of_the_secret_are_missing(environment)
         settings.server_settings()
     assert str(refused.value) == (
         "certificate source secret needs GRACEKEEPER_SERVER_NAMESPACE, GRACEKEEPER_SERVER_SERVICE_NAME, "
-        "GRACEKEEPER_SERVER_SECRET_NAME, GRACEKEEPER_SERVER_WEBHOOK_CONFIGURATION_NAME"
+        "GRACEKEEPER_SERVER_SECRET_NAME, GRACEKEEPER_SERVER_WEBHOOK_CONFIGURATION_NAMES"
     )
 
 

@@ -22,7 +22,7 @@ SETTINGS = {
     "NAMESPACE": OBJECTS.namespace,
     "SERVICE_NAME": OBJECTS.service,
     "SECRET_NAME": OBJECTS.secret,
-    "WEBHOOK_CONFIGURATION_NAME": OBJECTS.configuration,
+    "WEBHOOK_CONFIGURATION_NAMES": OBJECTS.configurations[0],
 }
 ROOT = Path(__file__).parents[1]
 

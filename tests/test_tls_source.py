@@ -22,7 +22,8 @@ from tests.tls_cluster import (
 )
 from webhook.api import Api
 from webhook.server.certificate import Certificate
-from webhook.tls.source import Objects, SecretSource
+from webhook.tls.objects import Objects
+from webhook.tls.source import SecretSource
 
 
 @pytest.fixture
@@ -182,8 +183,8 @@ def test_a_renamed_service_gets_a_certificate_of_its_new_name(world):
     for renamed in configuration["webhooks"][:2]:
         renamed["clientConfig"]["service"]["name"] = "renamed"
     world.server.put(CONFIGURATION, **configuration)
+    world.objects = Objects("ops", "renamed", OBJECTS.secret, OBJECTS.configurations)
     replica = world.replica()
-    replica.source.objects = Objects("ops", "renamed", OBJECTS.secret, OBJECTS.configuration)
     replica.source.reconcile()
     assert "not for renamed, renamed.ops" in replica.log[0]["faults"][0]
     world.wait(SETTLE_SECONDS)

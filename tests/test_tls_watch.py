@@ -12,6 +12,7 @@ from tests.tls_cluster import CONFIGURATION, OBJECTS, SECRET, Cluster, cluster, 
 from webhook.api import Api
 from webhook.server.certificate import Certificate
 from webhook.tls.certificates import new_authority
+from webhook.tls.objects import Objects
 from webhook.tls.source import SecretSource
 
 COLLECTION = CONFIGURATION.rpartition("/")[0]
@@ -28,12 +29,12 @@ def world() -> Iterator[Cluster]:
 class Running:
     """A source in a thread, by the real clock, with the pauses that it has on a cluster."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, objects: Objects) -> None:
         self.api = Api.from_address(address)
         self.certificate = Certificate()
         self.log: list[dict[str, object]] = []
         self.source = SecretSource(
-            self.api, OBJECTS, self.certificate.use, lambda _end: None, logger_into(self.log), settle_seconds=0.2
+            self.api, objects, self.certificate.use, lambda _end: None, logger_into(self.log), settle_seconds=0.2
         )
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.source.run, args=(self.stop,), daemon=True)
@@ -44,10 +45,10 @@ class Running:
 
 
 @contextmanager
-def running(world: Cluster) -> Iterator[Running]:
+def running(world: Cluster, objects: Objects = OBJECTS) -> Iterator[Running]:
     """A replica that serves, and has ended afterwards with all its threads."""
     before = set(threading.enumerate())
-    replica = Running(world.server.address)
+    replica = Running(world.server.address, objects)
     try:
         eventually(lambda: not replica.source.lacks())
         yield replica
@@ -104,7 +105,7 @@ def test_it_watches_its_own_configuration_by_name_and_is_not_woken_by_others(wor
             world.server.put(f"{COLLECTION}/of-somebody-else", webhooks=[], number=number)
         time.sleep(1.5)
         assert world.server.count(f"GET {SECRET}") == 0
-    assert world.server.queries[f"WATCH {COLLECTION}"]["fieldSelector"] == f"metadata.name={OBJECTS.configuration}"
+    assert world.server.queries[f"WATCH {COLLECTION}"]["fieldSelector"] == f"metadata.name={OBJECTS.configurations[0]}"
 
 
 def test_where_it_may_not_watch_it_looks_every_five_seconds_and_says_so_once(world):

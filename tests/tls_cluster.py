@@ -15,10 +15,13 @@ from tests.fake_api import FakeApi, Json
 from webhook.api import Api
 from webhook.server.certificate import Certificate
 from webhook.tls.certificates import read_bundle
-from webhook.tls.source import Objects, SecretSource
+from webhook.tls.objects import Objects
+from webhook.tls.source import SecretSource
 
-OBJECTS = Objects("ops", "grace", "grace-tls", "ops-grace")
-SECRET, CONFIGURATION = OBJECTS.secret_path, OBJECTS.configuration_path
+OBJECTS = Objects("ops", "grace", "grace-tls", ("ops-grace",))
+TWO = Objects("ops", "grace", "grace-tls", ("ops-grace", "zzz.ops-grace"))
+SECRET, CONFIGURATION = OBJECTS.secret_path, OBJECTS.configuration_paths[0]
+LAST_CONFIGURATION = TWO.configuration_paths[1]
 NAME = "grace.ops.svc"
 SETTLE_SECONDS, INTERVAL_SECONDS = 30.0, 60.0
 LATE_SECONDS = 25.0
@@ -72,13 +75,14 @@ class Cluster:
     """One API server with a clock; `step` lets a replica make a pass and then checks that no call would be lost."""
 
     server: FakeApi
+    objects: Objects = OBJECTS
     start: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
     skew: timedelta = timedelta(0)
     """Of every clock, the API server's included."""
     replicas: list[Replica] = field(default_factory=list)
-    bundles: list[tuple[float, bytes]] = field(default_factory=list)
-    """When each bundle that the configuration has held became public."""
+    bundles: dict[str, list[tuple[float, bytes]]] = field(default_factory=dict)
+    """When each bundle that a configuration has held became public."""
     seen_version: int = 0
     handshakes: int = 0
 
@@ -92,7 +96,7 @@ class Cluster:
         certificate, ends, lines = Certificate(), list[float](), list[Json]()
         source = SecretSource(
             api,
-            OBJECTS,
+            self.objects,
             certificate.use,
             ends.append,
             logger_into(lines),
@@ -130,22 +134,27 @@ class Cluster:
     def check(self) -> None:
         """Each certificate in use is accepted by an API server that knows any bundle of the last seconds."""
         self._note_bundles()
-        until = [at for at, _ in self.bundles[1:]] + [self.seconds + 1] * bool(self.bundles)
-        known = {
-            bundle for (_, bundle), end in zip(self.bundles, until, strict=True) if end > self.seconds - LATE_SECONDS
-        }
+        known = set().union(*(self._known(bundles) for bundles in self.bundles.values()))
         for replica in self.replicas:
             if replica.certificate.present:
                 for bundle in known:
                     handshake(replica.certificate, bundle)
                     self.handshakes += 1
 
+    def _known(self, bundles: list[tuple[float, bytes]]) -> set[bytes]:
+        until = [at for at, _ in bundles[1:]] + [self.seconds + 1] * bool(bundles)
+        return {bundle for (_, bundle), end in zip(bundles, until, strict=True) if end > self.seconds - LATE_SECONDS}
+
     def _note_bundles(self) -> None:
         for version, _, event in self.server.events:
-            if version > self.seen_version and event["object"]["metadata"]["name"] == OBJECTS.configuration:
+            name = event["object"]["metadata"]["name"]
+            if version > self.seen_version and event["type"] == "DELETED":
+                self.bundles.pop(name, None)
+            elif version > self.seen_version and name in self.objects.configurations:
                 bundles = {caBundle(entry) for entry in event["object"]["webhooks"][:2]}
                 # Where nothing is trusted (before the first start, after a wipe) every certificate is refused alike.
-                self.bundles += [(self.seconds, bundle) for bundle in bundles if bundle]
+                held = self.bundles.setdefault(name, [])
+                held += [(self.seconds, bundle) for bundle in bundles if bundle]
             self.seen_version = max(self.seen_version, version)
 
     def secret(self) -> dict[str, bytes]:
@@ -163,15 +172,15 @@ class Cluster:
     def ask_for_rotation(self, value: str) -> None:
         self.write_secret(self.secret(), rotate=value)
 
-    def bundle(self, entry: int = 0) -> bytes:
-        return caBundle(self.server.get(CONFIGURATION)["webhooks"][entry])
+    def bundle(self, entry: int = 0, path: str = CONFIGURATION) -> bytes:
+        return caBundle(self.server.get(path)["webhooks"][entry])
 
-    def write_bundles(self, text: bytes) -> None:
+    def write_bundles(self, text: bytes, path: str = CONFIGURATION) -> None:
         """As Helm or a GitOps tool would."""
-        held = self.server.get(CONFIGURATION)
+        held = self.server.get(path)
         for entry in held["webhooks"][:2]:
             entry["clientConfig"]["caBundle"] = base64.b64encode(text).decode()
-        self.server.put(CONFIGURATION, **held)
+        self.server.put(path, **held)
 
 
 def caBundle(entry: Json) -> bytes:  # noqa: N802  # the field's name
@@ -216,15 +225,17 @@ def handshake(certificate: Certificate, bundle: bytes, name: str = NAME) -> byte
 
 
 @contextmanager
-def cluster(start: datetime | None = None) -> Iterator[Cluster]:
-    """Both objects as a fresh installation has them."""
+def cluster(start: datetime | None = None, objects: Objects = OBJECTS) -> Iterator[Cluster]:
+    """All objects as a fresh installation has them."""
     with fake_api.running() as server:
         server.put(SECRET, type="Opaque", aFieldOfTomorrow=True)
         server.put(
             CONFIGURATION,
             webhooks=[entry("pods", "grace"), entry("namespaces", "grace"), entry("foreign", "another")],
         )
-        world = Cluster(server, start or datetime.now(UTC))
+        for path in objects.configuration_paths[1:]:
+            server.put(path, webhooks=[entry("last", "grace")])
+        world = Cluster(server, objects, start or datetime.now(UTC))
         server.date = lambda: world.now
         yield world
         for replica in world.replicas:

@@ -71,8 +71,13 @@ class Release:
 
     @property
     def webhook_configuration(self) -> Mapping[str, Any]:
-        """The MutatingWebhookConfiguration as it is now."""
+        """The MutatingWebhookConfiguration that is called in the order of its name, as it is now."""
         return self.kube.get("mutatingwebhookconfiguration", f"{self.namespace}.{self.name}")
+
+    @property
+    def last_webhook_configuration(self) -> Mapping[str, Any]:
+        """The MutatingWebhookConfiguration that is called after all others, as it is now."""
+        return self.kube.get("mutatingwebhookconfiguration", f"zzz.{self.namespace}.{self.name}")
 
     @property
     def secret(self) -> Mapping[str, Any]:
@@ -81,8 +86,9 @@ class Release:
 
     @property
     def ca_bundles(self) -> Sequence[str]:
-        """The caBundle of each entry of the webhook configuration."""
-        return [entry["clientConfig"].get("caBundle", "") for entry in self.webhook_configuration["webhooks"]]
+        """The caBundle of each entry of both webhook configurations."""
+        entries = (*self.webhook_configuration["webhooks"], *self.last_webhook_configuration["webhooks"])
+        return [entry["clientConfig"].get("caBundle", "") for entry in entries]
 
     def scale(self, replicas: int) -> None:
         """So many pods of the webhook, no more and no less, when this returns."""

@@ -19,7 +19,8 @@ from webhook.policy.configuration import Config
 from webhook.server import Addresses, Certificate, Mutation, Server, run
 from webhook.tls import Source
 from webhook.tls.files import FilesSource
-from webhook.tls.source import Objects, SecretSource
+from webhook.tls.objects import Objects
+from webhook.tls.source import SecretSource
 
 
 def serve(settings: ServerSettings) -> int:
@@ -103,10 +104,10 @@ def _certificate_source(
     if settings.certificate_source is CertificateSource.FILES:
         directory = settings.certificate_directory or Path()  # never empty: the settings were checked
         return FilesSource(directory, certificate.use, metrics.certificate_ends, logger)
-    names = (settings.namespace, settings.service_name, settings.secret_name, settings.webhook_configuration_name)
+    configurations = str(settings.webhook_configuration_names).replace(" ", "").split(",")
     source = SecretSource(
         api(),
-        Objects(*map(str, names)),
+        Objects(str(settings.namespace), str(settings.service_name), str(settings.secret_name), tuple(configurations)),
         certificate.use,
         metrics.certificate_ends,
         logger,

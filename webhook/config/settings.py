@@ -65,7 +65,8 @@ class ServerSettings(BaseSettings):
     """The DaemonSet of this namespace that keeps supervise's image on the nodes; None where it is not installed."""
     service_name: str | None = None
     secret_name: str | None = None
-    webhook_configuration_name: str | None = None
+    webhook_configuration_names: str | None = None
+    """With commas between them."""
     certificate_validity_days: int = Field(365, ge=1, le=3650)
     """Of the leaf; renewed when a third of it is left."""
     certificate_settle_seconds: float = Field(30.0, ge=0, le=3600)
@@ -80,7 +81,7 @@ class ServerSettings(BaseSettings):
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
         needed = {
-            CertificateSource.SECRET: ("namespace", "service_name", "secret_name", "webhook_configuration_name"),
+            CertificateSource.SECRET: ("namespace", "service_name", "secret_name", "webhook_configuration_names"),
             CertificateSource.FILES: ("certificate_directory",),
         }[self.certificate_source]
         absent = [_variable(name) for name in needed if not getattr(self, name)]

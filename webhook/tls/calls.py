@@ -15,6 +15,10 @@ class UnfinishedPassError(Exception):
     """Why a pass did not get to its end; the message is one line."""
 
 
+class AbsentObjectError(UnfinishedPassError):
+    """The object, or the part of it that is needed, is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
     """Calls whose failures are UnfinishedPassErrors; a conflict stays an ApiError."""
@@ -40,5 +44,6 @@ def _called(problem: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     except ApiError as error:
         if error.status == CONFLICT:
             raise
-        cure = "; helm upgrade creates it again" if error.status == _NOT_FOUND else ""
-        raise UnfinishedPassError(f"{problem}: {error}{cure}") from error
+        if error.status == _NOT_FOUND:
+            raise AbsentObjectError(f"{problem}: {error}; helm upgrade creates it again") from error
+        raise UnfinishedPassError(f"{problem}: {error}") from error

@@ -1,7 +1,7 @@
-"""The certificate that gracekeeper issues itself: reconciles Secret, webhook configuration and what is served.
+"""The certificate that gracekeeper issues itself: reconciles Secret, webhook configurations and what is served.
 
-Each pass reads both objects, takes at most one step of the rotation, publishes, reads back, and only then serves. All
-state is in the two objects, so any replica may take any step, and go on where another one was killed. A replica keeps in
+Each pass reads these objects, takes at most one step of the rotation, publishes, reads back, and only then serves. All
+state is in these objects, so any replica may take any step, and go on where another one was killed. A replica keeps in
 memory only what it serves, since when it has seen which CA in public, and what time the API server has. A write carries
 the version that was read: a replica that loses reads again and goes on from what the winner wrote.
 """
@@ -16,44 +16,25 @@ from typing import Any
 
 from webhook import log
 from webhook.api import Api, ApiError
-from webhook.tls import rotation, secret, webhook_configuration
+from webhook.tls import rotation, secret
+from webhook.tls.bundles import Bundles, Public
 from webhook.tls.calls import CONFLICT, Calls, UnfinishedPassError
 from webhook.tls.certificates import Certificate, in_time, service_names, untimeliness
 from webhook.tls.clock import Clock
+from webhook.tls.objects import Objects
 from webhook.tls.secret import SecretContent, Serving
-from webhook.tls.settling import Settling
 from webhook.tls.watch import ObjectWatch
 
 _MOST_CONFLICTS = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 _SHORTEST_PAUSE_SECONDS = 0.1
 _QUIET_SECONDS = 1.0
-"""How long a change of the webhook configuration may have to wait, so that two that fight over it flood no API server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Objects:
-    """The names of what is kept in step."""
-
-    namespace: str
-    service: str
-    secret: str
-    configuration: str
-
-    @property
-    def secret_path(self) -> str:
-        """Where the API has the Secret."""
-        return f"/api/v1/namespaces/{self.namespace}/secrets/{self.secret}"
-
-    @property
-    def configuration_path(self) -> str:
-        """Where the API has the webhook configuration."""
-        return f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{self.configuration}"
+"""How long a change of a webhook configuration may have to wait, so that two that fight over it flood no API server."""
 
 
 @dataclass(slots=True)
 class SecretSource:
-    """Keeps a certificate in a Secret and its CA in the webhook configuration, and hands it to the server."""
+    """Keeps a certificate in a Secret and its CA in the webhook configurations, and hands it to the server."""
 
     api: Api
     objects: Objects
@@ -65,37 +46,42 @@ class SecretSource:
     life: timedelta = timedelta(days=365)
     settle_seconds: float = 30.0
     interval_seconds: float = 60.0
-    """Between two looks, while a watch would tell of a changed webhook configuration."""
+    """Between two looks, while watches would tell of a changed webhook configuration."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     elapsed_seconds: Callable[[], float] = time.monotonic
     """For waiting: clocks of replicas may differ, and jump."""
     unwatched_seconds: float = 5.0
-    """Between two looks, while no watch would tell."""
+    """Between two looks, while a watch is missing."""
     clock: Clock = field(init=False)
     _calls: Calls = field(init=False)
-    _watch: ObjectWatch = field(init=False)
+    _bundles: Bundles = field(init=False)
+    _watches: Sequence[ObjectWatch] = field(init=False)
     _changed: threading.Event = field(default_factory=threading.Event, init=False)
     _served: Serving | None = field(default=None, init=False)
     _awaited: Certificate | None = field(default=None, init=False)
-    _settling: Settling = field(default_factory=Settling, init=False)
     _problem: str = field(default="", init=False)
     _faults: Sequence[str] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.now, self.elapsed_seconds, self.logger)
         self._calls = Calls(self.api, self.clock)
-        kind, path = "MutatingWebhookConfiguration", self.objects.configuration_path
-        self._watch = ObjectWatch(self.api, kind, path, self._changed.set, self.logger)
+        self._bundles = Bundles(self._calls, self.objects, self.elapsed_seconds, self.logger)
+        self._watches = [
+            ObjectWatch(self.api, "MutatingWebhookConfiguration", path, self._changed.set, self.logger)
+            for path in self.objects.configuration_paths
+        ]
 
     def run(self, stop: threading.Event) -> None:
-        """Reconcile every minute, sooner if the webhook configuration changes or something has to be done again."""
-        threading.Thread(target=self._watch.run, args=(stop,), name="webhook-configuration", daemon=True).start()
+        """Reconcile every minute, sooner if a webhook configuration changes or something has to be done again."""
+        for watch in self._watches:
+            threading.Thread(target=watch.run, args=(stop,), name="webhook-configuration", daemon=True).start()
         failures = 0
         while not stop.is_set():
             self._changed.clear()
             failures = 0 if self.reconcile() else failures + 1
             self._pause(stop, self.pause_seconds(failures))
-        self._watch.end()
+        for watch in self._watches:
+            watch.end()
 
     def lacks(self) -> Sequence[str]:
         """Return what is missing before the first certificate is served, or why API servers refuse the one in use."""
@@ -136,11 +122,11 @@ class SecretSource:
         if failures:
             return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))
         interval_seconds = self.interval_seconds
-        if not self._watch.up:
+        if not all(watch.up for watch in self._watches):
             interval_seconds = min(interval_seconds, self.unwatched_seconds)
         if self._awaited is None:
             return interval_seconds
-        since = self._settling.since(self._awaited, self.elapsed_seconds())
+        since = self._bundles.settling.since(self._awaited, self.elapsed_seconds())
         left_seconds = since + self.settle_seconds - self.elapsed_seconds()
         return min(interval_seconds, max(_SHORTEST_PAUSE_SECONDS, left_seconds))
 
@@ -154,18 +140,23 @@ class SecretSource:
         return None
 
     def _pass(self) -> None:
-        names = service_names(self.objects.service, self.objects.namespace)
         try:
             given = self._calls.get(self.objects.secret_path, f"the Secret {self.objects.secret} cannot be read")
         except UnfinishedPassError:
-            self._restore(self._public(), self._own())  # what is served stays trusted, whatever became of the Secret
+            self._restore(
+                self._bundles.read(), self._own()
+            )  # what is served stays trusted, whatever became of the Secret
             raise
-        content = secret.read(given, names)
-        public = self._public()
-        trusted = (
-            *webhook_configuration.in_any_entry(public, self.objects.service, self.objects.namespace),
-            *self._own(),
-        )
+        content = secret.read(given, self._names)
+        public = self._bundles.read()
+        self._step(given, content, public, (*public.in_any_entry(), *self._own()))
+        if public.faults:
+            raise UnfinishedPassError("; ".join(public.faults))
+
+    def _step(
+        self, given: Mapping[str, Any], content: SecretContent, public: Public, trusted: Sequence[Certificate]
+    ) -> None:
+        """Take the next step of the rotation, from what the Secret and the bundles hold."""
         if self.clock.differs():
             self._restore(public, rotation.unchanged(content, trusted).trusted)
             self._awaited = None
@@ -175,11 +166,16 @@ class SecretSource:
             return
         now = self.clock.now()
         self._tell_faults((*content.faults, *rotation.untimely(content, now)))
-        step = rotation.following(content, trusted, self._settled(), rotation.Terms(names, self.life), now)
+        step = rotation.following(content, trusted, self._settled(), rotation.Terms(self._names, self.life), now)
         self._keep(given, content, step)
-        self._publish(public, step.trusted, now)
+        self._bundles.write(public, step.trusted, now)
         self._awaited = step.next_authority.certificate if step.next_authority else None
         self._serve(step.serving)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The names of the Service, for which the certificate is issued."""
+        return service_names(self.objects.service, self.objects.namespace)
 
     def _own(self) -> Sequence[Certificate]:
         return [self._served.authority.certificate] if self._served else []
@@ -191,42 +187,14 @@ class SecretSource:
             for event in _events(before, after):
                 self.logger.info(event, secret=self.objects.secret)
 
-    def _restore(self, public: Mapping[str, Any], trusted: Sequence[Certificate]) -> None:
+    def _restore(self, public: Public, trusted: Sequence[Certificate]) -> None:
         """Publish these CAs if one is missing, and drop none."""
-        known = webhook_configuration.in_every_entry(public, self.objects.service, self.objects.namespace)
-        if not known.issuperset(trusted):
-            self._publish(public, trusted, None)
-
-    def _publish(self, public: Mapping[str, Any], trusted: Sequence[Certificate], now: datetime | None) -> None:
-        """The CAs into every entry of ours, and read back: what an answer says need not be what others are told."""
-        objects, problem = self.objects, "the certificate is not in the webhook configuration yet"
-        content = webhook_configuration.extended(public, objects.service, objects.namespace, trusted, now)
-        if content == public:
-            return
-        self._calls.put(objects.configuration_path, content, problem)
-        self.logger.info("trusted CAs written", webhook_configuration=objects.configuration, count=len(trusted))
-        read_back = self._public()
-        if not webhook_configuration.in_every_entry(read_back, objects.service, objects.namespace).issuperset(trusted):
-            raise UnfinishedPassError(f"{problem}: something else has changed it back")
-
-    def _public(self) -> dict[str, Any]:
-        """The webhook configuration; notes which CAs are in it, and since when."""
-        objects = self.objects
-        configuration = self._calls.get(
-            objects.configuration_path, f"the webhook configuration {objects.configuration} cannot be read"
-        )
-        if not webhook_configuration.entry_count(configuration, objects.service, objects.namespace):
-            raise UnfinishedPassError(
-                f"no entry of the webhook configuration {objects.configuration} "
-                f"calls the Service {objects.namespace}/{objects.service}"
-            )
-        seen = webhook_configuration.in_every_entry(configuration, objects.service, objects.namespace)
-        self._settling.seen(configuration["metadata"], seen, self.elapsed_seconds())
-        return configuration
+        if not public.in_every_entry().issuperset(trusted):
+            self._bundles.write(public, trusted, None)
 
     def _settled(self) -> frozenset[Certificate]:
         """The CAs that have been public for so long that every API server knows them."""
-        return self._settling.until(self.elapsed_seconds() - self.settle_seconds)
+        return self._bundles.settling.until(self.elapsed_seconds() - self.settle_seconds)
 
     def _serve(self, serving: Serving | None) -> None:
         """Change to the certificate that is kept, as soon as no call can be lost by it."""
@@ -257,7 +225,7 @@ class SecretSource:
         return in_time(serving.leaf.certificate, now) and in_time(serving.authority.certificate, now)
 
     def _pause(self, stop: threading.Event, seconds: float) -> None:
-        """Wait; a change of the webhook configuration ends it, but not within the first second."""
+        """Wait; a change of a webhook configuration ends it, but not within the first second."""
         end = time.monotonic() + seconds
         stop.wait(min(seconds, _QUIET_SECONDS))
         while (left_seconds := end - time.monotonic()) > 0 and not stop.is_set():

@@ -23,6 +23,11 @@ What had to be changed is told apart by a hash, so that two releases never meet.
 {{- .Release.Namespace }}.{{ include "gracekeeper.fullname" . -}}
 {{- end -}}
 
+{{/* Behind every usual name: the API server calls webhooks in the order of their configurations' names. */}}
+{{- define "gracekeeper.lastConfigurationName" -}}
+zzz.{{ include "gracekeeper.clusterName" . }}
+{{- end -}}
+
 {{/* Not the same for our own Secret and for cert-manager's: who changes the source has both for a moment. */}}
 {{- define "gracekeeper.secretName" -}}
 {{- $made := .Values.certManager.enabled | ternary "certificate" "tls" | printf "%s-%s" (include "gracekeeper.fullname" .) -}}
