@@ -140,6 +140,28 @@ def test_when_an_emptied_ca_bundle_is_mended_then_the_policy_lets_the_server_do_
     eventually(lambda: all(release.ca_bundles), "the caBundle is back", 120)  # without the CAs that had retired
 
 
+def test_when_the_account_changes_the_configuration_that_is_called_last_then_the_api_server_refuses(account, release):
+    name = release.last_webhook_configuration["metadata"]["name"]
+    path = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{name}"
+    before = account.get(path, timeout_seconds=CALL_SECONDS)
+    for change in IN_AN_ENTRY.values():
+        content = {**before, "webhooks": [{**before["webhooks"][0], **copy.deepcopy(change)}]}
+        assert "may change nothing but caBundle" in refusal(partial(put, account, path, content))
+    assert refusal(partial(put, account, path, {**before, "webhooks": [*before["webhooks"], ENTRY]}))
+    assert spec_of(account.get(path, timeout_seconds=CALL_SECONDS)) == spec_of(before)
+
+
+@pytest.mark.usefixtures("account")
+def test_when_an_emptied_ca_bundle_of_the_last_configuration_is_mended_then_the_policy_lets_the_server_do_it(
+    kube, release
+):
+    content = release.last_webhook_configuration
+    name = content["metadata"]["name"]
+    content["webhooks"][0]["clientConfig"].pop("caBundle")
+    put(kube.api, f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{name}", content)
+    eventually(lambda: all(release.ca_bundles), "the caBundle is back", 120)
+
+
 @pytest.mark.usefixtures("account")
 def test_when_an_admin_changes_an_entry_then_the_policy_does_not_concern_them(kube, path):
     content = kube.api.get(path, timeout_seconds=CALL_SECONDS)
