@@ -57,12 +57,13 @@ def overwrite_ca_bundle(kube: Kube, release: Release) -> None:
     """By hand: a CA that signed nothing, in every entry."""
     authority = new_authority(DAY, datetime.now(UTC)).certificate_pem
     bundle = base64.b64encode(authority).decode()
-    name = release.webhook_configuration["metadata"]["name"]
-    operations = [
-        {"op": "replace", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": bundle}
-        for number in range(len(release.ca_bundles))
-    ]
-    kube("patch", "mutatingwebhookconfiguration", name, "--type=json", f"--patch={json.dumps(operations)}")
+    for configuration in (release.webhook_configuration, release.last_webhook_configuration):
+        operations = [
+            {"op": "replace", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": bundle}
+            for number in range(len(configuration["webhooks"]))
+        ]
+        name = configuration["metadata"]["name"]
+        kube("patch", "mutatingwebhookconfiguration", name, "--type=json", f"--patch={json.dumps(operations)}")
 
 
 def secret_data(release: Release) -> dict[str, bytes]:

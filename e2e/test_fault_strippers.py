@@ -82,7 +82,7 @@ def wait_until_succeeded(kube, pod) -> None:
     assert kube("get", "pod", *where, "-ojsonpath={.status.phase}") == "Succeeded"
 
 
-@pytest.mark.parametrize("how", TRAINER)
+@pytest.mark.parametrize("how", [how for how in TRAINER if not how.endswith("-once")])
 def test_given_a_trainer_whose_wrapping_is_broken_then_it_runs_as_its_owner_wrote_it(kube, created, how):
     pod = created[f"trainer-{how}"]
     assert times_broken(pod) == TIMES_BROKEN[how.partition("-")[2]]
@@ -90,6 +90,18 @@ def test_given_a_trainer_whose_wrapping_is_broken_then_it_runs_as_its_owner_wrot
     assert "gracekeeper-init" not in names(pod, "initContainers")
     assert "gracekeeper" not in names(pod, "volumes")
     assert "another webhook breaks it" in str(pods.decision(pod))
+    assert pods.grace_seconds(pod) > 30
+    wait_until_succeeded(kube, pod)
+
+
+@pytest.mark.parametrize("how", [how for how in TRAINER if how.endswith("-once")])
+def test_given_a_trainer_whose_wrapping_is_broken_once_then_it_is_whole_again_and_runs(kube, created, how):
+    """The API server calls gracekeeper once more after that, and the other webhook no more."""
+    pod = created[f"trainer-{how}"]
+    assert times_broken(pod) == 1
+    assert pod["spec"]["containers"][0]["command"][0].endswith("/supervise")
+    assert "gracekeeper-init" in names(pod, "initContainers")
+    assert "gracekeeper" in names(pod, "volumes")
     assert pods.grace_seconds(pod) > 30
     wait_until_succeeded(kube, pod)
 
