@@ -12,6 +12,17 @@ _TORCHRUN_PREFIX = "PET_"
 _RENDEZVOUS_OF_TORCH = frozenset({"MASTER_ADDR", "WORLD_SIZE"})
 
 
+_HEALTH_OF_RAY = ("/api/local_raylet_healthz", "/api/gcs_healthz", "/api/healthz")
+"""Paths of Ray's own health (kuberay, utils/constant.go): a node of Ray is no server of models."""
+_UNSET = frozenset({"", "null", "none", "nil", "<no value>"})
+"""Texts that a chart renders for a value that nobody set."""
+
+
+def is_set(value: object) -> bool:
+    """Return whether a value says something: charts render an unset one as an empty text or as null."""
+    return str(value).strip().lower() not in _UNSET if isinstance(value, str) else value is not None
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class SpecPosition:
     """A list of the pod's spec, such as `containers` or `initContainers`, and a position in it."""
@@ -46,6 +57,8 @@ class Container:
     """Literal values by variable name. The last entry of a name counts, and a value from elsewhere is not known."""
     variable_names: tuple[str, ...]
     """Every variable, also those whose value comes from elsewhere."""
+    set_variables: frozenset[str]
+    """Variables that have a value, literal or from elsewhere."""
     mounts: tuple[Mount, ...]
     accelerators: Mapping[str, int]
     """How many of each accelerator resource the container asks for."""
@@ -89,6 +102,18 @@ class Container:
         return any(name.startswith(_TORCHRUN_PREFIX) for name in self.variable_names)
 
     @property
+    def answers_requests(self) -> bool:
+        """Whether a readiness probe asks over HTTP or gRPC, as of a server. Ray's own health does not count."""
+        probe = self.manifest.get("readinessProbe") or {}
+        http = probe.get("httpGet") or {}
+        return bool(probe.get("grpc")) or (bool(http) and http.get("path") not in _HEALTH_OF_RAY)
+
+    @property
+    def listens(self) -> bool:
+        """Whether a readiness probe asks at a port, by whatever protocol."""
+        return self.answers_requests or bool((self.manifest.get("readinessProbe") or {}).get("tcpSocket"))
+
+    @property
     def limits(self) -> Mapping[str, Any]:
         """Return the resource limits."""
         return (self.manifest.get("resources") or {}).get("limits") or {}
@@ -120,6 +145,7 @@ def read_container(group: str, index: int, manifest: JsonObject) -> Container:
     command = tuple(map(str, manifest.get("command") or ()))
     entries = manifest.get("env") or ()
     values = {entry.get("name", ""): entry.get("value") for entry in entries}
+    elsewhere = {entry.get("name", ""): bool(entry.get("valueFrom")) for entry in entries}
     pre_stop = (manifest.get("lifecycle") or {}).get("preStop") or {}
     sleep_seconds = (pre_stop.get("sleep") or {}).get("seconds")
     return Container(
@@ -129,6 +155,7 @@ def read_container(group: str, index: int, manifest: JsonObject) -> Container:
         words=(*command, *map(str, manifest.get("args") or ())),
         environment={name: value for name, value in values.items() if value},
         variable_names=tuple(values),
+        set_variables=frozenset(name for name, value in values.items() if is_set(value) or elsewhere[name]),
         mounts=tuple(map(_read_mount, manifest.get("volumeMounts") or ())),
         accelerators=accelerators.requested(manifest.get("resources") or {}),
         pre_stop_seconds=sleep_seconds if isinstance(sleep_seconds, int) else 0,
