@@ -27,7 +27,7 @@ from webhook.policy.shutdown import clocks, forwarding, grace, signal_notes, sup
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
-from webhook.policy.storage.speed import Target, target_of
+from webhook.policy.storage.speed import Target, notes_on_losses, target_of
 from webhook.policy.storage.throughput import Throughput
 
 _LONGEST_NAME = 80
@@ -103,7 +103,7 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
     ignored, missing = look.statements.ignored, (*look.namespace.missing, *facts.missing)
     need, target = _need(look, facts)
     if need is None:
-        return _of_unknown_size(look, facts, replace(base, ignored=ignored, missing=missing))
+        return _of_unknown_size(look, facts, replace(base, ignored=ignored, missing=missing, notes=target.notes))
     grant = grace.granted(pod, need, _maximum(look))
     left_seconds, cut_notes = grace.cut(grant.seconds, grace.smallest_cap(config.grace_caps, pod.placement))
     converts = base.osmo is not None and base.osmo.converts
@@ -134,7 +134,8 @@ def _of_unknown_size(look: Look, facts: Facts, base: Decision) -> Decision:
         return _brief(replace(base, outcome=Outcome.SIZE_UNKNOWN))
     forwarded = forwarding.forwarding_of(look.pod, facts, _wish(look), _config_in(look), look.pod.grace_seconds)
     outcome = Outcome.SIZE_UNKNOWN if forwarded.changes is None else base.outcome
-    decided = replace(base, outcome=outcome, terms=forwarded.terms, changes=forwarded.changes, notes=forwarded.notes)
+    notes = (*base.notes, *forwarded.notes)
+    decided = replace(base, outcome=outcome, terms=forwarded.terms, changes=forwarded.changes, notes=notes)
     return _finished(look.pod, decided) if decided.terms or decided.notes else _brief(decided)
 
 
@@ -169,7 +170,8 @@ def _config_in(look: Look) -> Config:
 def _need(look: Look, facts: Facts) -> tuple[grace.Need | None, Target]:
     """Return the seconds that the pod needs, or None where nothing tells them, and where its checkpoint goes."""
     defaults = look.config.defaults
-    target = Target(Throughput(defaults.write_bytes_per_second, "default"))
+    throughput = Throughput(defaults.write_bytes_per_second, "default")
+    target = Target(throughput, notes=notes_on_losses(look.pod, look.statements))
     stated_grace = look.statements.get(keys.GRACE_SECONDS)
     share = _share(look, facts, may_estimate=stated_grace is None)
     if share is not None and (stated_grace is None or look.pod.osmo_task is not None):
