@@ -121,7 +121,7 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
         environment=inner.edits,
         changes=forwarded.changes,
         notes=(
-            *(*target.notes, *grant.notes, *cut_notes, *_unknown_pre_stops(pod)),
+            *(*target.notes, *grant.notes, *cut_notes, *grace.notes_on_lost_grace(pod), *_unknown_pre_stops(pod)),
             *(*inner.notes, *forwarded.notes, *_notes_on_uploaders(look)),
         ),
     )
@@ -134,7 +134,7 @@ def _of_unknown_size(look: Look, facts: Facts, base: Decision) -> Decision:
         return _brief(replace(base, outcome=Outcome.SIZE_UNKNOWN))
     forwarded = forwarding.forwarding_of(look.pod, facts, _wish(look), _config_in(look), look.pod.grace_seconds)
     outcome = Outcome.SIZE_UNKNOWN if forwarded.changes is None else base.outcome
-    notes = (*base.notes, *forwarded.notes)
+    notes = (*base.notes, *grace.notes_on_lost_grace(look.pod), *forwarded.notes)
     decided = replace(base, outcome=outcome, terms=forwarded.terms, changes=forwarded.changes, notes=notes)
     return _finished(look.pod, decided) if decided.terms or decided.notes else _brief(decided)
 

@@ -153,6 +153,7 @@ _LONGEST_NAME = 4096
 INTERRUPTIBLE_LABEL = ("qos.coreweave.cloud/interruptable", "true")
 """CoreWeave ends such a pod without its grace when it acts on the node."""
 GRACEFULLY_INTERRUPTIBLE_LABEL = "qos.coreweave.com/graceful-interruptible"
+"""CoreWeave waits for the end of such a pod, for the length of its grace (its documentation of June 2026)."""
 
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
