@@ -188,11 +188,11 @@ def _share(look: Look, facts: Facts, *, may_estimate: bool) -> writers.Share | N
     """Return the bytes that the pod writes: its share of a stated size, or the most that it can have."""
     checkpoint = checkpoint_bytes(look.statements, look.config.defaults)
     if checkpoint is not None:
-        return writers.share_of_job(look.pod, look.statements, checkpoint, facts.job)
+        return writers.share_of_job(look.pod, look.statements, checkpoint, facts.job, facts.replicas)
     if not may_estimate or look.unknown_size is not UnknownSize.ESTIMATE:
         return None
     most = estimate.most_bytes(look.pod, facts)
-    return None if most is None else writers.own_share(look.pod, look.statements, most, facts.job)
+    return None if most is None else writers.own_share(look.pod, look.statements, most, facts.job, facts.replicas)
 
 
 def _reason_for_default(look: Look) -> str | None:
