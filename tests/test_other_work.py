@@ -27,7 +27,12 @@ CAUSES = {
     ("bash", "-c", "cd /x && text-generation-launcher --port 80"): "it runs text-generation-launcher",
     ("tini", "-g", "--", "tritonserver", "--model-repository=/m"): "it runs tritonserver",
     ("dumb-init", "sleep", "9"): "it runs sleep",
+    ("bash", "-c", "source ~/.bashrc && conda activate x && sleep infinity"): "it runs sleep",
+    ("bash", "-c", ". /venv/bin/activate; service ssh start; sleep infinity"): "it runs sleep",
+    ("python", "preprocess_data.py"): "it runs preprocess_data",
     # they may train
+    ("bash", "-c", "source /opt/train.sh"): "",
+    ("bash", "-c", "source; sleep 9"): "",
     ("python", "train.py", "--eval_steps=5"): "",
     ("python", "train_and_eval.py"): "",
     ("python", "finetune_generation.py"): "",
@@ -54,6 +59,13 @@ def work(**container):
 @pytest.mark.parametrize(("command", "cause"), CAUSES.items(), ids=lambda value: repr(value)[:60])
 def test_a_command_tells_what_a_container_does_instead_of_training(command, cause):
     assert work(command=list(command)) == cause
+
+
+@pytest.mark.parametrize("words", [{}, {"command": ["bash"]}, {"args": ["bash"]}])
+def test_a_container_with_an_open_input_and_no_script_waits(words):
+    assert work(stdin=True, tty=True, **words) == "it waits for input"
+    assert work(tty=True, **words) == ""
+    assert work(stdin=True, tty=True, command=["python", "train.py"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -158,8 +158,17 @@ def test_a_path_that_is_likely_counts_where_it_leads_to_a_volume_that_lasts(cont
 )
 def test_a_relative_path_ends_with_a_pod_that_mounts_nothing_that_lasts(words, place):
     assert destination(a_pod(SCRATCH, mounts=[("scratch", "/s")], args=words)).ends_with_the_pod == place
-    mounting = a_pod({"name": "b", "nfs": {"server": "s"}}, mounts=[("b", "/b"), ("gone", "/g")], args=["--save=./out"])
+    mounting = a_pod(
+        {"name": "b", "hostPath": {"path": "/b"}}, mounts=[("b", "/b"), ("gone", "/g")], args=["--save=./out"]
+    )
     assert destination(mounting) == Destination()
+
+
+def test_without_a_claim_a_volume_by_its_driver_counts_where_the_trainer_mounts_it():
+    bucket = {"name": "b", "csi": {"driver": "gcsfuse.csi.storage.gke.io"}}
+    assert destination(a_pod(bucket, SCRATCH, mounts=[("b", "/b")])) == Destination(("b",))
+    assert destination(a_pod(bucket, mounts=[])) == Destination()
+    assert destination(a_pod(bucket, CLAIM, mounts=[("b", "/b"), ("ckpt", "/c")])) == Destination(("ckpt",))
 
 
 def test_a_claim_counts_before_a_path_that_is_relative():

@@ -23,16 +23,21 @@ _OTHER_PROGRAMS = re.compile(
 """Programs that wait, show or evaluate."""
 _OTHER_SCRIPTS = re.compile(
     r"(?:^|[_.-])(?:eval\w*|infer\w*|serv(?:e|er|ing)|predict\w*|generat\w*|bench\w*|convert\w*|export\w*|download\w*"
-    r"|notebook|jupyter\w*|tensorboard)(?=$|[_.-])"
+    r"|notebook|jupyter\w*|tensorboard|prepare\w*|preprocess\w*|tokeni[sz]\w*|merge\w*|upload\w*|quanti[sz]\w*)(?=$|[_.-])"
 )
 _TRAINING_SCRIPTS = re.compile(r"train|tun(?:e|ing)|(?:^|[_.-])(?:sft|dpo|ppo|grpo|fit)(?=$|[_.-])")
 """What a script's name may hold that trains, whatever else it holds: `train_and_eval.py`."""
 _PLUMBING = frozenset({
-    "", ":", ".", "[", "[[", "apt", "apt-get", "break", "cat", "cd", "chmod", "chown", "cp", "curl", "date", "df", "echo",
-    "env", "exit", "export", "false", "git", "hostname", "ln", "ls", "mkdir", "mv", "nproc", "nvidia-smi", "pip", "pip3",
-    "printf", "rm", "rocm-smi", "set", "source", "test", "touch", "trap", "true", "ulimit", "wait", "wget",
+    "", ":", "[", "[[", "apt", "apt-get", "awk", "aws", "break", "cat", "cd", "chmod", "chown", "cp", "curl", "date", "df",
+    "echo", "env", "exit", "export", "false", "find", "gcloud", "git", "grep", "gsutil", "hostname", "id", "ln", "ls",
+    "mkdir", "mv", "nproc", "nvidia-smi", "pip", "pip3", "printf", "rm", "rocm-smi", "rsync", "sed", "service", "set",
+    "ssh-keygen", "test", "touch", "trap", "true", "ulimit", "uname", "wait", "wget", "whoami",
 })  # fmt: skip
 """Programs that prepare or look, beside the work itself."""
+_SOURCING = frozenset({".", "source"})
+_SETTINGS = re.compile(r"activate|env|rc$|profile|setvars|setup")
+"""Files that a shell sources for their settings. Another file may hold the training."""
+_CONDA = frozenset({"conda", "mamba", "micromamba"})
 _IMAGES: Mapping[str, re.Pattern[str]] = {
     "a model server": re.compile(r"vllm-openai|text-generation-inference|tritonserver|sglang"),
     "a notebook": re.compile(r"jupyter|notebook|code-server"),
@@ -61,6 +66,8 @@ def other_work_of(container: Container, start: Start) -> str:
     server = server_of(start)
     if server is not None:
         return f"it runs {server}"
+    if container.manifest.get("stdin") and len(container.words) < 2:  # noqa: PLR2004  # no command, or a shell alone
+        return "it waits for input"
     if not container.command and not _starts_with_a_program(container.words):
         image = name_of_image(container)
         work = next((work for work, pattern in _IMAGES.items() if pattern.search(image)), "")
@@ -87,9 +94,9 @@ def name_of_image(container: Container) -> str:
 def _name_of_work(words: Words) -> str | None:
     """Return the name of the other work that a command does; None where it may train, empty where it only prepares."""
     program = name_of_program(words)[:_LONGEST_NAME]
-    if program in _PLUMBING or "=" in program:
-        return ""
     words = words[:_MOST_WORDS]
+    if program in _PLUMBING or "=" in program or _prepares(program, words):
+        return ""
     benchmark = next((name for word in words if _BENCHMARK.fullmatch(name := word.rpartition("/")[2])), None)
     if benchmark is not None:
         return benchmark
@@ -98,6 +105,13 @@ def _name_of_work(words: Words) -> str | None:
     script = next(_scripts(words), program)[:_LONGEST_NAME]
     is_other = _OTHER_PROGRAMS.fullmatch(script) or _OTHER_SCRIPTS.search(script)
     return script if is_other and not _TRAINING_SCRIPTS.search(script) else None
+
+
+def _prepares(program: str, words: Words) -> bool:
+    """Return whether a command only sets up the shell: it activates an environment, or sources settings."""
+    if program in _CONDA:
+        return "run" not in words
+    return program in _SOURCING and any(_SETTINGS.search(word[-_LONGEST_NAME:]) for word in words[1:2])
 
 
 def _scripts(words: Words) -> Iterator[str]:

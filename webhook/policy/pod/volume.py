@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from webhook.policy.pod.marks import IN_TREE_FILE_SYSTEMS
 from webhook.policy.pod.metadata import JsonObject
 
+_OF_THE_SYSTEM = ("/dev/", "/etc/", "/lib/", "/proc/", "/run/", "/sys/", "/tmp/", "/usr/", "/var/run/")  # noqa: S108  # of nodes
+"""Folders of a node that hold devices, programs and sockets, or are emptied."""
 _READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI", "image")
 
 
@@ -32,7 +34,8 @@ class PodVolume:
     def outlives_the_pod(self) -> bool:
         """Whether what is written to it is there when the pod has ended."""
         has_lasting_claim = self.has_claim and self.claim_template is None
-        return self.can_be_written and (has_lasting_claim or bool(self.driver or self.host_path))
+        is_folder_for_data = bool(self.host_path) and not f"{self.host_path}/".startswith(_OF_THE_SYSTEM)
+        return self.can_be_written and (has_lasting_claim or bool(self.driver) or is_folder_for_data)
 
 
 def read_volume(manifest: JsonObject, pod_name: str) -> PodVolume:

@@ -4,7 +4,8 @@ The rules, in this order:
 1. The volume that `checkpoint-volume` names.
 2. The mount that holds the path in a known variable or argument of the trainer container.
 3. A volume that outlives the pod, by a path in a name that also stands on pods which only read.
-4. The only claim; of several claims the slowest, and the decision says so.
+4. The only claim; of several claims the slowest, and the decision says so. Without a claim the volumes that the trainer
+   mounts by a driver.
 5. Where such a path or a relative one leads, if that ends with the pod.
 
 Only a volume that can be written to counts: a dataset that is mounted read-only takes no checkpoint.
@@ -105,10 +106,12 @@ def _holding(pod: Pod, volumes: Mapping[str, PodVolume], path: SavePath) -> Iter
 
 
 def _by_claims(pod: Pod, volumes: Mapping[str, PodVolume]) -> Destination | None:
-    """Return every claim that the pod can write to; None where there is none."""
+    """Return every claim that the pod can write to, else every volume with a driver that it mounts; None without any."""
     read_only = _mounted_read_only(pod)
-    names = [
-        name for name, volume in volumes.items() if volume.has_claim and volume.can_be_written and name not in read_only
+    writable = [volume for name, volume in volumes.items() if volume.can_be_written and name not in read_only]
+    mounted = {mount.volume_name for mount in pod.trainer.mounts}
+    names = [volume.name for volume in writable if volume.has_claim] or [
+        volume.name for volume in writable if volume.driver and volume.name in mounted
     ]
     notes = (f"{len(names)} volumes, the slowest counts: set checkpoint-volume",) if len(names) > 1 else ()
     return Destination(tuple(names), notes=notes) if names else None

@@ -61,8 +61,11 @@ def target_of(pod: Pod, facts: Facts, statements: Statements, config: Config, sh
 
 
 def notes_on_losses(pod: Pod, statements: Statements) -> tuple[str, ...]:
-    """Return what the checkpoint's destination says about its loss. It is true of a checkpoint of any size."""
-    return _losses(pod, destination_of(pod, statements), statements)
+    """Return what the checkpoint's destination says about its loss where nobody states a size.
+
+    Of a pod that is known to do other work than training nothing is said.
+    """
+    return () if pod.other_work else _losses(pod, destination_of(pod, statements), statements)
 
 
 def node_limit(pod: Pod, config: Config) -> Throughput | None:
