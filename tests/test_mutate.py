@@ -292,6 +292,14 @@ def test_different_keys_in_the_templates_of_one_job_are_told(run):
     assert "different keys" not in err
 
 
+def test_the_steps_of_a_workflow_may_carry_different_keys(run):
+    gpu = "resources: {limits: {nvidia.com/gpu: 1}}"
+    keys = "metadata: {annotations: {gracekeeper.dev/checkpoint-size: 1Gi}}"
+    steps = f"[{{name: a, {keys}, container: {{{gpu}}}}}, {{name: b, container: {{{gpu}}}}}]"
+    _, _, err = run(f"{{apiVersion: argoproj.io/v1alpha1, kind: Workflow, spec: {{templates: {steps}}}}}")
+    assert "different keys" not in err
+
+
 @pytest.mark.parametrize(
     ("config", "line"),
     [

@@ -4,17 +4,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from webhook.manifests import PodInFile
-from webhook.policy.pod.metadata import annotations_of, labels_of
+from webhook.policy.pod.metadata import annotations_of, controller_of, labels_of
 from webhook.policy.prefix import DECISION_ANNOTATION, ENVIRONMENT_PREFIX, PREFIX
 
 _MOST_TEMPLATES = 4
+_WORKFLOW = "Workflow"
 
 
 def uneven_keys(pods: Sequence[PodInFile]) -> Iterator[str]:
-    """Yield one line for each object whose templates carry different keys. The pods are those that train."""
+    """Yield one line for each object whose templates carry different keys. The pods are those that train.
+
+    The templates of a workflow are steps that run one after the other, so they may differ.
+    """
     by_object: defaultdict[str, list[PodInFile]] = defaultdict(list)
     for pod in pods:
-        by_object[pod.of_object].append(pod)
+        if controller_of(pod.pod).get("kind") != _WORKFLOW:
+            by_object[pod.of_object].append(pod)
     for named, of_object in by_object.items():
         keys = [_keys(pod) for pod in of_object]
         if any(each != keys[0] for each in keys):
