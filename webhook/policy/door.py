@@ -170,14 +170,14 @@ def _config_in(look: Look) -> Config:
 def _need(look: Look, facts: Facts) -> tuple[grace.Need | None, Target]:
     """Return the seconds that the pod needs, or None where nothing tells them, and where its checkpoint goes."""
     defaults = look.config.defaults
-    throughput = Throughput(defaults.write_bytes_per_second, "default")
-    target = Target(throughput, notes=notes_on_losses(look.pod, look.statements))
     stated_grace = look.statements.get(keys.GRACE_SECONDS)
     share = _share(look, facts, may_estimate=stated_grace is None)
     if share is not None and (stated_grace is None or look.pod.osmo_task is not None):
         target = target_of(look.pod, facts, look.statements, look.config, share)
         need = grace.computed(look.pod, look.statements, grace.Write(share, target.throughput), defaults)
         return (need if stated_grace is None else grace.stated(stated_grace, need)), target
+    throughput = Throughput(defaults.write_bytes_per_second, "default")
+    target = Target(throughput, notes=notes_on_losses(look.pod, look.statements))
     if stated_grace is not None:
         return grace.stated(stated_grace), target
     reason = _reason_for_default(look)

@@ -1,6 +1,6 @@
 """One container as the rules read it: what it runs, its environment as it counts, its mounts and resources."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from webhook.policy.pod import accelerators, marks
 from webhook.policy.pod.launchers import mentions_torch_launcher
 from webhook.policy.pod.metadata import JsonObject
 
+_MOST_LETTERS = 64 * 1024
 _TORCHRUN_PREFIX = "PET_"
 _RENDEZVOUS_OF_TORCH = frozenset({"MASTER_ADDR", "WORLD_SIZE"})
 
@@ -66,6 +67,8 @@ class Container:
     """Length of a preStop sleep; 0 for none and for a hook of unknown length."""
     has_pre_stop_of_unknown_length: bool
     """Whether an exec or HTTP preStop hook runs, whose length the pod does not say."""
+    first_words: tuple[str, ...]
+    """The words up to 64 KiB, for readings that are only hints."""
     manifest: JsonObject
     """As received, for what a patch copies."""
 
@@ -148,11 +151,13 @@ def read_container(group: str, index: int, manifest: JsonObject) -> Container:
     elsewhere = {entry.get("name", ""): bool(entry.get("valueFrom")) for entry in entries}
     pre_stop = (manifest.get("lifecycle") or {}).get("preStop") or {}
     sleep_seconds = (pre_stop.get("sleep") or {}).get("seconds")
+    words = (*command, *map(str, manifest.get("args") or ()))
     return Container(
         position=SpecPosition(group, index),
         name=manifest.get("name") or "",
         command=command,
-        words=(*command, *map(str, manifest.get("args") or ())),
+        words=words,
+        first_words=words if sum(map(len, words)) <= _MOST_LETTERS else tuple(_first(words)),
         environment={name: value for name, value in values.items() if value},
         variable_names=tuple(values),
         set_variables=frozenset(name for name, value in values.items() if is_set(value) or elsewhere[name]),
@@ -162,6 +167,16 @@ def read_container(group: str, index: int, manifest: JsonObject) -> Container:
         has_pre_stop_of_unknown_length=any(pre_stop.get(kind) for kind in ("exec", "httpGet", "tcpSocket")),
         manifest=manifest,
     )
+
+
+def _first(words: tuple[str, ...]) -> Iterator[str]:
+    """Yield the words, the last of them cut, until there are enough letters. A word counts as one letter more."""
+    room = _MOST_LETTERS
+    for word in words:
+        if room <= 0:
+            return
+        yield word[:room]
+        room -= len(word) + 1
 
 
 def _read_mount(mount: JsonObject) -> Mount:

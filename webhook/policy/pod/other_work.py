@@ -48,6 +48,7 @@ _SCRIPT_SUFFIXES = (".py", ".sh", ".bash")
 _MOST_WORDS = 256
 """Words of a command that are looked at."""
 _LONGEST_NAME = 256
+_LONGEST_WORD = 4096
 
 
 def server_of(start: Start) -> str | None:
@@ -57,7 +58,7 @@ def server_of(start: Start) -> str | None:
     """
     if start.launcher is not None:
         return None
-    lines = (" ".join(words[:_MOST_WORDS]) for words in start.commands)
+    lines = (" ".join(word[:_LONGEST_NAME] for word in words[:_MOST_WORDS]) for words in start.commands)
     return next((" ".join(server[0].split()) for line in lines if (server := _SERVERS.search(line))), None)
 
 
@@ -94,7 +95,7 @@ def name_of_image(container: Container) -> str:
 def _name_of_work(words: Words) -> str | None:
     """Return the name of the other work that a command does; None where it may train, empty where it only prepares."""
     program = name_of_program(words)[:_LONGEST_NAME]
-    words = words[:_MOST_WORDS]
+    words = [word[:_LONGEST_WORD] for word in words[:_MOST_WORDS]]
     if program in _PLUMBING or "=" in program or _prepares(program, words):
         return ""
     benchmark = next((name for word in words if _BENCHMARK.fullmatch(name := word.rpartition("/")[2])), None)

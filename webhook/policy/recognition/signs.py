@@ -45,12 +45,12 @@ def has_lasting_volume(pod: Pod) -> bool:
 def _signs(pod: Pod) -> Iterator[str]:
     for container in pod.containers:
         yield from _in_variables(container, marks.CHECKPOINT_VARIABLES)
-        yield from _in_arguments(container, marks.CHECKPOINT_ARGUMENTS)
+        yield from _in_arguments(container.words, marks.CHECKPOINT_ARGUMENTS)
     if pod.other_work:
         return
     for container in pod.containers:
         yield from _in_variables(container, (*marks.LIKELY_CHECKPOINT_VARIABLES, *marks.SAVING_VARIABLES))
-        yield from _in_arguments(container, (*marks.LIKELY_CHECKPOINT_ARGUMENTS, *marks.SAVING_ARGUMENTS))
+        yield from _in_arguments(container.first_words, (*marks.LIKELY_CHECKPOINT_ARGUMENTS, *marks.SAVING_ARGUMENTS))
     yield from _in_overrides(pod)
     yield from _in_names_of_volumes(pod)
 
@@ -61,8 +61,8 @@ def _in_variables(container: Container, names: tuple[str, ...]) -> Iterator[str]
             yield f"environment variable {name}"
 
 
-def _in_arguments(container: Container, names: tuple[str, ...]) -> Iterator[str]:
-    for word, following in pairwise((*_split(container.words), _NEXT_OPTION)):
+def _in_arguments(words: Sequence[str], names: tuple[str, ...]) -> Iterator[str]:
+    for word, following in pairwise((*_split(words), _NEXT_OPTION)):
         name, equals, value = word.partition("=")
         if name in names and not _is_empty(name, value if equals else following, is_apart=not equals):
             yield f"argument {name}"

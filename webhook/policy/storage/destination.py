@@ -20,7 +20,7 @@ from webhook.policy import brevity
 from webhook.policy.pod import Mount, Pod, PodVolume
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements
-from webhook.policy.storage.save_paths import SavePath, likely_paths, relative_paths, save_paths
+from webhook.policy.storage.save_paths import SavePath, SavePaths, save_paths_of
 
 _LONGEST_PATH = 4096
 """Linux opens none that is longer (PATH_MAX); to compare a megabyte with thousands of mounts takes seconds."""
@@ -50,9 +50,9 @@ def destination_of(pod: Pod, statements: Statements) -> Destination:
     named = None if stated is None else _named(pod, volumes, stated.value)
     if named is not None:
         return named
-    destination = (
-        _by_path(pod, volumes) or _by_claims(pod, volumes) or _ending_with_the_pod(pod, volumes) or Destination()
-    )
+    paths = save_paths_of(pod)
+    destination = _by_path(pod, volumes, paths) or _by_claims(pod, volumes) or _ending_with_the_pod(pod, volumes, paths)
+    destination = destination or Destination()
     if stated is None:
         return destination
     note = f"checkpoint-volume {brevity.short(stated.value)} is no volume or mount path of the pod"
@@ -70,18 +70,21 @@ def _named(pod: Pod, volumes: Mapping[str, PodVolume], name_or_path: str) -> Des
     )
 
 
-def _by_path(pod: Pod, volumes: Mapping[str, PodVolume]) -> Destination | None:
-    """Return where the trainer's own paths lead: of several the first that outlives the pod, else the first."""
-    sure = [each for path in save_paths(pod.trainer) for each in _holding(pod, volumes, path)]
-    likely = (each for path in likely_paths(pod) for each in _holding(pod, volumes, path))
-    lasting = (each for each in chain(sure, likely) if not each.ends_with_the_pod)
-    return next(lasting, next(iter(sure), None))
+def _by_path(pod: Pod, volumes: Mapping[str, PodVolume], paths: SavePaths) -> Destination | None:
+    """Return where the trainer's own paths lead: of several the first that outlives the pod, else the first.
+
+    A path that is only likely counts where it leads to a volume with a claim or a driver.
+    """
+    sure = [each for path in paths.sure for each in _holding(pod, volumes, path)]
+    lasting = (each for each in sure if not each.ends_with_the_pod)
+    likely = (each for path in paths.likely for each in _holding(pod, volumes, path) if each.volume_names)
+    return next(chain(lasting, likely, sure), None)
 
 
-def _ending_with_the_pod(pod: Pod, volumes: Mapping[str, PodVolume]) -> Destination | None:
+def _ending_with_the_pod(pod: Pod, volumes: Mapping[str, PodVolume], paths: SavePaths) -> Destination | None:
     """Return where a likely or a relative path leads. A relative one may lead to any volume that the trainer mounts."""
-    likely = (each for path in likely_paths(pod) for each in _holding(pod, volumes, path))
-    relative = () if _mounts_a_lasting_volume(pod, volumes) else relative_paths(pod)
+    likely = (each for path in paths.likely for each in _holding(pod, volumes, path))
+    relative = () if _mounts_a_lasting_volume(pod, volumes) else paths.relative
     in_the_image = (Destination(ends_with_the_pod=f"the image's working directory ({path})") for path in relative)
     return next(chain(likely, in_the_image), None)
 

@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 from webhook.policy import brevity
 from webhook.policy.pod import Container, Pod, marks
@@ -50,40 +50,56 @@ class SavePath:
         return f"{self.named_by} {brevity.short(self.path, _LONGEST_QUOTE)}"
 
 
+@dataclass(frozen=True, slots=True)
+class SavePaths:
+    """The paths that the trainer is to save to."""
+
+    sure: tuple[SavePath, ...]
+    """Absolute paths of names that say so."""
+    likely: tuple[SavePath, ...]
+    """Absolute paths of names that also stand on pods which read checkpoints; none where the trainer does other work."""
+    relative: tuple[SavePath, ...]
+    """Paths as they are written, of which only the image's working directory tells where they lead."""
+
+
+def save_paths_of(pod: Pod) -> SavePaths:
+    """Read the paths of the pod's trainer once."""
+    sure = list(islice(_sure_texts(pod.trainer), _MOST))
+    likely = [] if pod.other_work else list(islice(_likely_texts(pod), _MOST))
+    return SavePaths(
+        tuple(_absolute_paths(sure, pod.trainer)),
+        tuple(_absolute_paths(likely, pod.trainer)),
+        () if pod.trainer.working_directory else tuple(_relative_paths([*sure, *likely], pod.trainer)),
+    )
+
+
 def save_paths(container: Container) -> Iterator[SavePath]:
     """Yield the paths that the container is to save to: of variables in the order of marks.py, then of arguments.
 
     A relative path counts where the container states its working directory. A path is cut before what only the running
     shell knows: `/ckpt/$(date)` is in /ckpt.
     """
-    return _absolute_paths(_sure_texts(container), container)
-
-
-def likely_paths(pod: Pod) -> Iterator[SavePath]:
-    """Yield the paths of names that also stand on pods which read checkpoints; nothing where the trainer does other work."""
-    if not pod.other_work:
-        yield from _absolute_paths(_likely_texts(pod), pod.trainer)
-
-
-def relative_paths(pod: Pod) -> Iterator[SavePath]:
-    """Yield the paths, as they are written, of which only the image's working directory tells where they lead."""
-    texts = _sure_texts(pod.trainer) if pod.other_work else chain(_sure_texts(pod.trainer), _likely_texts(pod))
-    for named_by, text in () if pod.trainer.working_directory else islice(texts, _MOST):
-        expanded = _expanded(text, pod.trainer.environment)
-        if is_set(expanded) and expanded[0] not in "/-" and "://" not in expanded and not _NO_PATH.fullmatch(expanded):
-            yield SavePath(expanded, named_by)
+    return _absolute_paths(islice(_sure_texts(container), _MOST), container)
 
 
 def names_a_path(pod: Pod) -> bool:
     """Return whether the trainer names a path to save to."""
-    return any(next(paths, None) for paths in (save_paths(pod.trainer), likely_paths(pod), relative_paths(pod)))
+    paths = save_paths_of(pod)
+    return bool(paths.sure or paths.likely or paths.relative)
 
 
-def _absolute_paths(texts: Iterator[tuple[str, str]], container: Container) -> Iterator[SavePath]:
-    for named_by, text in islice(texts, _MOST):
+def _absolute_paths(texts: Iterable[tuple[str, str]], container: Container) -> Iterator[SavePath]:
+    for named_by, text in texts:
         path = _absolute(_expanded(text, container.environment), container.working_directory)
         if path:
             yield SavePath(path, named_by)
+
+
+def _relative_paths(texts: Iterable[tuple[str, str]], container: Container) -> Iterator[SavePath]:
+    for named_by, text in texts:
+        expanded = _expanded(text, container.environment)
+        if is_set(expanded) and expanded[0] not in "/-" and "://" not in expanded and not _NO_PATH.fullmatch(expanded):
+            yield SavePath(expanded, named_by)
 
 
 def _sure_texts(container: Container) -> Iterator[tuple[str, str]]:
@@ -93,7 +109,7 @@ def _sure_texts(container: Container) -> Iterator[tuple[str, str]]:
 
 def _likely_texts(pod: Pod) -> Iterator[tuple[str, str]]:
     yield from _in_variables(pod.trainer.environment, marks.LIKELY_CHECKPOINT_VARIABLES)
-    yield from _in_words(pod.trainer.words, marks.LIKELY_CHECKPOINT_ARGUMENTS, _LIKELY_ARGUMENT)
+    yield from _in_words(pod.trainer.first_words, marks.LIKELY_CHECKPOINT_ARGUMENTS, _LIKELY_ARGUMENT)
     for words in pod.start.commands:
         for word in words[1:]:
             name, equals, value = word.lstrip("+").partition("=")
