@@ -176,11 +176,13 @@ def _need(look: Look, facts: Facts) -> tuple[grace.Need | None, Target]:
         target = target_of(look.pod, facts, look.statements, look.config, share)
         need = grace.computed(look.pod, look.statements, grace.Write(share, target.throughput), defaults)
         return (need if stated_grace is None else grace.stated(stated_grace, need)), target
-    throughput = Throughput(defaults.write_bytes_per_second, "default")
-    target = Target(throughput, notes=notes_on_losses(look.pod, look.statements))
+    reason = None if stated_grace is not None else _reason_for_default(look)
+    # A pod that shows nothing names no path, so its words are not read again.
+    may_save = stated_grace is not None or reason is not None or look.unknown_size is UnknownSize.SKIP
+    notes = notes_on_losses(look.pod, look.statements) if may_save else ()
+    target = Target(Throughput(defaults.write_bytes_per_second, "default"), notes=notes)
     if stated_grace is not None:
         return grace.stated(stated_grace), target
-    reason = _reason_for_default(look)
     return (None if reason is None else grace.of_unknown_size(look.pod, reason, defaults)), target
 
 
