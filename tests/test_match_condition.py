@@ -184,6 +184,36 @@ def test_the_last_configuration_sorts_behind_the_others(other):
     assert max(*names, other) == f"zzz.{names[0]}"
 
 
+@pytest.mark.parametrize(
+    ("owners", "volume", "resources", "is_asked"),
+    [
+        (None, {"persistentVolumeClaim": {"claimName": "c"}}, {"limits": {"nvidia.com/gpu": "1"}}, True),
+        (None, {"csi": {"driver": "d"}}, {"limits": {"nvidia.com/mig-1g.5gb": "1"}}, True),
+        (None, {"hostPath": {"path": "/x"}}, {"limits": {"google.com/tpu": "4"}}, True),
+        (None, {"nfs": {"server": "s"}}, {"limits": {"amd.com/gpu": "1"}}, True),
+        (None, {"projected": {}}, {"limits": {"nvidia.com/gpu": "1"}}, False),
+        (None, {"emptyDir": {}}, {"limits": {"nvidia.com/gpu": "1"}}, False),
+        (None, {"persistentVolumeClaim": {"claimName": "c"}}, {"limits": {"cpu": "1"}}, False),
+        (None, {"persistentVolumeClaim": {"claimName": "c"}}, {}, False),
+        (["ReplicaSet"], {"persistentVolumeClaim": {"claimName": "c"}}, {"limits": {"nvidia.com/gpu": "1"}}, False),
+    ],
+)
+def test_a_pod_without_owner_is_asked_about_with_an_accelerator_and_a_volume_that_may_last(
+    entries, owners, volume, resources, is_asked
+):
+    references = [{"apiVersion": "apps/v1", "kind": kind} for kind in owners or ()]
+    metadata = {"ownerReferences": references} if references else {}
+    container = {"name": "main", "resources": resources}
+    pod = a_pod(metadata, containers=[container], volumes=[{"name": "v", **volume}])
+    assert matching_entries(entries, pod) == ([PODS] if is_asked else [])
+
+
+def test_a_pod_without_owner_is_asked_about_with_a_resource_claim(entries):
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
+    pod = a_pod({}, containers=[{"name": "main"}], volumes=volumes, resourceClaims=[{"name": "gpus"}])
+    assert matching_entries(entries, pod) == [PODS]
+
+
 @pytest.fixture
 def narrowed():
     return the_entries(copy.deepcopy(chart.rendered("helm4", "everything")))

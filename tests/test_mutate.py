@@ -204,8 +204,7 @@ def test_the_pod_template_inside_another_kind_is_decided_as_its_controller_would
         ("kind: List\nitems: &all [*all]", "pod.yaml: line 2, column 14: nested more than 100 levels deep"),
         ("- 1", "pod.yaml: a document is no Kubernetes object but a list"),
         ("hello", "pod.yaml: a document is no Kubernetes object but a text"),
-        ("", "pod.yaml: no pod and no pod template in it"),
-        ("{kind: ConfigMap}", "pod.yaml: no pod and no pod template in it"),
+        ("hello\n---\n5", "pod.yaml: a document is no Kubernetes object but a text"),
         ("{kind: Pod, metadata: 5, spec: {}}", "metadata is a number, not an object"),
         ("{kind: Pod, spec: []}", "spec is a list, not an object"),
         ("{kind: Pod, spec: {containers: []}}", "spec.containers is to be a list of containers"),
@@ -226,6 +225,79 @@ def test_what_cannot_be_printed_is_one_clear_line_and_exit_code_2(run, text, lin
     assert line in err
     assert err.startswith("gracekeeper: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "{kind: ConfigMap}", "{kind: List, items: []}"])
+def test_a_file_that_holds_no_pod_is_told_from_one_that_cannot_be_read(run, text):
+    code, out, err = run(text)
+    assert (code, out) == (3, "")
+    assert err.startswith("gracekeeper: pod.yaml: no pod and no pod template in it")
+
+
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        ("{kind: Job, spec: {template: {spec: {containers: [{args: [null]}]}}}}", "args[0] is null, not a text"),
+        ("{kind: Job, spec: {template: {metadata: 5, spec: {containers: []}}}}", "metadata is a number, not an object"),
+        ("{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: s}, spec: 5}", "StatefulSet s: an object is not"),
+        ("hello", "pod.yaml: a document is no Kubernetes object but a text"),
+        ("a: [\n", "pod.yaml: line "),
+        ("metadata: {name: {{ .Release.Name }}}", "pod.yaml: "),
+        ("[" * 200, "nested more than 100 levels deep"),
+    ],
+)
+def test_one_bad_document_hides_no_other(run, bad, line):
+    for text in (f"{bad}\n---\n{POD}", f"{POD}\n---\n{bad}\n", f"{POD}\n--- # the second\n{bad}\n---\n{POD}"):
+        code, out, err = run(text, "-o", "patch")
+        assert code == 1
+        assert '"value": 251' in out
+        assert line in err
+        assert err.count("\n") == 1
+
+
+def test_the_line_of_a_document_that_cannot_be_read_is_that_of_the_file(run):
+    _, _, err = run(f"{POD}\n---\na: [\n")
+    lines_before = len(POD.splitlines())
+    assert f"pod.yaml: line {lines_before + 4}, column 1: not YAML" in err
+
+
+def test_a_file_of_very_many_documents_is_read_whole_or_not(run):
+    code, out, err = run("\n---\n".join([POD] * 101 + ["a: ["]), "-o", "patch")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+
+
+UNEVEN = """
+apiVersion: kubeflow.org/v1
+kind: PyTorchJob
+metadata: {name: gang}
+spec:
+  pytorchReplicaSpecs:
+    Master:
+      template:
+        metadata: {annotations: {gracekeeper.dev/checkpoint-size: 9.2GB, gracekeeper.dev/decision: x}}
+        spec: {containers: [{name: pytorch}]}
+    Worker:
+      template: {spec: {containers: [{name: pytorch, env: ENV}]}}
+"""
+
+
+def test_different_keys_in_the_templates_of_one_job_are_told(run):
+    code, _, err = run(UNEVEN.replace("ENV", "[{name: A, value: b}]"))
+    assert code == 0
+    master, worker = (f"spec.pytorchReplicaSpecs.{role}.template has" for role in ("Master", "Worker"))
+    line = f"templates carry different keys of gracekeeper: {master} checkpoint-size=9.2GB; {worker} none"
+    assert f"pod.yaml: PyTorchJob gang: its {line}\n" in err
+    _, _, err = run(UNEVEN.replace("ENV", "[{name: GRACEKEEPER_CHECKPOINT_SIZE, value: 9.2GB}]"))
+    assert "different keys" not in err
+
+
+def test_the_steps_of_a_workflow_may_carry_different_keys(run):
+    gpu = "resources: {limits: {nvidia.com/gpu: 1}}"
+    keys = "metadata: {annotations: {gracekeeper.dev/checkpoint-size: 1Gi}}"
+    steps = f"[{{name: a, {keys}, container: {{{gpu}}}}}, {{name: b, container: {{{gpu}}}}}]"
+    _, _, err = run(f"{{apiVersion: argoproj.io/v1alpha1, kind: Workflow, spec: {{templates: {steps}}}}}")
+    assert "different keys" not in err
 
 
 @pytest.mark.parametrize(

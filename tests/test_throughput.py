@@ -43,7 +43,7 @@ def fallback_reason(volume: Claim) -> str:
 def test_every_driver_has_rows_and_every_family_at_least_five():
     of_family = Counter(FAMILIES.get(row.driver, why_silent).__module__ for row in rows())
     assert set(FAMILIES) <= {row.driver for row in rows()}
-    assert len(of_family) == 9
+    assert len(of_family) == 10
     assert min(of_family.values()) >= 5
 
 

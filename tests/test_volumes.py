@@ -93,12 +93,91 @@ def test_the_named_volume_counts_before_a_path():
     assert destination(pod).volume_names == ("ckpt",)
 
 
-@pytest.mark.parametrize(
-    "kind", [{"nfs": {"server": "s"}}, {"hostPath": {"path": "/x"}}, {"csi": {"driver": "gcsfuse.csi.storage.gke.io"}}]
-)
-def test_a_volume_of_another_kind_is_no_claim_and_stays(kind):
+@pytest.mark.parametrize("kind", [{"nfs": {"server": "s"}}, {"csi": {"driver": "gcsfuse.csi.storage.gke.io"}}])
+def test_a_volume_that_the_pod_names_by_its_driver_counts_as_one(kind):
     pod = a_pod(CLAIM, {"name": "other", **kind}, mounts=[("other", "/o")], args=["--save=/o"])
+    assert destination(pod) == Destination(("other",), why="volume other by --save /o")
+
+
+def test_a_volume_of_an_unknown_kind_is_nothing_to_look_up():
+    pod = a_pod(CLAIM, {"name": "other", "rbd": {"image": "x"}}, mounts=[("other", "/o")], args=["--save=/o"])
     assert destination(pod) == Destination(why="volume other by --save /o")
+
+
+def test_a_folder_of_the_node_is_on_one_node():
+    pod = a_pod(CLAIM, {"name": "other", "hostPath": {"path": "/x"}}, mounts=[("other", "/o")], args=["--save=/o"])
+    assert destination(pod) == Destination(why="volume other by --save /o", on_one_node="other")
+
+
+@pytest.mark.parametrize(
+    ("container", "why"),
+    [
+        ({"env": [{"name": "CKPT_SAVE_DIR", "value": "/ckpt/run"}]}, "volume ckpt by CKPT_SAVE_DIR /ckpt/run"),
+        (
+            {"command": ["python", "t.py", "--checkpoint-file=/ckpt/a.pt"]},
+            "volume ckpt by --checkpoint-file /ckpt/a.pt",
+        ),
+        ({"command": ["sh", "-c", "t.py --output_path '/ckpt'"]}, "volume ckpt by --output_path /ckpt"),
+        ({"command": ["python", "t.py", "+output_dir=/ckpt"]}, "volume ckpt by output_dir /ckpt"),
+        (
+            {"command": ["python", "t.py", "--save=/tmp/x", "--save_location=/ckpt"]},
+            "volume ckpt by --save_location /ckpt",
+        ),
+        ({"command": ["python", "t.py", "--resume_from_checkpoint=/ckpt"]}, ""),
+        ({"command": ["python", "t.py", "--output_path=/tmp/x"]}, ""),
+        ({"command": ["python", "evaluate.py", "--output_path=/ckpt"]}, ""),
+        ({"command": ["sh", "-c", "output_dir=/ckpt python t.py"]}, ""),
+    ],
+)
+def test_a_path_that_is_likely_counts_where_it_leads_to_a_volume_that_lasts(container, why):
+    pod = a_pod(CLAIM, {**CLAIM, "name": "second"}, mounts=[("ckpt", "/ckpt")], **container)
+    found = destination(pod)
+    assert found.why == why
+    assert found.volume_names == (("ckpt",) if why else ("ckpt", "second"))
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["--save=./out"], "the image's working directory (--save ./out)"),
+        (["--save", "out"], "the image's working directory (--save out)"),
+        (["python", "t.py", "--output_path=out"], "the image's working directory (--output_path out)"),
+        (["python", "evaluate.py", "--save=out"], "the image's working directory (--save out)"),
+        (["python", "evaluate.py", "--output_path=out"], ""),
+        (["python", "t.py", "--output_path=/tmp/x"], "the root file system (--output_path /tmp/x)"),
+        (["--save=True"], ""),
+        (["--save", "5"], ""),
+        (["--save", "a b"], ""),
+        (["--save="], ""),
+        (["--save=null"], ""),
+        (["--save=$RUN/x"], ""),
+        (["--save", "--lr"], ""),
+        (["--save=/"], ""),
+        (["--save=s3://b/x"], ""),
+    ],
+)
+def test_a_relative_path_ends_with_a_pod_that_mounts_nothing_that_lasts(words, place):
+    assert destination(a_pod(SCRATCH, mounts=[("scratch", "/s")], args=words)).ends_with_the_pod == place
+    mounting = a_pod(
+        {"name": "b", "hostPath": {"path": "/b"}}, mounts=[("b", "/b"), ("gone", "/g")], args=["--save=./out"]
+    )
+    assert destination(mounting) == Destination()
+
+
+def test_without_a_claim_a_volume_by_its_driver_counts_where_the_trainer_mounts_it():
+    bucket = {"name": "b", "csi": {"driver": "gcsfuse.csi.storage.gke.io"}}
+    assert destination(a_pod(bucket, SCRATCH, mounts=[("b", "/b")])) == Destination(("b",))
+    assert destination(a_pod(bucket, mounts=[])) == Destination()
+    assert destination(a_pod(bucket, CLAIM, mounts=[("b", "/b"), ("ckpt", "/c")])) == Destination(("ckpt",))
+
+
+def test_a_claim_counts_before_a_path_that_is_relative():
+    assert destination(a_pod(CLAIM, args=["--save=./out"])) == Destination(("ckpt",))
+
+
+def test_a_working_directory_makes_a_relative_path_absolute():
+    pod = a_pod(args=["--save=./out"], workingDir="/app")
+    assert destination(pod).ends_with_the_pod == "the root file system (--save /app/out)"
 
 
 def test_a_path_where_nothing_can_be_written_is_passed_over():

@@ -34,7 +34,6 @@ kind: TrainJob
 metadata: {name: llm, namespace: team-b, uid: x}
 spec:
   runtimeRef: {kind: TrainingRuntime, name: torch}
-  annotations: {gracekeeper.dev/checkpoint-size: 1Gi}
   trainer:
     image: new
     args: [a]
@@ -43,6 +42,7 @@ spec:
     env: [{name: B, value: "2"}]
   podTemplateOverrides:
   - targetJobs: [{name: node}]
+    metadata: {annotations: {gracekeeper.dev/checkpoint-size: 1Gi}, labels: {by: override}}
     spec:
       terminationGracePeriodSeconds: 77
       volumes: [{name: w, persistentVolumeClaim: {claimName: c}}]
@@ -56,7 +56,8 @@ def pods_of(text, others=""):
 
 
 def unread(text, others=""):
-    return manifests.unread(manifests.documents(text, "f.yaml"), "f.yaml", manifests.documents(others, "o.yaml"))
+    objects = manifests.documents(text, "f.yaml")
+    return list(manifests.reading_of(objects, "f.yaml", "team-a", manifests.documents(others, "o.yaml")).unread)
 
 
 def test_a_train_job_is_its_runtime_with_its_own_words():
@@ -86,7 +87,9 @@ def test_a_train_job_is_its_runtime_with_its_own_words():
     assert node.pod["metadata"]["annotations"]["gracekeeper.dev/checkpoint-size"] == "1Gi"
     assert node.job is not None
     assert (node.job["spec"]["completions"], node.job["spec"]["parallelism"]) == (4, 4)
-    assert node.pod["metadata"]["labels"]["own"] == "1"
+    assert node.pod["metadata"]["labels"].items() >= {"own": "1", "by": "override"}.items()
+    assert node.pod["metadata"]["labels"]["jobset.sigs.k8s.io/replicatedjob-name"] == "node"
+    assert "annotations" not in data.pod["metadata"] or "gracekeeper" not in str(data.pod["metadata"]["annotations"])
     assert node.pod["metadata"]["ownerReferences"][0]["kind"] == "Job"
 
 
@@ -100,7 +103,155 @@ def test_a_train_job_without_its_runtime_is_one_clear_line():
     assert unread(JOB) == [line]
     with pytest.raises(manifests.BadManifestError, match="its pods are in the TrainingRuntime torch"):
         pods_of(JOB)
-    assert unread(JOB + "  runtimePatches: [{}]", RUNTIME) == ["f.yaml: TrainJob llm: runtimePatches are not read"]
+
+
+PATCHES = """
+  runtimePatches:
+  - manager: example.com/user
+  - manager: example.com/user
+    trainingRuntimeSpec:
+      template:
+        spec:
+          replicatedJobs:
+          - {name: other, template: {spec: {template: {metadata: {annotations: {a: other}}}}}}
+          - name: node
+            template:
+              spec:
+                template:
+                  metadata: {annotations: {gracekeeper.dev/checkpoint-size: 2Gi}}
+                  spec: {terminationGracePeriodSeconds: 88, containers: [{name: node, env: [{name: A, value: "9"}]}]}
+          - {name: node}
+"""
+
+
+def test_the_patches_of_a_train_job_come_last():
+    _, node = pods_of(JOB + PATCHES, RUNTIME)
+    assert node.pod["metadata"]["annotations"]["gracekeeper.dev/checkpoint-size"] == "2Gi"
+    assert "other" not in node.pod["metadata"]["annotations"].values()
+    assert node.pod["spec"]["terminationGracePeriodSeconds"] == 88
+    assert {"name": "A", "value": "9"} in node.pod["spec"]["containers"][0]["env"]
+    assert unread(JOB + PATCHES, RUNTIME) == []
+
+
+@pytest.mark.parametrize("field", ["annotations", "labels"])
+def test_what_a_train_job_says_of_itself_reaches_no_pod(field):
+    job = JOB.replace("  trainer:", f"  {field}: {{gracekeeper.dev/step-seconds: '5', other: x}}\n  trainer:")
+    _, node = pods_of(job, RUNTIME)
+    assert "step-seconds" not in str(node.pod["metadata"])
+    line = f"spec.{field} reach no pod: use runtimePatches (Trainer 2.2 and newer) or podTemplateOverrides (2.1)"
+    assert unread(job, RUNTIME) == [f"f.yaml: TrainJob llm: {line}"]
+    assert unread(JOB.replace("  trainer:", f"  {field}: {{other: x}}\n  trainer:"), RUNTIME) == []
+
+
+EXPERIMENT = """
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {name: search, namespace: team-b}
+spec:
+  trialTemplate:
+    trialSpec:
+      apiVersion: VERSION
+      kind: KIND
+      spec: SPEC
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "spec", "owner"),
+    [
+        ("batch/v1", "Job", "{template: {spec: {containers: [{name: c}]}}}", "Job"),
+        (
+            "kubeflow.org/v1",
+            "TFJob",
+            "{tfReplicaSpecs: {Worker: {template: {metadata: {labels: {own: '1'}}, spec: {containers: [{name: c}]}}}}}",
+            "TFJob",
+        ),
+        (
+            "jobset.x-k8s.io/v1alpha2",
+            "JobSet",
+            "{replicatedJobs: [{name: a, template: {spec: {template: {spec: {containers: [{name: c}]}}}}}]}",
+            "Job",
+        ),
+    ],
+)
+def test_a_trial_of_katib_is_owned_by_its_own_object(version, kind, spec, owner):
+    (pod,) = pods_of(EXPERIMENT.replace("VERSION", version).replace("KIND", kind).replace("SPEC", spec))
+    metadata = pod.pod["metadata"]
+    assert metadata["ownerReferences"][0]["kind"] == owner
+    assert pod.namespace == "team-b"
+    katib = {"katib.kubeflow.org/trial": "search", "katib.kubeflow.org/experiment": "search"}
+    assert metadata["labels"].items() >= katib.items()
+    assert metadata["labels"].get("own") == ("1" if kind == "TFJob" else None)
+
+
+def test_a_trial_that_is_in_a_config_map_is_said():
+    text = "{apiVersion: kubeflow.org/v1beta1, kind: Experiment, metadata: {name: s}, spec: {trialTemplate: {}}}"
+    assert unread(text) == ["f.yaml: Experiment s: its trials are in a ConfigMap: give the object of a trial"]
+
+
+@pytest.mark.parametrize(
+    ("version", "spec", "nodes", "replicas"),
+    [
+        (
+            "kubeflow.org/v1, kind: PyTorchJob",
+            "pytorchReplicaSpecs: {Master: ONE, Worker: {<<: ONE, replicas: 3}}",
+            "4",
+            4,
+        ),
+        ("kubeflow.org/v1, kind: PyTorchJob", "pytorchReplicaSpecs: {Worker: {<<: ONE, replicas: 3}}", "3", 3),
+        (
+            "kubeflow.org/v1, kind: PyTorchJob",
+            "elasticPolicy: {minReplicas: 2, maxReplicas: 5}, pytorchReplicaSpecs: {Worker: {<<: ONE, replicas: 3}}",
+            "2:5",
+            3,
+        ),
+        (
+            "kubeflow.org/v1, kind: PyTorchJob",
+            "elasticPolicy: {nProcPerNode: 5}, pytorchReplicaSpecs: {Worker: {<<: ONE, replicas: 3}}",
+            "3:3",
+            3,
+        ),
+        (
+            "kubeflow.org/v2beta1, kind: MPIJob",
+            "mpiReplicaSpecs: {Worker: {<<: ONE, replicas: 2}, Launcher: ONE}",
+            None,
+            2,
+        ),
+        (
+            "kubeflow.org/v1, kind: TFJob",
+            "tfReplicaSpecs: {Worker: {<<: ONE, replicas: 2}, Chief: ONE, PS: {<<: ONE, replicas: 7}}",
+            None,
+            3,
+        ),
+        ("elastic.pytorch.org/v1alpha1, kind: ElasticJob", "replicaSpecs: {Worker: {<<: ONE, replicas: 2}}", None, 2),
+        (
+            "batch.volcano.sh/v1alpha1, kind: Job",
+            "tasks: [{<<: ONE, replicas: 3}, {<<: ONE}, {replicas: 9, template: {spec: {containers: [{name: ps}]}}}]",
+            None,
+            4,
+        ),
+        ("batch.volcano.sh/v1alpha1, kind: Job", "tasks: [{<<: ONE, replicas: many}]", None, 0),
+        ("example.com/v1, kind: Job", "replicaSpecs: {Worker: {<<: ONE, replicas: 2}}", None, 0),
+    ],
+)
+def test_the_replicas_of_a_job_by_role_are_read(version, spec, nodes, replicas):
+    one = "{template: {spec: {containers: [{name: c, resources: {limits: {nvidia.com/gpu: 1}}}]}}}"
+    text = f"{{apiVersion: {version}, metadata: {{name: j}}, spec: {{{spec.replace('ONE', '&one ' + one, 1)}}}}}"
+    pod = pods_of(text.replace("ONE", "*one"))[0]
+    environment = {entry["name"]: entry["value"] for entry in pod.pod["spec"]["containers"][0].get("env") or ()}
+    assert environment.get("PET_NNODES") == nodes
+    assert pod.replicas == replicas
+    assert facts_in_files(pod, None).replicas == facts_in_files(pod, []).replicas == replicas
+
+
+def test_a_number_of_nodes_that_the_container_has_is_kept():
+    env = "[{name: PET_NNODES, value: '9'}]"
+    template = f"{{template: {{spec: {{containers: [{{name: c, env: {env}}}]}}}}}}"
+    (pod,) = pods_of(
+        "{apiVersion: kubeflow.org/v1, kind: PyTorchJob, metadata: {name: j},"
+        f" spec: {{pytorchReplicaSpecs: {{Master: {template}}}}}}}"
+    )
+    assert pod.pod["spec"]["containers"][0]["env"] == [{"name": "PET_NNODES", "value": "9"}]
 
 
 ARGO = """
@@ -130,6 +281,12 @@ spec:
     podSpecPatch: "{{workflow.parameters.patch}}"
   - name: other
     resource: {action: create}
+  - name: filled-in
+    resource: {action: apply, manifest: "{kind: Pod, metadata: {name: {{workflow.name}}}}"}
+  - name: text
+    resource: {action: create, manifest: hello}
+  - name: look
+    resource: {action: get, manifest: "{kind: Pod}"}
 """
 
 
@@ -166,11 +323,37 @@ def test_what_of_a_workflow_is_elsewhere_is_said():
         "f.yaml: Workflow w: template all refers to the WorkflowTemplate shared: give that one",
         "f.yaml: Workflow w: template steps refers to the WorkflowTemplate shared: give that one",
         "f.yaml: Workflow w: template other creates an object of its own: give that one",
+        "f.yaml: Workflow w: template filled-in creates an object of its own: give that one",
+        "f.yaml: Workflow w: template text creates an object of its own: give that one",
     ]
     only = "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {name: w}, spec: {workflowTemplateRef: {name: t}}}"
     assert unread(only) == ["f.yaml: Workflow w: its templates are in the WorkflowTemplate t: give that one"]
     with pytest.raises(manifests.BadManifestError, match="in the WorkflowTemplate t: give that one"):
         pods_of(only)
+
+
+RESOURCE = """
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: w, namespace: team-b}
+spec:
+  templates:
+  - name: train
+    resource:
+      action: create
+      manifest: |
+        apiVersion: batch/v1
+        kind: Job
+        metadata: {name: made}
+        spec: {template: {spec: {containers: [{name: c}]}}}
+"""
+
+
+def test_an_object_that_a_workflow_creates_is_read():
+    (pod,) = pods_of(RESOURCE)
+    assert pod.namespace == "team-b"
+    assert pod.pod["metadata"]["ownerReferences"][0].items() >= {"kind": "Job", "name": "made"}.items()
+    assert unread(RESOURCE) == []
 
 
 @pytest.mark.parametrize("patch", ["[", "[]", "5", "[" * 10_000])

@@ -36,12 +36,15 @@ _CONTAINER = {
     "resources": _RESOURCES,
     "lifecycle": {"preStop": _HOOK},
     "securityContext": _MAP,
+    "readinessProbe": {"httpGet": {"path": str}, "tcpSocket": _MAP, "grpc": _MAP},
     "volumeMounts": [{"name!": str, "mountPath": str, "readOnly": bool}],
 }
 _VOLUME = {
     "name!": str,
     "emptyDir": _MAP,
     "persistentVolumeClaim": {"claimName": str, "readOnly": bool},
+    "csi": {"driver": str, "readOnly": bool, "volumeAttributes": {_EACH: str}},
+    "hostPath": {"path": str},
     "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": _LABELS, "annotations": _LABELS}, "spec": _CLAIM}},
 }
 _NODE_TERM = {"matchExpressions": [{"key": str, "operator": str, "values": [str]}]}

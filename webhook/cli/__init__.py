@@ -1,6 +1,7 @@
 """The command `gracekeeper`: the only place where things are built, and the only one that talks to a terminal.
 
-Exit codes: 0 done; 1 printed, but a value was ignored or a patch was doubtful; 2 nothing could be done.
+Exit codes: 0 done; 1 printed, but a value was ignored or a patch was doubtful; 2 nothing could be done; 3 a file that can
+be read holds no pod.
 """
 
 import argparse
@@ -13,12 +14,12 @@ from webhook.cli import check_config, mutate
 from webhook.cli.inputs import CommandError
 from webhook.config import settings
 from webhook.config.field_errors import ConfigError
-from webhook.manifests import BadManifestError
+from webhook.manifests import BadManifestError, NoPodError
 from webhook.policy.recognition.match_condition import match_condition
 
 __all__ = ["main"]
 
-_DONE, _NOTHING_DONE = 0, 2
+_DONE, _NOTHING_DONE, _NO_POD = 0, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except (CommandError, BadManifestError, ConfigError) as error:
         print(f"gracekeeper: {error}", file=sys.stderr)  # noqa: T201  # the one line that says what to do
-        return _NOTHING_DONE
+        return _NO_POD if isinstance(error, NoPodError) else _NOTHING_DONE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _DONE

@@ -16,6 +16,7 @@ from webhook.cli import explanation
 from webhook.cli.inputs import CommandError, config_of, text_of
 from webhook.evaluation import HeldPod, evaluate
 from webhook.manifests.file_facts import FileFacts
+from webhook.manifests.uneven import uneven_keys
 from webhook.policy import report
 from webhook.policy.configuration import Config
 from webhook.policy.decision import Decision
@@ -35,7 +36,7 @@ def add_to(commands: Any) -> None:
         "pod as it would be created. Or, with --from-cluster, reads the pods that exist and prints, by workload, the grace "
         "that they have and the grace that they would get; nothing is ever written.",
         epilog="Exit codes: 0 done; 1 printed, but a value was ignored, a patch withheld, or something could not be read; "
-        "2 nothing could be printed.",
+        "2 nothing could be printed; 3 the file can be read, and holds no pod.",
     )
     source = mutate.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -96,12 +97,15 @@ def _of_file(options: argparse.Namespace) -> int:
     config = _with_an_image(config_of(options.config))
     objects = None if options.objects is None else manifests.surroundings(text_of(options.objects), options.objects)
     name = "standard input" if options.filename == "-" else options.filename
-    documents = manifests.documents(text_of(options.filename), name)
-    pods = manifests.pods_in(documents, name, options.namespace, objects or ())
-    unread = manifests.unread(documents, name, objects or ())
-    sys.stderr.writelines(f"{line}\n" for line in unread)
-    result = _IGNORED_SOMETHING if unread else _DONE
-    for position, pod in enumerate(pods):
+    documents, refused = manifests.documents_and_refusals(text_of(options.filename), name)
+    reading = manifests.reading_of(documents, name, options.namespace, objects or ())
+    if not reading.pods:
+        raise manifests.BadManifestError(refused[0]) if refused else manifests.no_pod_in(documents, name, reading)
+    lost = (*refused, *reading.refused, *reading.unread)
+    sys.stderr.writelines(f"{line}\n" for line in lost)
+    result = _IGNORED_SOMETHING if lost else _DONE
+    training: list[manifests.PodInFile] = []
+    for position, pod in enumerate(reading.pods):
         decision = asyncio.run(evaluate(HeldPod(pod.pod), pod.namespace, config, FileFacts(pod, objects), math.inf))
         patch, doubt = _patch(pod.pod, decision)
         _print(options.output, pod, decision, patch, first=position == 0)
@@ -110,6 +114,9 @@ def _of_file(options: argparse.Namespace) -> int:
             sys.stderr.writelines(f"{pod.where}: {complaint}\n" for complaint in complaints)
         if decision.ignored or doubt:
             result = _IGNORED_SOMETHING
+        if decision.outcome.is_of_training_pod:
+            training.append(pod)
+    sys.stderr.writelines(f"{line}\n" for line in uneven_keys(training))
     return result
 
 

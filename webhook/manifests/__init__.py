@@ -7,12 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.manifests import jobs, misshapen, pod_templates
-from webhook.manifests.text import BadManifestError, documents
+from webhook.manifests import jobs, misshapen, pod_templates, replicas
+from webhook.manifests.text import BadManifestError, NoPodError, documents, documents_and_refusals
 from webhook.policy.pod.metadata import JsonObject
 from webhook.shapes import kind_of_value
 
-__all__ = ["BadManifestError", "PodInFile", "documents", "pods_in", "surroundings", "unread"]
+__all__ = [
+    "BadManifestError",
+    "NoPodError",
+    "PodInFile",
+    "Reading",
+    "documents",
+    "documents_and_refusals",
+    "no_pod_in",
+    "pods_in",
+    "reading_of",
+    "surroundings",
+]
 
 _MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 """What reading another kind's fields comes to where they are not what that kind says."""
@@ -59,27 +70,71 @@ class PodInFile:
     """Claims that its controller makes for it, by name."""
     job: JsonObject | None = None
     """The Indexed Job that makes it."""
+    of_object: str = ""
+    """The file and the object that it comes of."""
+    template: str = ""
+    """The path of its template in that object; empty for a plain pod."""
+    replicas: int = 0
+    """How many pods of its job train, where the job lists them by role; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a file holds."""
+
+    pods: tuple[PodInFile, ...]
+    refused: tuple[str, ...]
+    """One line for each document or pod that the API server would refuse."""
+    unread: tuple[str, ...]
+    """One line for each object whose pods cannot be shown, or not wholly."""
+
+
+def reading_of(
+    objects: Sequence[dict[str, Any]], name: str, namespace: str, others: Sequence[JsonObject] = ()
+) -> Reading:
+    """Return every pod, and every pod template of a Job or another kind as the pod that would come of it.
+
+    `namespace` is where objects go that name none; `others` may hold what the objects refer to, such as the runtime of a
+    TrainJob. What is refused of one object hides no other.
+    """
+    pods: list[PodInFile] = []
+    refused: list[str] = []
+    unread: list[str] = []
+    for document in objects:
+        try:
+            created = list(pod_templates.created_of(document, objects, others))
+            candidates = [pod for each in created for pod in _pods_of(each, name, namespace)]
+            unread += [f"{name}: {line}" for line in pod_templates.unread_of(document, objects, others)]
+        except BadManifestError as error:
+            refused.append(str(error))
+        except _MISSHAPEN:
+            refused.append(f"{name}: {_called(document)}an object is not shaped as its kind is")
+        else:
+            for pod in candidates:
+                try:
+                    _refuse_pod(pod)
+                    pods.append(pod)
+                except BadManifestError as error:
+                    refused.append(str(error))
+    return Reading(tuple(pods), tuple(refused), tuple(unread))
 
 
 def pods_in(
     objects: list[dict[str, Any]], name: str, namespace: str, others: Sequence[JsonObject] = ()
 ) -> list[PodInFile]:
-    """Every pod, and every pod template of a Job or another kind as the pod that would come of it.
+    """Return the pods of `reading_of`; BadManifestError where one is refused, NoPodError where there is none."""
+    reading = reading_of(objects, name, namespace, others)
+    if reading.refused:
+        raise BadManifestError(reading.refused[0])
+    if not reading.pods:
+        raise no_pod_in(objects, name, reading)
+    return list(reading.pods)
 
-    `namespace` is where objects go that name none; `others` may hold what the objects refer to, such as the runtime of a
-    TrainJob. What `unread` tells is left out; BadManifestError where nothing is left.
-    """
-    try:
-        created = list(pod_templates.created(objects, others))
-        pods = [pod for document in created for pod in _pods_of(document, name, namespace)]
-    except _MISSHAPEN:
-        raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
-    if not pods:
-        why = next(iter(unread(objects, name, others)), None)
-        raise BadManifestError(why or f"{name}: no pod and no pod template in it{_kinds_in(objects)}")
-    for pod in pods:
-        _refuse_pod(pod)
-    return pods
+
+def no_pod_in(objects: Sequence[JsonObject], name: str, reading: Reading) -> BadManifestError:
+    """Return the error of a file of which no pod can be shown: one that cannot be read, or a NoPodError."""
+    why = next(iter((*reading.refused, *reading.unread)), None)
+    return BadManifestError(why) if why else NoPodError(f"{name}: no pod and no pod template in it{_kinds_in(objects)}")
 
 
 def surroundings(text: str, name: str) -> list[dict[str, Any]]:
@@ -91,12 +146,11 @@ def surroundings(text: str, name: str) -> list[dict[str, Any]]:
     return objects
 
 
-def unread(objects: list[dict[str, Any]], name: str, others: Sequence[JsonObject] = ()) -> list[str]:
-    """One line for each object whose pods `pods_in` cannot show, or not wholly."""
-    try:
-        return [f"{name}: {line}" for line in pod_templates.unread(objects, others)]
-    except _MISSHAPEN:
-        raise BadManifestError(f"{name}: an object is not shaped as its kind is") from None
+def _called(document: JsonObject) -> str:
+    """Return kind and name of an object as a line begins with them; nothing where it has no name."""
+    metadata = document.get("metadata")
+    named = metadata.get("name") if isinstance(metadata, dict) else None
+    return f"{document.get('kind')} {named}: " if isinstance(named, str) else ""
 
 
 def _kinds_in(objects: Sequence[JsonObject]) -> str:
@@ -111,16 +165,19 @@ def _pods_of(document: dict[str, Any], name: str, namespace: str) -> Iterator[Po
         f"{name}: {document.get('kind', 'object')} {metadata.get('name') or metadata.get('generateName', '')}".strip()
     )
     if document.get("kind") == "Pod":
-        yield PodInFile(label, namespace, {**document, "metadata": metadata})
+        yield PodInFile(label, namespace, {**document, "metadata": metadata}, of_object=label)
         return
     claims = pod_templates.claims_of(document)
     for path, above, template in _templates(document, (), ()):
         owner = {**document, "apiVersion": "batch/v1", "kind": "Job"} if _RAY_SUBMITTER in path else document
-        where = f"{label} {'.'.join(path)}"
+        inner = ".".join(path)
+        where = f"{label} {inner}"
         for metadata_field in ("labels", "annotations"):
             misshapen.mapping(misshapen.mapping(template, "metadata", where), metadata_field, where, "metadata.")
-        pod = _created_by(owner, jobs.numbered(document, above, template), namespace)
-        yield PodInFile(where, namespace, pod, claims, jobs.indexed(document, above))
+        made = replicas.with_number_of_nodes(document, jobs.numbered(document, above, template))
+        pod = _created_by(owner, made, namespace)
+        count = replicas.replicas_of(document, template)
+        yield PodInFile(where, namespace, pod, claims, jobs.indexed(document, above), label, inner, count)
 
 
 def _templates(

@@ -13,6 +13,8 @@ from webhook.policy.shutdown.clocks import ARGO_VARIABLE
 
 GROUP = "argoproj.io"
 _MAIN = "main"
+_CREATING = ("create", "apply", "replace")
+"""Actions of a resource template that make pods."""
 
 
 def with_pod_templates(document: JsonObject) -> dict[str, Any]:
@@ -31,10 +33,36 @@ def unread(document: JsonObject) -> Iterator[str]:
     if reference:
         yield f"its templates are in the WorkflowTemplate {reference}: give that one"
     for template in _templates(spec):
-        if "resource" in template:
+        if _creates(template) and _resource(template) is None:
             yield f"template {template.get('name')} creates an object of its own: give that one"
         for each in _referring(template):
             yield f"template {template.get('name')} refers to the WorkflowTemplate {each}: give that one"
+
+
+def resources(document: JsonObject) -> Iterator[dict[str, Any]]:
+    """The objects that its templates create, where their text can be read as it is."""
+    spec: Mapping[str, Any] = document.get("spec") or {}
+    spec = spec.get("workflowSpec") or spec
+    namespace = (document.get("metadata") or {}).get("namespace")
+    for template in _templates(spec):
+        resource = _resource(template) if _creates(template) else None
+        if resource is not None:
+            own = {"namespace": namespace} if namespace else {}
+            yield {**resource, "metadata": {**own, **(resource.get("metadata") or {})}}
+
+
+def _creates(template: JsonObject) -> bool:
+    return (template.get("resource") or {}).get("action") in _CREATING
+
+
+def _resource(template: JsonObject) -> dict[str, Any] | None:
+    """The object in a template's `resource.manifest`; None where values that only Argo fills in make it no YAML."""
+    text = (template.get("resource") or {}).get("manifest")
+    try:
+        resource = next(iter(yaml_text.documents(text)), None) if isinstance(text, str) else None
+    except yaml_text.NotYamlError:
+        return None
+    return resource if isinstance(resource, dict) else None
 
 
 def _referring(template: JsonObject) -> list[str]:

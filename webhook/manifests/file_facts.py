@@ -39,7 +39,7 @@ class FileFacts:
     async def facts(self, namespace: str, lookups: Lookups, _seconds: float) -> Facts:
         """Return the objects around the pod."""
         if self.objects is None:
-            return Facts(sidecars=_SIDECARS, job=self.pod.job)
+            return Facts(sidecars=_SIDECARS, job=self.pod.job, replicas=self.pod.replicas)
         by_kind = _by_field(self.objects, namespace)
         claims = {**self.pod.claims, **by_kind.pop("claims")}
         missing = tuple(
@@ -49,6 +49,7 @@ class FileFacts:
         )
         return Facts(
             claims=claims,
+            replicas=self.pod.replicas,
             job=self.pod.job or jobs.job_named(lookups.job, namespace, self.objects),
             accelerator_memory_mib=memory_mib_by_product(map(labels_of, _schedulable_nodes(self.objects))),
             sidecars=_SIDECARS,

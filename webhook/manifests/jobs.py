@@ -5,6 +5,7 @@ from typing import Any
 
 from webhook.manifests.pod_templates import group_and_kind
 from webhook.policy.checkpoint import writers
+from webhook.policy.pod import marks
 from webhook.policy.pod.metadata import JsonObject
 
 _JOB_SET = ("jobset.x-k8s.io", "JobSet")
@@ -28,7 +29,9 @@ def numbered(document: JsonObject, above: Sequence[JsonObject], template: JsonOb
         metadata["annotations"] = {writers.INDEX_ANNOTATION: "0", **(metadata.get("annotations") or {})}
     if group_and_kind(document) == _JOB_SET:
         replicas = next((each["replicas"] for each in above if "replicas" in each), 1)
-        metadata["labels"] = {writers.REPLICAS_LABEL: str(replicas), **(metadata.get("labels") or {})}
+        name = next((each["name"] for each in above if "name" in each and "template" in each), None)
+        named = {} if name is None else {marks.REPLICATED_JOB_LABEL: name}
+        metadata["labels"] = {**named, writers.REPLICAS_LABEL: str(replicas), **(metadata.get("labels") or {})}
     return {**template, "metadata": metadata}
 
 

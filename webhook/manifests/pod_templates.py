@@ -6,7 +6,7 @@ Law: what cannot be read is said in one line, never guessed.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from webhook.manifests import argo, trainjob
+from webhook.manifests import argo, katib, trainjob
 from webhook.policy.pod.metadata import JsonObject
 
 _TEKTON = "tekton.dev"
@@ -21,35 +21,59 @@ _OPERATOR_S_OWN = {
 
 def created(objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> Iterator[dict[str, Any]]:
     """The objects, each as its controller would create the next; `others` may hold what they refer to."""
-    runtimes = [each for each in (*objects, *others) if group_and_kind(each) in trainjob.RUNTIMES]
-    has_jobs = any(group_and_kind(each) == trainjob.KIND for each in objects)
     for document in objects:
-        kind = group_and_kind(document)
-        if kind == ("workload.codeflare.dev", "AppWrapper"):
-            components = (document.get("spec") or {}).get("components") or ()
-            yield from created([each["template"] for each in components if "template" in each], others)
-        elif kind == trainjob.KIND:
-            yield from trainjob.job_sets(document, runtimes)
-        elif kind[0] == argo.GROUP:
-            yield argo.with_pod_templates(document)
-        elif kind == ("apps", "StatefulSet"):
-            yield _with_claims(document)
-        elif kind not in _OPERATOR_S_OWN and not (has_jobs and kind in trainjob.RUNTIMES):
-            yield dict(document)
+        yield from created_of(document, objects, others)
+
+
+def created_of(
+    document: JsonObject, objects: Sequence[JsonObject], others: Sequence[JsonObject]
+) -> Iterator[dict[str, Any]]:
+    """One of the objects, as its controller would create the next."""
+    kind = group_and_kind(document)
+    if kind == ("workload.codeflare.dev", "AppWrapper"):
+        components = (document.get("spec") or {}).get("components") or ()
+        yield from created([each["template"] for each in components if "template" in each], others)
+    elif kind == trainjob.KIND:
+        yield from trainjob.job_sets(document, _runtimes(objects, others))
+    elif kind == katib.KIND:
+        yield from created(list(katib.trials(document)), others)
+    elif kind[0] == argo.GROUP:
+        yield argo.with_pod_templates(document)
+        yield from created(list(argo.resources(document)), others)
+    elif kind == ("apps", "StatefulSet"):
+        yield _with_claims(document)
+    elif kind not in _OPERATOR_S_OWN and not (kind in trainjob.RUNTIMES and _has_train_jobs(objects)):
+        yield dict(document)
 
 
 def unread(objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> Iterator[str]:
     """One line for each object, or part of one, whose pods are not shown, with what to do instead."""
-    runtimes = [each for each in (*objects, *others) if group_and_kind(each) in trainjob.RUNTIMES]
     for document in objects:
-        kind = group_and_kind(document)
-        called = f"{kind[1]} {(document.get('metadata') or {}).get('name', '')}".strip()
-        if kind in _OPERATOR_S_OWN:
-            yield f"{called}: only its operator knows the pods that come of it; give one of them (kubectl get pod -o yaml)"
-        elif kind == trainjob.KIND:
-            yield from (f"{called}: {why}" for why in trainjob.unread(document, runtimes))
-        elif kind[0] == argo.GROUP:
-            yield from (f"{called}: {why}" for why in argo.unread(document))
+        yield from unread_of(document, objects, others)
+
+
+def unread_of(document: JsonObject, objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> Iterator[str]:
+    """The same for one of the objects."""
+    kind = group_and_kind(document)
+    called = f"{kind[1]} {(document.get('metadata') or {}).get('name', '')}".strip()
+    why: Iterator[str] = iter(())
+    if kind in _OPERATOR_S_OWN:
+        why = iter(("only its operator knows the pods that come of it; give one of them (kubectl get pod -o yaml)",))
+    elif kind == trainjob.KIND:
+        why = trainjob.unread(document, _runtimes(objects, others))
+    elif kind == katib.KIND:
+        why = katib.unread(document)
+    elif kind[0] == argo.GROUP:
+        why = argo.unread(document)
+    yield from (f"{called}: {each}" for each in why)
+
+
+def _runtimes(objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> list[JsonObject]:
+    return [each for each in (*objects, *others) if group_and_kind(each) in trainjob.RUNTIMES]
+
+
+def _has_train_jobs(objects: Sequence[JsonObject]) -> bool:
+    return any(group_and_kind(each) == trainjob.KIND for each in objects)
 
 
 def group_and_kind(document: JsonObject) -> tuple[str, str]:

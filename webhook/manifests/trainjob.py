@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from webhook.policy.pod.metadata import JsonObject
+from webhook.policy.prefix import PREFIX
 
 GROUP = "trainer.kubeflow.org"
 KIND = (GROUP, "TrainJob")
@@ -37,8 +38,9 @@ def unread(job: JsonObject, runtimes: Sequence[JsonObject]) -> Iterator[str]:
     if _runtime(job, runtimes) is None:
         kind, name = reference.get("kind") or "ClusterTrainingRuntime", reference.get("name", "")
         yield f"its pods are in the {kind} {name}: give that one too, here or with --objects"
-    if spec.get("runtimePatches"):
-        yield "runtimePatches are not read"
+    for field in ("labels", "annotations"):
+        if any(str(key).startswith(PREFIX) for key in spec.get(field) or ()):
+            yield f"spec.{field} reach no pod: use runtimePatches (Trainer 2.2 and newer) or podTemplateOverrides (2.1)"
 
 
 def _runtime(job: JsonObject, runtimes: Sequence[JsonObject]) -> JsonObject | None:
@@ -56,14 +58,32 @@ def _replicated(replicated: JsonObject, spec: JsonObject, of_runtime: JsonObject
         nodes = _nodes(spec, of_runtime)
         job_spec = {**job_spec, "parallelism": nodes, "completions": nodes}
         pod = {**pod, "containers": [_trainer(each, spec, of_runtime) for each in pod.get("containers") or ()]}
-    for override in spec.get("podTemplateOverrides") or ():
-        if replicated.get("name") in {target.get("name") for target in override.get("targetJobs") or ()}:
-            pod = _overridden(pod, override.get("spec") or {})
-    metadata = {
-        field: {**((pod_template.get("metadata") or {}).get(field) or {}), **(spec.get(field) or {})}
-        for field in ("labels", "annotations")
-    }
+    holders = [pod_template]
+    for override in _overrides(spec, replicated.get("name")):
+        pod = _overridden(pod, override.get("spec") or {})
+        holders.append(override)
+    metadata = {field: _joined(holders, field) for field in ("labels", "annotations")}
     return {**replicated, "template": {"spec": {**job_spec, "template": {"metadata": metadata, "spec": pod}}}}
+
+
+def _overrides(spec: JsonObject, replicated_job: Any) -> Iterator[JsonObject]:
+    """What the job changes in the pod template of a replicated job, with `metadata` and `spec`.
+
+    podTemplateOverrides are Trainer 2.1's, runtimePatches those of 2.2 and newer (trainjob_types.go).
+    """
+    for override in spec.get("podTemplateOverrides") or ():
+        if replicated_job in {target.get("name") for target in override.get("targetJobs") or ()}:
+            yield override
+    for patch in spec.get("runtimePatches") or ():
+        template = (patch.get("trainingRuntimeSpec") or {}).get("template") or {}
+        for each in (template.get("spec") or {}).get("replicatedJobs") or ():
+            if each.get("name") == replicated_job:
+                yield ((each.get("template") or {}).get("spec") or {}).get("template") or {}
+
+
+def _joined(holders: Sequence[JsonObject], field: str) -> dict[str, Any]:
+    """The labels or annotations of several templates; what a later one says wins."""
+    return {key: value for each in holders for key, value in ((each.get("metadata") or {}).get(field) or {}).items()}
 
 
 def _trainer(container: JsonObject, spec: JsonObject, of_runtime: JsonObject) -> dict[str, Any]:

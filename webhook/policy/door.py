@@ -27,7 +27,7 @@ from webhook.policy.shutdown import clocks, forwarding, grace, signal_notes, sup
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
-from webhook.policy.storage.speed import Target, target_of
+from webhook.policy.storage.speed import Target, notes_on_losses, target_of
 from webhook.policy.storage.throughput import Throughput
 
 _LONGEST_NAME = 80
@@ -103,7 +103,7 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
     ignored, missing = look.statements.ignored, (*look.namespace.missing, *facts.missing)
     need, target = _need(look, facts)
     if need is None:
-        return _of_unknown_size(look, facts, replace(base, ignored=ignored, missing=missing))
+        return _of_unknown_size(look, facts, replace(base, ignored=ignored, missing=missing, notes=target.notes))
     grant = grace.granted(pod, need, _maximum(look))
     left_seconds, cut_notes = grace.cut(grant.seconds, grace.smallest_cap(config.grace_caps, pod.placement))
     converts = base.osmo is not None and base.osmo.converts
@@ -121,7 +121,7 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
         environment=inner.edits,
         changes=forwarded.changes,
         notes=(
-            *(*target.notes, *grant.notes, *cut_notes, *_unknown_pre_stops(pod)),
+            *(*target.notes, *grant.notes, *cut_notes, *grace.notes_on_lost_grace(pod), *_unknown_pre_stops(pod)),
             *(*inner.notes, *forwarded.notes, *_notes_on_uploaders(look)),
         ),
     )
@@ -134,7 +134,8 @@ def _of_unknown_size(look: Look, facts: Facts, base: Decision) -> Decision:
         return _brief(replace(base, outcome=Outcome.SIZE_UNKNOWN))
     forwarded = forwarding.forwarding_of(look.pod, facts, _wish(look), _config_in(look), look.pod.grace_seconds)
     outcome = Outcome.SIZE_UNKNOWN if forwarded.changes is None else base.outcome
-    decided = replace(base, outcome=outcome, terms=forwarded.terms, changes=forwarded.changes, notes=forwarded.notes)
+    notes = (*base.notes, *grace.notes_on_lost_grace(look.pod), *forwarded.notes)
+    decided = replace(base, outcome=outcome, terms=forwarded.terms, changes=forwarded.changes, notes=notes)
     return _finished(look.pod, decided) if decided.terms or decided.notes else _brief(decided)
 
 
@@ -169,16 +170,19 @@ def _config_in(look: Look) -> Config:
 def _need(look: Look, facts: Facts) -> tuple[grace.Need | None, Target]:
     """Return the seconds that the pod needs, or None where nothing tells them, and where its checkpoint goes."""
     defaults = look.config.defaults
-    target = Target(Throughput(defaults.write_bytes_per_second, "default"))
     stated_grace = look.statements.get(keys.GRACE_SECONDS)
     share = _share(look, facts, may_estimate=stated_grace is None)
     if share is not None and (stated_grace is None or look.pod.osmo_task is not None):
         target = target_of(look.pod, facts, look.statements, look.config, share)
         need = grace.computed(look.pod, look.statements, grace.Write(share, target.throughput), defaults)
         return (need if stated_grace is None else grace.stated(stated_grace, need)), target
+    reason = None if stated_grace is not None else _reason_for_default(look)
+    # A pod that shows nothing names no path, so its words are not read again.
+    may_save = stated_grace is not None or reason is not None or look.unknown_size is UnknownSize.SKIP
+    notes = notes_on_losses(look.pod, look.statements) if may_save else ()
+    target = Target(Throughput(defaults.write_bytes_per_second, "default"), notes=notes)
     if stated_grace is not None:
         return grace.stated(stated_grace), target
-    reason = _reason_for_default(look)
     return (None if reason is None else grace.of_unknown_size(look.pod, reason, defaults)), target
 
 
@@ -186,11 +190,11 @@ def _share(look: Look, facts: Facts, *, may_estimate: bool) -> writers.Share | N
     """Return the bytes that the pod writes: its share of a stated size, or the most that it can have."""
     checkpoint = checkpoint_bytes(look.statements, look.config.defaults)
     if checkpoint is not None:
-        return writers.share_of_job(look.pod, look.statements, checkpoint, facts.job)
+        return writers.share_of_job(look.pod, look.statements, checkpoint, facts.job, facts.replicas)
     if not may_estimate or look.unknown_size is not UnknownSize.ESTIMATE:
         return None
     most = estimate.most_bytes(look.pod, facts)
-    return None if most is None else writers.own_share(look.pod, look.statements, most, facts.job)
+    return None if most is None else writers.own_share(look.pod, look.statements, most, facts.job, facts.replicas)
 
 
 def _reason_for_default(look: Look) -> str | None:

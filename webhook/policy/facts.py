@@ -100,6 +100,8 @@ class Facts:
     """ResourceQuotas of the pod's namespace; None: not known."""
     job: JsonObject | None = None
     """The Job that made the pod, where it is an Indexed Job whose number of pods counts."""
+    replicas: int = 0
+    """How many pods of the job train, where a file of the job lists them by role; 0: not known, as in a cluster."""
     accelerator_memory_mib: Mapping[str, int] = field(default_factory=dict)
     """MiB of one GPU by the value of nvidia.com/gpu.product, from the schedulable nodes; empty: not known."""
     pre_pull: PrePull | None = None

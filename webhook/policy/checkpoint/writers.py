@@ -55,7 +55,9 @@ class Share:
     notes: tuple[str, ...] = ()
 
 
-def share_of_job(pod: Pod, statements: Statements, checkpoint: Amount, job: JsonObject | None) -> Share:
+def share_of_job(
+    pod: Pod, statements: Statements, checkpoint: Amount, job: JsonObject | None, replicas: int = 0
+) -> Share:
     """Return the pod's share of a checkpoint whose size is known for the whole job."""
     writers = statements.get(keys.CHECKPOINT_WRITERS)
     if writers is None:
@@ -63,7 +65,7 @@ def share_of_job(pod: Pod, statements: Statements, checkpoint: Amount, job: Json
     if writers.value != keys.ALL_PODS:
         count = Amount(writers.value, writers.origin)
         return Share(checkpoint, checkpoint.value / count.value, count, count)
-    job_pods = pods_of_job(pod, job)
+    job_pods = pods_of_job(pod, job, replicas)
     if job_pods is None or job_pods.fewest < min(2, job_pods.most):
         note = "checkpoint-writers=all, but nothing tells how many pods there are: not divided"
         return Share(checkpoint, checkpoint.value, notes=(note,))
@@ -71,13 +73,13 @@ def share_of_job(pod: Pod, statements: Statements, checkpoint: Amount, job: Json
     return Share(checkpoint, checkpoint.value / fewest.value, fewest, fewest)
 
 
-def own_share(pod: Pod, statements: Statements, estimate: Amount, job: JsonObject | None) -> Share:
+def own_share(pod: Pod, statements: Statements, estimate: Amount, job: JsonObject | None, replicas: int = 0) -> Share:
     """Return the share of a pod whose own bytes were estimated: all of them, beside the other pods of its job."""
     writers = statements.get(keys.CHECKPOINT_WRITERS)
     if writers is not None and writers.value != keys.ALL_PODS:
         together: Amount | None = Amount(writers.value, writers.origin)
     else:
-        job_pods = pods_of_job(pod, job)
+        job_pods = pods_of_job(pod, job, replicas)
         together = None if job_pods is None else Amount(job_pods.most, job_pods.source)
     return Share(estimate, estimate.value, together=together, estimated=True)
 
@@ -96,14 +98,19 @@ def indexed_job(pod: Pod) -> str | None:
     return controller.name if is_indexed and isinstance(controller.name, str) else None
 
 
-def pods_of_job(pod: Pod, job: JsonObject | None) -> JobPods | None:
-    """Return the number of pods by what the framework wrote into the pod, else by its controller; None where nothing tells."""
-    return next(_numbers(pod, job), None)
+def pods_of_job(pod: Pod, job: JsonObject | None, replicas: int = 0) -> JobPods | None:
+    """Return the number of pods by what the framework wrote into the pod, else by its controller; None where nothing tells.
+
+    `replicas` is the number that a file of the job lists by role; 0 where none is known.
+    """
+    return next(_numbers(pod, job, replicas), None)
 
 
-def _numbers(pod: Pod, job: JsonObject | None) -> Iterator[JobPods]:
+def _numbers(pod: Pod, job: JsonObject | None, of_roles: int) -> Iterator[JobPods]:
     """Yield numbers, the surest first. A WORLD_SIZE that may count processes or pods comes after what counts pods for sure."""
     yield from _of_framework(pod)
+    if of_roles:
+        yield JobPods(of_roles, of_roles, "replicas in the file, which a cluster does not tell")
     annotations, labels = pod.annotations, pod.labels
     size = _count(annotations.get(_GROUP_SIZE_ANNOTATION))
     if size:

@@ -1,6 +1,6 @@
 """One container as the rules read it: what it runs, its environment as it counts, its mounts and resources."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,20 @@ from webhook.policy.pod import accelerators, marks
 from webhook.policy.pod.launchers import mentions_torch_launcher
 from webhook.policy.pod.metadata import JsonObject
 
+_MOST_LETTERS = 64 * 1024
 _TORCHRUN_PREFIX = "PET_"
 _RENDEZVOUS_OF_TORCH = frozenset({"MASTER_ADDR", "WORLD_SIZE"})
+
+
+_HEALTH_OF_RAY = ("/api/local_raylet_healthz", "/api/gcs_healthz", "/api/healthz")
+"""Paths of Ray's own health (kuberay, utils/constant.go): a node of Ray is no server of models."""
+_UNSET = frozenset({"", "null", "none", "nil", "<no value>"})
+"""Texts that a chart renders for a value that nobody set."""
+
+
+def is_set(value: object) -> bool:
+    """Return whether a value says something: charts render an unset one as an empty text or as null."""
+    return str(value).strip().lower() not in _UNSET if isinstance(value, str) else value is not None
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -46,6 +58,8 @@ class Container:
     """Literal values by variable name. The last entry of a name counts, and a value from elsewhere is not known."""
     variable_names: tuple[str, ...]
     """Every variable, also those whose value comes from elsewhere."""
+    set_variables: frozenset[str]
+    """Variables that have a value, literal or from elsewhere."""
     mounts: tuple[Mount, ...]
     accelerators: Mapping[str, int]
     """How many of each accelerator resource the container asks for."""
@@ -53,6 +67,8 @@ class Container:
     """Length of a preStop sleep; 0 for none and for a hook of unknown length."""
     has_pre_stop_of_unknown_length: bool
     """Whether an exec or HTTP preStop hook runs, whose length the pod does not say."""
+    first_words: tuple[str, ...]
+    """The words up to 64 KiB, for readings that are only hints."""
     manifest: JsonObject
     """As received, for what a patch copies."""
 
@@ -89,6 +105,18 @@ class Container:
         return any(name.startswith(_TORCHRUN_PREFIX) for name in self.variable_names)
 
     @property
+    def answers_requests(self) -> bool:
+        """Whether a readiness probe asks over HTTP or gRPC, as of a server. Ray's own health does not count."""
+        probe = self.manifest.get("readinessProbe") or {}
+        http = probe.get("httpGet") or {}
+        return bool(probe.get("grpc")) or (bool(http) and http.get("path") not in _HEALTH_OF_RAY)
+
+    @property
+    def listens(self) -> bool:
+        """Whether a readiness probe asks at a port, by whatever protocol."""
+        return self.answers_requests or bool((self.manifest.get("readinessProbe") or {}).get("tcpSocket"))
+
+    @property
     def limits(self) -> Mapping[str, Any]:
         """Return the resource limits."""
         return (self.manifest.get("resources") or {}).get("limits") or {}
@@ -120,21 +148,35 @@ def read_container(group: str, index: int, manifest: JsonObject) -> Container:
     command = tuple(map(str, manifest.get("command") or ()))
     entries = manifest.get("env") or ()
     values = {entry.get("name", ""): entry.get("value") for entry in entries}
+    elsewhere = {entry.get("name", ""): bool(entry.get("valueFrom")) for entry in entries}
     pre_stop = (manifest.get("lifecycle") or {}).get("preStop") or {}
     sleep_seconds = (pre_stop.get("sleep") or {}).get("seconds")
+    words = (*command, *map(str, manifest.get("args") or ()))
     return Container(
         position=SpecPosition(group, index),
         name=manifest.get("name") or "",
         command=command,
-        words=(*command, *map(str, manifest.get("args") or ())),
+        words=words,
+        first_words=words if sum(map(len, words)) <= _MOST_LETTERS else tuple(_first(words)),
         environment={name: value for name, value in values.items() if value},
         variable_names=tuple(values),
+        set_variables=frozenset(name for name, value in values.items() if is_set(value) or elsewhere[name]),
         mounts=tuple(map(_read_mount, manifest.get("volumeMounts") or ())),
         accelerators=accelerators.requested(manifest.get("resources") or {}),
         pre_stop_seconds=sleep_seconds if isinstance(sleep_seconds, int) else 0,
         has_pre_stop_of_unknown_length=any(pre_stop.get(kind) for kind in ("exec", "httpGet", "tcpSocket")),
         manifest=manifest,
     )
+
+
+def _first(words: tuple[str, ...]) -> Iterator[str]:
+    """Yield the words, the last of them cut, until there are enough letters. A word counts as one letter more."""
+    room = _MOST_LETTERS
+    for word in words:
+        if room <= 0:
+            return
+        yield word[:room]
+        room -= len(word) + 1
 
 
 def _read_mount(mount: JsonObject) -> Mount:

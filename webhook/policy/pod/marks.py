@@ -3,6 +3,7 @@
 Each row is one of `use: yes` or `hint` in the project's table of training pod markers. A name that ends in `*` is a prefix.
 """
 
+import re
 from collections.abc import Iterable
 from functools import cache
 
@@ -42,6 +43,7 @@ TRAINING_OWNER_GROUPS = (
     "run.ai",
     "sagemaker.amazonaws.com",
     "elastic.iml.github.io",
+    "elastic.pytorch.org",
 )
 """API groups whose workloads train; a subgroup (`x.run.ai`) does not count."""
 
@@ -52,7 +54,12 @@ NOT_TRAINING_OWNER_KINDS = ("ReplicaSet", "DaemonSet", "RayService")
 NOT_TRAINING_KIND_WORDS = ("Interactive", "Inference", "Notebook")
 
 TRAINER_STEP_LABEL = ("trainer.kubeflow.org/trainjob-ancestor-step", "trainer")
-"""Only this step of a Kubeflow TrainJob holds checkpoints; its initializers do not."""
+"""Only this step of a Kubeflow TrainJob holds checkpoints; its initializers do not. Runtimes put it on Jobs, seldom on pods."""
+REPLICATED_JOB_LABEL = "jobset.sigs.k8s.io/replicatedjob-name"
+INITIALIZER_JOBS = ("dataset-initializer", "model-initializer")
+"""Names that the runtimes of a TrainJob give the Jobs of its initializers. JobSet writes them on pods, and no label of a Job."""
+JOBSET_OR_RAY_LABELS = ("jobset.sigs.k8s.io/*", "ray.io/*")
+"""Marks of systems that also run servers."""
 
 BATCH_OWNERS = (
     ("batch", "Job"),
@@ -62,6 +69,9 @@ BATCH_OWNERS = (
     ("batch.volcano.sh", "Job"),
     ("workload.codeflare.dev", "AppWrapper"),
     ("flyte.lyft.com", "FlyteWorkflow"),
+    ("flyte.lyft.com", "flyteworkflow"),
+    ("flyte.org", "TaskAction"),
+    ("workflow.osmo.nvidia.com", "OSMOTaskGroup"),
     ("tekton.dev", "TaskRun"),
     ("sparkoperator.k8s.io", "SparkApplication"),
 )
@@ -87,6 +97,14 @@ ACCELERATORS = (
     "huawei.com/Ascend*",
     "gpu.intel.com/*",
 )
+IN_TREE_FILE_SYSTEMS = {
+    "azureFile": "kubernetes.io/azure-file",
+    "cephfs": "kubernetes.io/cephfs",
+    "nfs": "kubernetes.io/nfs",
+}
+"""File systems that a pod mounts without a claim, with the name of their provisioner."""
+LASTING_VOLUMES = ("persistentVolumeClaim", "csi", "hostPath", *IN_TREE_FILE_SYSTEMS)
+"""Kinds of volumes that may outlive the pod."""
 
 CHECKPOINT_VARIABLES = ("CHECKPOINT_DIR", "CKPT_DIR", "OUTPUT_DIR", "SAVE_DIR", "AIP_CHECKPOINT_DIR")
 CHECKPOINT_ARGUMENTS = (
@@ -100,7 +118,42 @@ CHECKPOINT_ARGUMENTS = (
     "--save_dir",
     "--save-dir",
 )
-
+LIKELY_CHECKPOINT_VARIABLES = ("CKPT_SAVE_DIR",)
+LIKELY_CHECKPOINT_ARGUMENTS = (
+    "--checkpoint_file",
+    "--checkpoint-file",
+    "--checkpoint_path",
+    "--checkpoint-path",
+    "--output_path",
+    "--output-path",
+    "--save_location",
+    "--save-location",
+)
+CHECKPOINT_OVERRIDES = ("output_dir", "checkpointer.output_dir", "megatron_ckpt_dir")
+"""Keys of `key=value` arguments. torchtune's `checkpointer.checkpoint_dir` is where it reads."""
+SAVING_VARIABLES = ("ENABLE_CKPT_WRITE", "CHECKPOINT_SAVE_STEPS", "CHECKPOINT_EPOCHS", "MLFLOW_ARTIFACT_URI")
+SAVING_ARGUMENTS = (
+    "--checkpoint_freq",
+    "--checkpoint-freq",
+    "--checkpoint_frequency",
+    "--checkpoint-frequency",
+    "--resume_from_checkpoint",
+    "--resume-from-checkpoint",
+    "--save_steps",
+    "--save-steps",
+    "--save_every",
+    "--save-every",
+)
+SAVING_OVERRIDES = ("checkpoint.save_interval",)
+"""Names that stand on real training pods, and also on some that only read a checkpoint. They count where the pod may train.
+Those called SAVING name no path."""
+_CHECKPOINT_NAME = re.compile(r"(?:^|[-_./])(?:checkpoints?|ckpts?)(?=$|[-_./\d])", re.IGNORECASE)
+_READING_NAME = re.compile(r"pre-?trained|base|load|input|initial|gradient|activation", re.IGNORECASE)
+_LONGEST_NAME = 4096
+INTERRUPTIBLE_LABEL = ("qos.coreweave.cloud/interruptable", "true")
+"""CoreWeave ends such a pod without its grace when it acts on the node."""
+GRACEFULLY_INTERRUPTIBLE_LABEL = "qos.coreweave.com/graceful-interruptible"
+"""CoreWeave waits for the end of such a pod, for the length of its grace (its documentation of June 2026)."""
 
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -135,6 +188,12 @@ SUPERVISE_GATE = "gracekeeper-gate"
 def is_in_supervise_folder(path: str) -> bool:
     """Return whether a path is the folder that gracekeeper mounts, or lies in it."""
     return f"{path}/".startswith(f"{SUPERVISE_FOLDER}/")
+
+
+def names_checkpoints(name: str) -> bool:
+    """Return whether a mount path, volume or claim is named after checkpoints that are written: /ckpt, llm-checkpoints."""
+    name = name[:_LONGEST_NAME]
+    return _CHECKPOINT_NAME.search(name) is not None and _READING_NAME.search(name) is None
 
 
 def first_match(names: Iterable[str], marks: tuple[str, ...]) -> str | None:

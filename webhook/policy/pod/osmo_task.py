@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from webhook.policy.pod import marks
@@ -10,6 +11,8 @@ from webhook.policy.pod.metadata import JsonObject
 
 _CHECKPOINT_ARGUMENT = "-checkpoint"
 _OUTPUT_ARGUMENT = "-outputs"
+_ONE_FILE = "kpi:"
+"""An output that is one small file with measurements, and no folder (OSMO, task.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,16 @@ def read_osmo_task(labels: Mapping[str, Any], containers: Sequence[Container]) -
         user=user,
         uploaders=uploaders,
         checkpoint_uploads=0 if user is None else user.words.count(_CHECKPOINT_ARGUMENT),
-        output_uploads=max(uploader.words.count(_OUTPUT_ARGUMENT) for uploader in uploaders),
+        output_uploads=max(map(_output_uploads, uploaders)),
         converted=any(container.is_wrapped for container in (*regular, *uploaders)),
         native=len(uploaders) == 1 and uploaders[0].is_native_sidecar,
     )
+
+
+def _output_uploads(uploader: Container) -> int:
+    """Return how many outputs of the task are uploads of its folder."""
+    pairs = pairwise((*uploader.words, ""))
+    return sum(word == _OUTPUT_ARGUMENT and not output.startswith(_ONE_FILE) for word, output in pairs)
 
 
 def _merged(first: list[JsonObject], second: list[JsonObject], key: str) -> list[JsonObject]:

@@ -8,6 +8,7 @@ from webhook.policy.pod import marks
 from webhook.policy.pod.container import Container, read_container
 from webhook.policy.pod.metadata import JsonObject, annotations_of, labels_of, metadata_of
 from webhook.policy.pod.osmo_task import OsmoTask, read_osmo_task
+from webhook.policy.pod.other_work import other_work_of
 from webhook.policy.pod.placement import Placement, read_placement
 from webhook.policy.pod.start import Start, read_start
 from webhook.policy.pod.volume import PodVolume, read_volume
@@ -45,6 +46,8 @@ class Pod:
     """The regular container that trains; an empty one where the pod has no container."""
     start: Start
     """How the trainer starts. Of the other containers it is not read."""
+    other_work: str
+    """What the trainer does instead of training, in words; empty where it may train."""
     osmo_task: OsmoTask | None
     volumes: tuple[PodVolume, ...]
     placement: Placement
@@ -98,6 +101,7 @@ def read_pod(manifest: JsonObject) -> Pod:
     containers, init_containers = _containers(spec, "containers"), _containers(spec, "initContainers")
     task = read_osmo_task(labels, (*containers, *init_containers))
     trainer = _trainer(containers, annotations, task)
+    start = read_start(trainer.words)
     return Pod(
         name=name,
         labels=labels,
@@ -106,7 +110,8 @@ def read_pod(manifest: JsonObject) -> Pod:
         containers=containers,
         init_containers=init_containers,
         trainer=trainer,
-        start=read_start(trainer.words),
+        start=start,
+        other_work=other_work_of(trainer, start),
         osmo_task=task,
         volumes=tuple(read_volume(volume, name) for volume in spec.get("volumes") or ()),
         placement=read_placement(spec),

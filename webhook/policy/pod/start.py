@@ -5,7 +5,7 @@ guessed, but a script in a file may keep its shell as PID 1.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum, auto
 
 from webhook.policy.pod.launchers import Launcher, launcher_of, name_of_program
@@ -84,6 +84,8 @@ class Start:
     """Whether an SSH daemon runs in the foreground."""
     lacks_jit_checkpoint: bool = False
     """Whether Hugging Face's Trainer is told to train, and not to save on SIGTERM."""
+    commands: tuple[Words, ...] = field(default=(), compare=False)
+    """The commands that it runs, each a program and its arguments, without the shells and inits around them."""
 
 
 def read_start(words: Words) -> Start:
@@ -111,13 +113,14 @@ def _of_command(words: Words) -> Start:
     """Return what one command without a shell around it tells."""
     program = name_of_program(words)
     if program in {"conda", "mamba"} and "run" in words[1:]:
-        return Start(relay=Relay.CONDA_RUN)
+        return Start(relay=Relay.CONDA_RUN, commands=(words,))
     if program == "timeout" and "--foreground" not in words:
-        return Start(relay=Relay.TIMEOUT)
+        return Start(relay=Relay.TIMEOUT, commands=(words,))
     launcher = launcher_of(words)
     if launcher is Launcher.RAY and _STAYS_IN_FRONT not in words:
-        return Start()
+        return Start(commands=(words,))
     return Start(
+        commands=(words,),
         launcher=launcher,
         has_hosts=launcher is Launcher.MPIRUN and not _HOST_OPTIONS.isdisjoint(words),
         is_sshd=program == "sshd" and any(word[:1] == "-" and "D" in word for word in words[1:]),
@@ -127,7 +130,7 @@ def _of_command(words: Words) -> Start:
 def _start_of_shell(words: Words, depth: int) -> Start:
     script = _script_of(words) if name_of_program(words) in _SHELLS else None
     if script is None:
-        return Start(ShellLife.MAY_STAY)
+        return Start(ShellLife.MAY_STAY, commands=(words,))
     read, shell = read_script(script), name_of_program(words)
     becomes = read.executes or (read.only_command if shell == "bash" else None)
     if becomes is not None or not read.commands:
@@ -140,6 +143,7 @@ def _start_of_shell(words: Words, depth: int) -> Start:
         launcher=next((each.launcher for each in of_commands if each.launcher), None),
         has_hosts=any(each.has_hosts for each in of_commands),
         is_sshd=any(each.is_sshd for each in of_commands),
+        commands=tuple(words for each in of_commands for words in each.commands),
     )
 
 
@@ -179,9 +183,9 @@ def _start_below_init(words: Words, depth: int) -> Start:
     child = _after_options(words, with_value)
     options = words[1 : len(words) - len(child)]
     if is_dumb_init and _SINGLE_CHILD.isdisjoint(options):
-        return Start(relay=Relay.DUMB_INIT)
+        return Start(relay=Relay.DUMB_INIT, commands=(child,))
     if not is_dumb_init and any(option[:1] == "-" and option[:2] != "--" and "g" in option for option in options):
-        return Start(relay=Relay.TINI_GROUP)
+        return Start(relay=Relay.TINI_GROUP, commands=(child,))
     return replace(_start_of(child, depth - 1), init=program)
 
 

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from webhook.policy.pod.marks import IN_TREE_FILE_SYSTEMS
 from webhook.policy.pod.metadata import JsonObject
 
+_OF_THE_SYSTEM = ("/dev/", "/etc/", "/lib/", "/proc/", "/run/", "/sys/", "/tmp/", "/usr/", "/var/run/")  # noqa: S108  # of nodes
+"""Folders of a node that hold devices, programs and sockets, or are emptied."""
 _READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI", "image")
 
 
@@ -20,6 +23,19 @@ class PodVolume:
     """The template of a generic ephemeral volume's claim."""
     is_empty_dir: bool
     can_be_written: bool
+    driver: str
+    """The driver or in-tree kind of a volume without a claim, such as gcsfuse.csi.storage.gke.io; empty where none is known."""
+    attributes: JsonObject
+    """What the pod tells the driver of a volume without a claim."""
+    host_path: str
+    """The folder of the node that it is; empty where it is none."""
+
+    @property
+    def outlives_the_pod(self) -> bool:
+        """Whether what is written to it is there when the pod has ended."""
+        has_lasting_claim = self.has_claim and self.claim_template is None
+        is_folder_for_data = bool(self.host_path) and not f"{self.host_path}/".startswith(_OF_THE_SYSTEM)
+        return self.can_be_written and (has_lasting_claim or bool(self.driver) or is_folder_for_data)
 
 
 def read_volume(manifest: JsonObject, pod_name: str) -> PodVolume:
@@ -32,11 +48,17 @@ def read_volume(manifest: JsonObject, pod_name: str) -> PodVolume:
     claim_name = claim.get("claimName")
     if claim_name is None and ephemeral and pod_name:
         claim_name = f"{pod_name}-{name}"
+    inline, host_path = manifest.get("csi") or {}, manifest.get("hostPath") or {}
+    in_tree = next((driver for kind, driver in IN_TREE_FILE_SYSTEMS.items() if manifest.get(kind)), "")
     return PodVolume(
         name=name,
         has_claim=bool(claim or ephemeral),
         claim_name=claim_name if claim_name and isinstance(claim_name, str) else None,
         claim_template=(ephemeral.get("volumeClaimTemplate") or {}) if ephemeral else None,
         is_empty_dir=manifest.get("emptyDir") is not None,
-        can_be_written=not claim.get("readOnly") and not any(manifest.get(kind) for kind in _READ_ONLY_KINDS),
+        can_be_written=not (claim.get("readOnly") or inline.get("readOnly"))
+        and not any(manifest.get(kind) for kind in _READ_ONLY_KINDS),
+        driver=inline.get("driver") or in_tree,
+        attributes=inline.get("volumeAttributes") or {},
+        host_path=host_path.get("path") or "",
     )

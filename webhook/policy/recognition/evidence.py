@@ -3,9 +3,10 @@
 A trainer without a handler would sit out the whole grace and hold its accelerators.
 """
 
-from webhook.policy.pod import Container, Pod, marks
+from webhook.policy.pod import Pod
 from webhook.policy.pod.metadata import JsonObject, labels_of
 from webhook.policy.prefix import ENABLED_LABEL
+from webhook.policy.recognition.signs import sign_of_saving
 from webhook.policy.statements.keys import ENABLED
 from webhook.policy.statements.statements import Statements
 
@@ -18,14 +19,7 @@ def evidence_of_saving(pod: Pod, statements: Statements, *, has_profile: bool) -
         return "an OSMO task"
     if has_profile or any(statements.by_key.values()):
         return "a profile or the Namespace speaks for it"
-    for container in pod.containers:
-        variable = marks.first_match(container.variable_names, marks.CHECKPOINT_VARIABLES)
-        if variable is not None:
-            return f"environment variable {variable}"
-        argument = next((flag for flag in _flags(container) if flag in marks.CHECKPOINT_ARGUMENTS), None)
-        if argument is not None:
-            return f"argument {argument}"
-    return None
+    return sign_of_saving(pod)
 
 
 def is_wanted(statements: Statements, namespace: JsonObject | None, *, has_profile: bool) -> bool:
@@ -37,7 +31,3 @@ def is_wanted(statements: Statements, namespace: JsonObject | None, *, has_profi
 def speaks_for_itself(statements: Statements) -> bool:
     """Return whether the pod carries a key of gracekeeper, readable or not."""
     return statements.by_owner or statements.of_pod(ENABLED) is not None
-
-
-def _flags(container: Container) -> list[str]:
-    return [flag.partition("=")[0] for word in container.words for flag in word.split() if flag.startswith("--")]

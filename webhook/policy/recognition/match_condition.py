@@ -28,9 +28,22 @@ def match_condition() -> str:
             f"(has(object.metadata.labels) && object.metadata.labels.exists(k, {_any('k', labels)}))",
             f"(has(object.metadata.annotations) && object.metadata.annotations.exists(k, {_any('k', annotations)}))",
             f"(has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(r, {owner_tests}))",
+            f"(!has(object.metadata.ownerReferences) && {_lasting_volume()} && {_accelerator()})",
             f"object.spec.containers.exists(c, has(c.env) && c.env.exists(e, {_any('e.name', variables)}))",
         )
     )
+
+
+def _lasting_volume() -> str:
+    kinds = " || ".join(f"has(v.{kind})" for kind in marks.LASTING_VOLUMES)
+    return f"has(object.spec.volumes) && object.spec.volumes.exists(v, {kinds})"
+
+
+def _accelerator() -> str:
+    of_container = (
+        f"has(c.resources) && has(c.resources.limits) && c.resources.limits.exists(k, {_any('k', marks.ACCELERATORS)})"
+    )
+    return f"(has(object.spec.resourceClaims) || object.spec.containers.exists(c, {of_container}))"
 
 
 def _any(subject: str, marks: Iterable[str]) -> str:

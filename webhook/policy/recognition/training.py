@@ -4,8 +4,10 @@ The rules, in this order:
 1. A mirror pod, a pod of an excluded Namespace and a pod whose owner opted out are left alone.
 2. A pod whose owner, profile or Namespace opted in trains.
 3. A serving or interactive workload does not train.
-4. A pod with a mark of a training system trains.
+4. A pod with a mark of a training system trains, unless it is a server.
 5. A pod that asks for an accelerator and has a batch owner trains.
+6. A pod with a batch owner that starts a launcher of ranks and names a path to save to trains.
+7. A pod without owner trains that asks for an accelerator, mounts a volume that lasts, and shows that it saves.
 """
 
 from collections.abc import Iterator
@@ -15,10 +17,14 @@ from enum import StrEnum
 from webhook.policy.configuration import Profile
 from webhook.policy.names import shown
 from webhook.policy.pod import Pod, marks
+from webhook.policy.pod.launchers import Launcher
 from webhook.policy.pod.metadata import JsonObject, labels_of
+from webhook.policy.pod.other_work import server_of
 from webhook.policy.prefix import ENABLED_LABEL
+from webhook.policy.recognition.signs import accelerator_of, has_lasting_volume, sign_of_saving
 from webhook.policy.statements.keys import ENABLED
 from webhook.policy.statements.statements import Statements
+from webhook.policy.storage.save_paths import names_a_path
 
 
 class Verdict(StrEnum):
@@ -50,10 +56,10 @@ def recognition_of(
     by_choice = _left_out(pod, namespace, statements) or _opted_in(namespace, statements, profile)
     if by_choice is not None:
         return by_choice
-    serving = _mark_of_serving(pod)
+    serving = next(_marks_of_serving(pod), None)
     if serving is not None:
         return Recognition(Verdict.NOT_TRAINING, serving)
-    mark = next(_marks(pod), None) or _accelerator_in_a_batch(pod)
+    mark = next(_marks(pod), None) or _in_a_batch(pod) or _by_itself(pod)
     if mark is None:
         return Recognition(Verdict.NOT_TRAINING, "no mark of a training system")
     return Recognition(Verdict.TRAINING, mark)
@@ -84,22 +90,31 @@ def _opted_in(namespace: JsonObject | None, statements: Statements, profile: Pro
     return None
 
 
-def _mark_of_serving(pod: Pod) -> str | None:
+def _marks_of_serving(pod: Pod) -> Iterator[str]:
     label = marks.first_match(pod.labels, marks.NOT_TRAINING_LABELS)
     if label is not None:
-        return f"label {label}"
-    for key, value in marks.NOT_TRAINING_LABEL_VALUES:
-        if pod.labels.get(key) == value:
-            return f"label {key}={value}"
+        yield f"label {label}"
+    pairs = (*marks.NOT_TRAINING_LABEL_VALUES, *((marks.REPLICATED_JOB_LABEL, job) for job in marks.INITIALIZER_JOBS))
+    yield from (f"label {key}={value}" for key, value in pairs if pod.labels.get(key) == value)
     step, trainer = marks.TRAINER_STEP_LABEL
     if pod.labels.get(step, trainer) != trainer:
-        return f"label {step}={shown(pod.labels[step])}"
+        yield f"label {step}={shown(pod.labels[step])}"
     for owner in pod.owners:
         if owner.kind in marks.NOT_TRAINING_OWNER_KINDS or any(
             word in owner.kind for word in marks.NOT_TRAINING_KIND_WORDS
         ):
-            return f"owned by a {shown(owner.kind)}"
-    return None
+            yield f"owned by a {shown(owner.kind)}"
+    server = server_of(pod.start)
+    if server is not None:
+        yield f"it runs {server}"
+    if _is_probed_server(pod):
+        yield f"a readiness probe asks container {shown(pod.trainer.name)}"
+
+
+def _is_probed_server(pod: Pod) -> bool:
+    """Return whether a pod of a JobSet or of Ray answers requests, and starts no ranks."""
+    may_serve = marks.first_match(pod.labels, marks.JOBSET_OR_RAY_LABELS) is not None
+    return may_serve and pod.trainer.answers_requests and pod.start.launcher in {None, Launcher.RAY}
 
 
 def _marks(pod: Pod) -> Iterator[str]:
@@ -118,20 +133,36 @@ def _marks(pod: Pod) -> Iterator[str]:
             yield f"environment variable {shown(variable)} of container {shown(container.name)}"
 
 
-def _accelerator_in_a_batch(pod: Pod) -> str | None:
-    accelerator, batch = _accelerator(pod), _batch(pod)
-    return f"{accelerator} in {batch}" if accelerator and batch else None
+def _in_a_batch(pod: Pod) -> str | None:
+    """Return what shows training in a batch: an accelerator, or a launcher of ranks beside a path to save to."""
+    batch = _batch(pod)
+    if batch is None:
+        return None
+    accelerator, launcher = accelerator_of(pod), pod.start.launcher
+    if accelerator is not None:
+        return f"{accelerator} in {batch}"
+    if launcher in {None, Launcher.RAY} or not names_a_path(pod):
+        return None
+    return f"{launcher} with a path to save to in {batch}"
 
 
-def _accelerator(pod: Pod) -> str | None:
+def _by_itself(pod: Pod) -> str | None:
+    """Return what shows that a pod without owner trains. One that waits, serves or evaluates does not."""
+    if pod.owners or pod.other_work or pod.trainer.listens:
+        return None
+    accelerator = _accelerator_in_limits(pod)
+    if accelerator is None or not has_lasting_volume(pod):
+        return None
+    sign = sign_of_saving(pod)
+    return sign and f"{accelerator}, a volume that lasts, and {sign}"
+
+
+def _accelerator_in_limits(pod: Pod) -> str | None:
+    """Return the accelerator of a regular container's limits, which the match condition reads, or a DRA claim."""
     if pod.has_resource_claims:
         return "a DRA claim"
-    for container in pod.all_containers:
-        for resources in (container.limits, container.requests):
-            resource = marks.first_match(resources, marks.ACCELERATORS)
-            if resource is not None:
-                return shown(resource)
-    return None
+    resources = (marks.first_match(container.limits, marks.ACCELERATORS) for container in pod.containers)
+    return next((shown(resource) for resource in resources if resource is not None), None)
 
 
 def _batch(pod: Pod) -> str | None:

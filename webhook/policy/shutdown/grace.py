@@ -11,7 +11,7 @@ from webhook.policy import quantity
 from webhook.policy.checkpoint.size import Amount
 from webhook.policy.checkpoint.writers import Share
 from webhook.policy.configuration import Defaults, GraceCap
-from webhook.policy.pod import OsmoTask, Pod
+from webhook.policy.pod import OsmoTask, Pod, marks
 from webhook.policy.pod.placement import Placement
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statement, Statements
@@ -122,6 +122,16 @@ def granted(pod: Pod, need: Need, maximum: Amount) -> Grant:
     if has > wanted:
         terms.append(Term("kept", f"{has} s", "the pod has more already"))
     return Grant(max(has, wanted), tuple(terms), tuple(notes))
+
+
+def notes_on_lost_grace(pod: Pod) -> tuple[str, ...]:
+    """Return a note where a label takes the whole grace away."""
+    label, value = marks.INTERRUPTIBLE_LABEL
+    if pod.labels.get(label) != value:
+        return ()
+    return (
+        f"CoreWeave ends a pod labelled interruptable without its grace: use {marks.GRACEFULLY_INTERRUPTIBLE_LABEL}",
+    )
 
 
 def smallest_cap(caps: Mapping[str, GraceCap], placement: Placement) -> tuple[str, int] | None:

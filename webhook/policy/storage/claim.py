@@ -6,7 +6,7 @@ from typing import Any
 
 from webhook.policy import quantity
 from webhook.policy.facts import Facts
-from webhook.policy.pod import Pod
+from webhook.policy.pod import Pod, PodVolume
 from webhook.policy.pod.metadata import JsonObject, annotations_of, metadata_of
 from webhook.policy.storage.drivers import family_of
 from webhook.policy.storage.drivers.parameters import Setting, VolumeParameters
@@ -30,6 +30,15 @@ _IN_TREE = {
 
 
 @dataclass(frozen=True, slots=True)
+class InlineVolume:
+    """A volume that the pod names by its driver, without a claim."""
+
+    name: str
+    driver: str
+    attributes: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One claim with its PersistentVolume, StorageClass and VolumeAttributesClass, as far as they are known."""
 
@@ -37,6 +46,8 @@ class Claim:
     persistent_volume: JsonObject | None
     storage_class: JsonObject | None
     attributes_class: JsonObject | None
+    inline: InlineVolume | None = None
+    """The volume of the pod that takes the place of all of these."""
 
     @property
     def shared(self) -> bool:
@@ -46,6 +57,8 @@ class Claim:
     @property
     def provisioner(self) -> str:
         """Return the driver: of the bound volume, else of the StorageClass."""
+        if self.inline is not None:
+            return self.inline.driver
         spec = _inner(self.persistent_volume, "spec")
         in_tree = next((name for source, name in _IN_TREE.items() if source in spec), "")
         return _text(_inner(spec, "csi"), "driver") or in_tree or _text(self.storage_class, "provisioner")
@@ -85,6 +98,11 @@ class Claim:
         of_class = {name: setting.text for name, setting in settings.items()}
         attributes = _inner(self.persistent_volume, "spec", "csi", "volumeAttributes")
         own = {key: text for key, text in attributes.items() if of_class.get(str(key).lower()) != str(text)}
+        if self.inline is not None:
+            return {
+                str(key).lower(): Setting(str(text), f"volume {self.inline.name}", of_the_volume=True)
+                for key, text in self.inline.attributes.items()
+            }
         for kind, holder, parameters in (
             ("PersistentVolume", self.persistent_volume, own),
             ("VolumeAttributesClass", self.attributes_class, _inner(self.attributes_class, "parameters")),
@@ -95,13 +113,22 @@ class Claim:
 
 
 def claims_behind(pod: Pod, volume_names: tuple[str, ...], facts: Facts) -> list[Claim | None]:
-    """Return the claims behind these volumes of the pod; None for one that is not known, and for all beyond the most."""
-    volumes = {volume.name: volume for volume in pod.volumes if volume.has_claim}
+    """Return the claims behind these volumes of the pod; None for one that is not known, and for all beyond the most.
+
+    A volume that the pod names by its driver counts as a claim of that driver.
+    """
+    volumes = {volume.name: volume for volume in pod.volumes}
     looked_at = [volumes[name] for name in volume_names[:_MOST_CLAIMS]]
-    manifests = [facts.claims.get(volume.claim_name or "") or volume.claim_template for volume in looked_at]
     default_class = _default_class(facts)
-    claims = [_claim(manifest, default_class, facts) if manifest else None for manifest in manifests]
+    claims = [_claim_behind(volume, default_class, facts) for volume in looked_at]
     return claims if len(looked_at) == len(volume_names) else [*claims, None]
+
+
+def _claim_behind(volume: PodVolume, default_class: JsonObject | None, facts: Facts) -> Claim | None:
+    if volume.driver:
+        return Claim({}, None, None, None, InlineVolume(volume.name, volume.driver, volume.attributes))
+    manifest = facts.claims.get(volume.claim_name or "") or volume.claim_template
+    return _claim(manifest, default_class, facts) if manifest else None
 
 
 def _claim(manifest: JsonObject, default_class: JsonObject | None, facts: Facts) -> Claim:

@@ -2,18 +2,25 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 from webhook.policy import brevity
-from webhook.policy.pod import Container, marks
+from webhook.policy.pod import Container, Pod, marks
+from webhook.policy.pod.container import is_set
 
-_ARGUMENT = re.compile(
-    rf"(?<![^\s;|&\"'])({'|'.join(map(re.escape, marks.CHECKPOINT_ARGUMENTS))})"
-    r"""(?:=|[\s\\]+)(?:"([^"]*)"|'([^']*)'|([^\s;|&"']+))"""
-)
-"""A known argument and its value inside a line for a shell."""
+
+def _in_a_line(names: Iterable[str]) -> re.Pattern[str]:
+    """Return the pattern of one of these arguments and its value inside a line for a shell."""
+    return re.compile(
+        rf"(?<![^\s;|&\"'])({'|'.join(map(re.escape, names))})"
+        r"""(?:=|[\s\\]+)(?:"([^"]*)"|'([^']*)'|([^\s;|&"']+))"""
+    )
+
+
+_ARGUMENT = _in_a_line(marks.CHECKPOINT_ARGUMENTS)
+_LIKELY_ARGUMENT = _in_a_line(marks.LIKELY_CHECKPOINT_ARGUMENTS)
 _MOST_IN_A_LINE = 32
 """Arguments that are looked at: no script names more, and a pod may hold a megabyte of text."""
 _MOST = 32
@@ -21,13 +28,14 @@ _MOST = 32
 _LONGEST = 4096
 """Linux' PATH_MAX. A variable of 100 kB that a value names 4000 times would be 400 MB."""
 _LONGEST_QUOTE = 200
+_NO_PATH = re.compile(r"true|false|yes|no|[\d.]*|.*\s.*", re.IGNORECASE | re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:\((\w+)\)|\{(\w+)\}|(\w+))")
 """A variable in a value: $(NAME) as Kubernetes expands it, $NAME and ${NAME} as a shell does."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavePath:
-    """An absolute path, or the address of an object store, and what names it."""
+    """A path, or the address of an object store, and what names it."""
 
     path: str
     named_by: str
@@ -42,33 +50,86 @@ class SavePath:
         return f"{self.named_by} {brevity.short(self.path, _LONGEST_QUOTE)}"
 
 
+@dataclass(frozen=True, slots=True)
+class SavePaths:
+    """The paths that the trainer is to save to."""
+
+    sure: tuple[SavePath, ...]
+    """Absolute paths of names that say so."""
+    likely: tuple[SavePath, ...]
+    """Absolute paths of names that also stand on pods which read checkpoints; none where the trainer does other work."""
+    relative: tuple[SavePath, ...]
+    """Paths as they are written, of which only the image's working directory tells where they lead."""
+
+
+def save_paths_of(pod: Pod) -> SavePaths:
+    """Read the paths of the pod's trainer once."""
+    sure = list(islice(_sure_texts(pod.trainer), _MOST))
+    likely = [] if pod.other_work else list(islice(_likely_texts(pod), _MOST))
+    return SavePaths(
+        tuple(_absolute_paths(sure, pod.trainer)),
+        tuple(_absolute_paths(likely, pod.trainer)),
+        () if pod.trainer.working_directory else tuple(_relative_paths([*sure, *likely], pod.trainer)),
+    )
+
+
 def save_paths(container: Container) -> Iterator[SavePath]:
     """Yield the paths that the container is to save to: of variables in the order of marks.py, then of arguments.
 
     A relative path counts where the container states its working directory. A path is cut before what only the running
     shell knows: `/ckpt/$(date)` is in /ckpt.
     """
-    variables = container.environment
-    texts = chain(_in_variables(variables), _in_words(container.words))
-    for named_by, text in islice(texts, _MOST):
-        path = _absolute(_expanded(text, variables), container.working_directory)
+    return _absolute_paths(islice(_sure_texts(container), _MOST), container)
+
+
+def names_a_path(pod: Pod) -> bool:
+    """Return whether the trainer names a path to save to."""
+    paths = save_paths_of(pod)
+    return bool(paths.sure or paths.likely or paths.relative)
+
+
+def _absolute_paths(texts: Iterable[tuple[str, str]], container: Container) -> Iterator[SavePath]:
+    for named_by, text in texts:
+        path = _absolute(_expanded(text, container.environment), container.working_directory)
         if path:
             yield SavePath(path, named_by)
 
 
-def _in_variables(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name in marks.CHECKPOINT_VARIABLES:
+def _relative_paths(texts: Iterable[tuple[str, str]], container: Container) -> Iterator[SavePath]:
+    for named_by, text in texts:
+        expanded = _expanded(text, container.environment)
+        if is_set(expanded) and expanded[0] not in "/-" and "://" not in expanded and not _NO_PATH.fullmatch(expanded):
+            yield SavePath(expanded, named_by)
+
+
+def _sure_texts(container: Container) -> Iterator[tuple[str, str]]:
+    yield from _in_variables(container.environment, marks.CHECKPOINT_VARIABLES)
+    yield from _in_words(container.words, marks.CHECKPOINT_ARGUMENTS, _ARGUMENT)
+
+
+def _likely_texts(pod: Pod) -> Iterator[tuple[str, str]]:
+    yield from _in_variables(pod.trainer.environment, marks.LIKELY_CHECKPOINT_VARIABLES)
+    yield from _in_words(pod.trainer.first_words, marks.LIKELY_CHECKPOINT_ARGUMENTS, _LIKELY_ARGUMENT)
+    for words in pod.start.commands:
+        for word in words[1:]:
+            name, equals, value = word.lstrip("+").partition("=")
+            if equals and name in marks.CHECKPOINT_OVERRIDES:
+                yield name, value
+
+
+def _in_variables(variables: Mapping[str, str], names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for name in names:
         if name in variables:
             yield name, variables[name]
 
 
-def _in_words(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _in_words(words: Sequence[str], names: tuple[str, ...], in_a_line: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     for word, following in zip(words, (*words[1:], ""), strict=False):
         flag, equals, value = word.partition("=")
-        if flag in marks.CHECKPOINT_ARGUMENTS:
+        if flag in names:
             yield flag, value if equals else following
         elif " " in word or "\n" in word:
-            for argument in islice(_ARGUMENT.finditer(word), _MOST_IN_A_LINE):
+            for argument in islice(in_a_line.finditer(word), _MOST_IN_A_LINE):
                 name, *values = argument.groups(default="")
                 yield name, "".join(values)
 

@@ -36,7 +36,7 @@ def target_of(pod: Pod, facts: Facts, statements: Statements, config: Config, sh
     unless the pod itself states the throughput.
     """
     destination = destination_of(pod, statements)
-    lost = _lost_with_the_pod(pod, destination, statements)
+    lost = _losses(pod, destination, statements)
     of_pod = statements.of_pod(keys.WRITE_THROUGHPUT)
     if of_pod is not None:
         return Target(Throughput(of_pod.value, of_pod.origin), notes=(*share.notes, *lost))
@@ -58,6 +58,14 @@ def target_of(pod: Pod, facts: Facts, statements: Statements, config: Config, sh
         tuple(each for _, _, ignored in stated for each in ignored),
         (*share.notes, *destination.notes, *lost),
     )
+
+
+def notes_on_losses(pod: Pod, statements: Statements) -> tuple[str, ...]:
+    """Return what the checkpoint's destination says about its loss where nobody states a size.
+
+    Of a pod that is known to do other work than training nothing is said.
+    """
+    return () if pod.other_work else _losses(pod, destination_of(pod, statements), statements)
 
 
 def node_limit(pod: Pod, config: Config) -> Throughput | None:
@@ -102,10 +110,15 @@ def _within(throughput: Throughput, node: Throughput | None, *, of_volume: bool)
     return Throughput(node.bytes_per_second, f"{node.source}, below the {beside} of {throughput.source}")
 
 
-def _lost_with_the_pod(pod: Pod, destination: Destination, statements: Statements) -> tuple[str, ...]:
-    """Return a note where the checkpoint ends with the pod, unless something is known to upload it."""
-    uploaded = statements.get(keys.UPLOAD_SIZE) is not None or pod.osmo_task is not None
-    if uploaded or not destination.ends_with_the_pod:
+def _losses(pod: Pod, destination: Destination, statements: Statements) -> tuple[str, ...]:
+    """Return a note where the checkpoint ends with the pod or stays on its node, unless something is known to upload it."""
+    if statements.get(keys.UPLOAD_SIZE) is not None or pod.osmo_task is not None:
+        return ()
+    if destination.on_one_node:
+        return (
+            f"volume {destination.on_one_node} is a hostPath: a pod on another node finds the checkpoint only if nodes share it",
+        )
+    if not destination.ends_with_the_pod:
         return ()
     if destination.shared_with:
         uploads = f"container {_joined_by_or(destination.shared_with)} uploads the checkpoint"

@@ -12,6 +12,7 @@ from webhook.policy.storage.drivers.ebs import ebs_throughput
 from webhook.policy.storage.drivers.efs import efs_throughput
 from webhook.policy.storage.drivers.fsx_lustre import fsx_lustre_throughput
 from webhook.policy.storage.drivers.managed_lustre import managed_lustre_throughput
+from webhook.policy.storage.drivers.node_memory import node_memory_throughput
 from webhook.policy.storage.drivers.parameters import Family, Promise, Silence, VolumeParameters
 from webhook.policy.storage.drivers.persistent_disk import persistent_disk_throughput
 from webhook.policy.storage.drivers.silent import why_silent
@@ -28,7 +29,9 @@ FAMILIES: Mapping[str, Family] = {
     "kubernetes.io/azure-file": azure_files_throughput,
     "kubernetes.io/gce-pd": persistent_disk_throughput,
     "lustre.csi.storage.gke.io": managed_lustre_throughput,
+    "multitier-checkpoint.csi.storage.gke.io": node_memory_throughput,
     "pd.csi.storage.gke.io": persistent_disk_throughput,
+    "phase1-checkpoint.csi.storage.gke.io": node_memory_throughput,
 }
 """Every other driver states nothing: `silent`."""
 

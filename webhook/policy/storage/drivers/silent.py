@@ -20,7 +20,7 @@ _OF_AN_OPERATOR = (".rbd.csi.ceph.com", ".cephfs.csi.ceph.com", ".nfs.csi.ceph.c
 def why_silent(parameters: VolumeParameters) -> Silence:
     """Why nothing is known of a volume of this driver, or of a driver that nobody has written a formula for."""
     if parameters.driver in OBJECT_STORES:
-        return Silence(f"{parameters.driver} states no throughput: it is that of the node's network")
+        return Silence(f"{parameters.driver}, an object store, states no throughput: it is that of the node's network")
     if parameters.driver in NAMES or parameters.driver.endswith(_OF_AN_OPERATOR):
         return Silence(f"{parameters.driver} states no throughput")
     return Silence(f"no formula for {parameters.driver[:60]} is built in")
