@@ -10,6 +10,7 @@ from webhook.policy.facts import Facts
 from webhook.policy.pod import read_pod
 from webhook.policy.pod.container import read_container
 from webhook.policy.storage.destination import Destination, destination_of
+from webhook.policy.storage.folder_to_sync import folder_to_sync
 from webhook.policy.storage.save_paths import save_paths
 from webhook.policy.storage.speed import node_limit, target_of
 
@@ -94,11 +95,16 @@ def test_the_named_volume_counts_before_a_path():
 
 
 @pytest.mark.parametrize(
-    "kind", [{"nfs": {"server": "s"}}, {"hostPath": {"path": "/x"}}, {"csi": {"driver": "gcsfuse.csi.storage.gke.io"}}]
+    ("kind", "host_path_volume"),
+    [
+        ({"nfs": {"server": "s"}}, ""),
+        ({"hostPath": {"path": "/x"}}, "other"),
+        ({"csi": {"driver": "gcsfuse.csi.storage.gke.io"}}, ""),
+    ],
 )
-def test_a_volume_of_another_kind_is_no_claim_and_stays(kind):
+def test_a_volume_of_another_kind_is_no_claim_and_stays(kind, host_path_volume):
     pod = a_pod(CLAIM, {"name": "other", **kind}, mounts=[("other", "/o")], args=["--save=/o"])
-    assert destination(pod) == Destination(why="volume other by --save /o")
+    assert destination(pod) == Destination(why="volume other by --save /o", host_path_volume=host_path_volume)
 
 
 def test_a_path_where_nothing_can_be_written_is_passed_over():
@@ -178,3 +184,31 @@ def test_of_the_limits_that_hold_for_the_node_the_smallest_counts(configured, li
 def test_what_a_file_leaves_out_is_no_error():
     pod = {"spec": {"containers": [{"volumeMounts": [{}, {"name": "x"}], "args": ["--save=/a"]}], "volumes": [{}]}}
     assert destination(pod) == Destination(ends_with_the_pod="the root file system (--save /a)")
+
+
+HOST_PATH = {"name": "disk", "hostPath": {"path": "/x"}}
+NFS = {"name": "nfs", "nfs": {"server": "s", "path": "/x"}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "folder"),
+    [
+        (a_pod(CLAIM, mounts=[("ckpt", "/ckpt")]), "/ckpt"),
+        (a_pod(CLAIM, mounts=[("ckpt", "/ckpt")], args=["--save=/ckpt/run-1"]), "/ckpt"),
+        (a_pod(HOST_PATH, mounts=[("disk", "/disk")], args=["--save=/disk"]), "/disk"),
+        (a_pod(CLAIM, OTHER, mounts=[("ckpt", "/ckpt"), ("data", "/data")]), ""),
+        (
+            a_pod(
+                CLAIM, OTHER, mounts=[("ckpt", "/ckpt"), ("data", "/data")], annotations={"checkpoint-volume": "data"}
+            ),
+            "/data",
+        ),
+        (a_pod(NFS, mounts=[("nfs", "/nfs")], args=["--save=/nfs"]), ""),
+        (a_pod(SCRATCH, mounts=[("scratch", "/out")], args=["--save=/out"]), ""),
+        (a_pod(CLAIM), ""),
+        (a_pod(), ""),
+    ],
+    ids=["only claim", "by path", "hostPath", "two", "named", "NFS", "emptyDir", "not in the trainer", "no volume"],
+)
+def test_a_folder_is_synced_where_one_volume_that_outlives_the_pod_takes_the_checkpoint(pod, folder):
+    assert folder_to_sync(read_pod(pod), statements_of_pod(pod)) == folder

@@ -19,6 +19,7 @@ class PodVolume:
     claim_template: JsonObject | None
     """The template of a generic ephemeral volume's claim."""
     is_empty_dir: bool
+    is_host_path: bool
     can_be_written: bool
 
 
@@ -38,5 +39,6 @@ def read_volume(manifest: JsonObject, pod_name: str) -> PodVolume:
         claim_name=claim_name if claim_name and isinstance(claim_name, str) else None,
         claim_template=(ephemeral.get("volumeClaimTemplate") or {}) if ephemeral else None,
         is_empty_dir=manifest.get("emptyDir") is not None,
+        is_host_path=bool(manifest.get("hostPath")),
         can_be_written=not claim.get("readOnly") and not any(manifest.get(kind) for kind in _READ_ONLY_KINDS),
     )

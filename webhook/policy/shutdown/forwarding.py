@@ -63,7 +63,7 @@ def forwarding_of(pod: Pod, facts: Facts, wish: Wish, config: Config, grace_seco
     if obstacle is not None:
         return Forwarding(notes=(*(unwrapped if is_automatic else ()), f"forward-sigterm: {obstacle}", *incurable))
     return Forwarding(
-        _wrapping(pod, facts, config, forward_options(pod.trainer, wish.statements, grace_seconds)), incurable, terms
+        _wrapping(pod, facts, config, forward_options(pod, wish.statements, grace_seconds)), incurable, terms
     )
 
 

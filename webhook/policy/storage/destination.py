@@ -34,6 +34,8 @@ class Destination:
     """The emptyDir or root file system that it goes to; empty where it goes to a volume that outlives the pod."""
     shared_with: tuple[str, ...] = ()
     """Containers beside the trainer that mount that emptyDir, and so may upload the checkpoint from there."""
+    host_path_volume: str = ""
+    """The hostPath volume that it goes to; empty where it goes to none."""
     notes: tuple[str, ...] = ()
 
 
@@ -99,7 +101,7 @@ def _at(pod: Pod, volume: PodVolume) -> Destination:
     if volume.is_empty_dir:
         beside = tuple(_beside_the_trainer(pod, volume.name))
         return Destination(ends_with_the_pod=f"volume {volume.name} (emptyDir)", shared_with=beside)
-    return Destination()
+    return Destination(host_path_volume=volume.name if volume.is_host_path else "")
 
 
 def _beside_the_trainer(pod: Pod, volume_name: str) -> Iterator[str]:
