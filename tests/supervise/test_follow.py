@@ -225,8 +225,9 @@ def test_a_program_below_a_shell_that_drops_the_signal_is_told(pod):
 def test_a_script_with_a_trap_syncs_once_more_and_ends(pod):
     # given: the script that docs/supervise.md shows
     script = (
-        "trap 'stop=1' TERM\n"
-        f'while :; do ls {pod.checkpoint} 2>&1; [ -z "$stop" ] || exit 0; sleep 600 & wait $!; done'
+        "trap stop=1 TERM\n"
+        f'until [ "$stop" ]; do ls {pod.checkpoint} 2>&1; [ "$stop" ] || {{ sleep 600 & wait $!; }}; done\n'
+        f"ls {pod.checkpoint}"
     )
     train, upload = trainer(pod), pod.follow("sh", "-c", script)
     upload.says("No such file")

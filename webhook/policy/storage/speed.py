@@ -104,8 +104,8 @@ def _within(throughput: Throughput, node: Throughput | None, *, of_volume: bool)
 
 def _lost_with_the_pod(pod: Pod, destination: Destination, statements: Statements) -> tuple[str, ...]:
     """Return a note where the checkpoint ends with the pod, unless something is known to upload it."""
-    uploaded = statements.get(keys.UPLOAD_SIZE) is not None or pod.osmo_task is not None
-    if uploaded or not destination.ends_with_the_pod:
+    is_stated = any(statements.get(key) is not None for key in (keys.UPLOAD_SIZE, keys.UPLOAD_CONTAINER))
+    if is_stated or pod.osmo_task is not None or not destination.ends_with_the_pod:
         return ()
     if destination.shared_with:
         uploads = f"container {_joined_by_or(destination.shared_with)} uploads the checkpoint"
