@@ -15,13 +15,13 @@ TRAINER = (
     "signal.signal(signal.SIGTERM, lambda n, f: told.append(n))\n"
     "os.write(1, b'training\\n')\n"
     "while not told: time.sleep(0.02)\n"
-    "time.sleep(1)\n"
+    "time.sleep(0.6)\n"
     "pathlib.Path(sys.argv[1]).touch()\n"
 )
 
 
 def trainer(pod):
-    """A trainer that saves for a second."""
+    """A trainer that saves for 0.6 s."""
     started = pod.followed(sys.executable, "-I", "-S", "-c", TRAINER, pod.checkpoint)
     started.says("training")
     return started
@@ -41,26 +41,16 @@ def uploader(pod, *options, grace=60):
     return started
 
 
-def test_the_uploader_is_told_when_the_trainer_has_saved(pod):
+def test_the_uploader_is_told_when_the_trainer_has_saved_and_its_exit_code_stands(pod):
     # given
-    train, upload = trainer(pod), uploader(pod)
+    train, upload = trainer(pod), pod.follow(*python("uploader"), pod.checkpoint, "3")
+    upload.says("waiting")
     # when: the kubelet tells regular containers together
     upload.signal()
     train.signal()
     # then
-    assert (upload.ends(), upload.stdout) == (0, "waiting\nuploaded\n")
-    assert train.ends() == 0
-
-
-def test_the_uploaders_exit_code_stands(pod):
-    # given
-    train, upload = trainer(pod), pod.follow(*python("uploader"), pod.checkpoint, "3")
-    upload.says("waiting")
-    # when
-    upload.signal()
-    train.signal()
-    # then
     assert (upload.ends(), upload.stdout) == (3, "waiting\nuploaded\n")
+    assert train.ends() == 0
 
 
 def test_a_native_sidecar_is_told_at_once_as_its_trainer_has_ended(pod):
@@ -98,14 +88,14 @@ def test_a_trainer_that_never_started_holds_nobody(pod):
 
 def test_a_trainer_that_does_not_end_leaves_the_uploader_half_of_a_short_grace(pod):
     # given
-    train, upload = endless_trainer(pod), uploader(pod, grace=6)
+    train, upload = endless_trainer(pod), uploader(pod, grace=4)
     # when
     began = time.monotonic()
     train.signal()
     upload.signal()
     # then
     assert (upload.ends(), upload.stdout) == (0, "waiting\nnothing to upload\n")
-    assert time.monotonic() - began >= 3
+    assert time.monotonic() - began >= 2
     assert train.running
 
 
@@ -188,7 +178,9 @@ def test_the_stop_signal_of_an_image_is_held_and_handed_on_as_it_came(pod):
 
 def test_a_loop_that_does_not_heed_the_signal_uploads_on(pod):
     # given: as PID 1 it would not be ended by it either
-    train, upload = trainer(pod), pod.follow("sh", "-c", f"while :; do ls {pod.checkpoint}; sleep 0.2; done")
+    loop = f"echo on; while :; do ls {pod.checkpoint}; sleep 0.2; done"
+    train, upload = trainer(pod), pod.follow("sh", "-c", loop)
+    upload.says("on")
     # when
     upload.signal()
     train.signal()
@@ -200,13 +192,13 @@ def test_a_loop_that_does_not_heed_the_signal_uploads_on(pod):
 
 def test_no_pass_of_a_loop_is_cut(pod):
     # given: each pass catches the signal, as rclone does
-    one_pass = "trap 'echo cut; exit 1' TERM; i=0; while [ $i -lt 10 ]; do sleep 0.1; i=$((i+1)); done; echo passed; :"
+    one_pass = "trap 'echo cut; exit 1' TERM; i=0; while [ $i -lt 3 ]; do sleep 0.1; i=$((i+1)); done; echo passed; :"
     upload = pod.follow("sh", "-c", f"while :; do sh -c '{one_pass.replace(chr(39), chr(34))}'; done")
     upload.says("passed", times=3)
     # when: no trainer is there
     upload.signal()
     # then
-    upload.says("passed", times=6)
+    upload.says("passed", times=5)
     assert "cut" not in upload.stdout
 
 
@@ -282,7 +274,7 @@ def test_trainer_and_uploader_may_run_under_different_users(pod, users):
     waits = "echo on; sleep 600 & wait"
     train = as_user(
         *(users[0], mount, "forward", "--folder", "/srv", "--followed", "--"),
-        *("sh", "-c", f"trap 'sleep 2; exit 0' TERM; {waits}"),
+        *("sh", "-c", f"trap 'sleep 1; exit 0' TERM; {waits}"),
     )
     upload = as_user(
         *(users[1], read_only, "follow", "--folder", "/srv", "--grace", "60", "--"),
@@ -293,7 +285,7 @@ def test_trainer_and_uploader_may_run_under_different_users(pod, users):
     # when
     upload.signal()
     train.signal()
-    time.sleep(1)
+    time.sleep(0.7)
     # then
     assert (upload.stdout, upload.stderr, train.stderr) == ("on\n", "", "")
     assert (train.ends(), upload.ends()) == (0, 0)
