@@ -65,7 +65,7 @@ def test_only_a_loop_without_a_trap_is_said_to_use_up_the_grace(command, is_note
     [
         ("rclon", "the pod has no such container"),
         ("prepare", "an init container has ended before the trainer starts"),
-        ("main", "the trainer cannot wait for itself"),
+        ("main", "it is taken for the trainer"),
     ],
 )
 def test_a_container_that_cannot_be_meant_is_ignored_with_one_that_can_as_the_example(name, why):

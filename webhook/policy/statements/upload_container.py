@@ -10,7 +10,7 @@ def why_no_uploader(pod: Pod, name: str) -> str:
     if pod.osmo_task is not None:
         return "an OSMO task is uploaded by osmo-ctrl"
     if name == pod.trainer.name:
-        return "the trainer cannot wait for itself"
+        return "it is taken for the trainer"
     if any(container.name == name for container in _beside_the_trainer(pod)):
         return ""
     if any(container.name == name for container in pod.init_containers):
