@@ -49,7 +49,7 @@ func (v *view) actingShells() []action {
 	var chosen []action
 	beside := false
 	walk(v.roots, func(p *process) (descend bool) {
-		if p.zombie || v.role(p).isNeverTold() {
+		if p.zombie || v.ending[p] || v.role(p).isNeverTold() {
 			return false
 		}
 		if v.role(p) == shell && v.catches(p, v.number) && !v.waitsForChild(p) && v.told[p.identity].as == notYet {

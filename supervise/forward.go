@@ -19,6 +19,7 @@ const (
 type forwardOptions struct {
 	folder          folder
 	below           bool
+	followed        bool          // another container waits for the end of this one
 	limit           time.Duration // negative: none
 	grace           time.Duration // negative: not known
 	stall           time.Duration // 0: none
@@ -71,7 +72,7 @@ func newForward(options forwardOptions, s signals) *forward {
 
 // run starts the command and waits for its end. The error is an exitCode.
 func (f *forward) run() error {
-	if f.below {
+	if f.below || f.followed {
 		f.takeLock()
 	}
 	if pending(f.signals.terminate) {
@@ -168,7 +169,7 @@ func (f *forward) stop() {
 	}
 	f.since = now()
 	f.move(stopCame)
-	if f.below {
+	if f.below || f.followed {
 		noteStopping(f.folder.taskStopping())
 	}
 	if f.child != nil {

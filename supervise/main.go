@@ -22,7 +22,7 @@ const help = `usage:
         --termination-log     where Kubernetes reads the termination message
   supervise forward [--folder /gracekeeper] [--below] [--limit SECONDS] [--grace SECONDS] [--signal SIGTERM]
                     [--stall-seconds SECONDS] [--interrupted-code N] [--sync FOLDER] [--termination-log FILE]
-                    [--trace] -- COMMAND [ARGUMENT ...]
+                    [--followed] [--trace] -- COMMAND [ARGUMENT ...]
       Run COMMAND and hand SIGTERM to those of its processes that save: the ranks below a launcher, else those that
       catch it. What else catches it gets it when they have ended.
         --below               COMMAND is OSMO's osmo_exec: hand it to the user command below it, never to COMMAND
@@ -34,7 +34,14 @@ const help = `usage:
                               with 0 (default 143; 0 keeps the 0)
         --sync                write FOLDER's file system out at the end, where it is on a disk of this node
         --termination-log     leave one line there: who was told, and what became of it
+        --followed            another container runs "supervise follow": show it in FOLDER that this one lives
         --trace               say on stderr who gets which signal, and why
+  supervise follow [--folder /gracekeeper] --grace SECONDS [--trainer-told-within SECONDS] -- COMMAND [ARGUMENT ...]
+      Run an uploader beside a trainer (supervise forward --followed). Hold SIGTERM back until the trainer's container
+      has ended, then hand it to those of COMMAND's processes that catch it.
+        --grace                  how long COMMAND has from SIGTERM to SIGKILL. It gets SIGTERM 30 s before the end,
+                                 after half of the time at the earliest, where the trainer has not ended by then
+        --trainer-told-within    only this container is to stop where the trainer has no SIGTERM by then
   supervise rehearse --grace SECONDS [--after 30] [--signal SIGTERM] -- COMMAND [ARGUMENT ...]
       Run COMMAND, tell it to stop after so many seconds as forward would, and say on stderr who got the signal and
       when, who saved, and what was cut when the grace was over. For any container, and for a laptop.
@@ -87,6 +94,8 @@ func dispatch(arguments []string, s signals) error {
 		return o.hold(arguments[1:], s)
 	case "forward":
 		return o.forward(arguments[1:], s)
+	case "follow":
+		return o.follow(arguments[1:], s)
 	case "rehearse":
 		return o.rehearse(arguments[1:], s)
 	case "gate":

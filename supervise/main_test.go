@@ -20,6 +20,8 @@ func TestACommandLineThatCannotBeUnderstoodIsOneLineAndTwo(t *testing.T) {
 		{"forward", "forward: no command"},
 		{"forward --patience 30 -- true", "forward: flag provided but not defined: -patience"},
 		{"forward --signal SIGNONE -- true", "forward: --signal: no signal is named SIGNONE"},
+		{"follow -- true", "follow: --grace SECONDS is needed"},
+		{"follow --grace 30", "follow: no command"},
 		{"gate now", "gate: unexpected now"},
 		{"install --folder", "install: flag needs an argument: -folder"},
 	} {

@@ -91,6 +91,7 @@ func (o options) forward(arguments []string, s signals) error {
 	grace := o.Int("grace", none, "")
 	stall := o.Int("stall-seconds", 0, "")
 	interruptedCode := o.Int("interrupted-code", none, "")
+	followed := o.Bool("followed", false, "")
 	trace := o.Bool("trace", false, "")
 	sync := o.String("sync", "", "")
 	terminationLog := o.String("termination-log", "", "")
@@ -101,6 +102,7 @@ func (o options) forward(arguments []string, s signals) error {
 	return runForward(forwardOptions{
 		folder:          o.folder(),
 		below:           *below,
+		followed:        *followed,
 		limit:           seconds(*limit),
 		grace:           seconds(*grace),
 		stall:           seconds(*stall),
@@ -110,6 +112,21 @@ func (o options) forward(arguments []string, s signals) error {
 		sync:            *sync,
 		terminationLog:  *terminationLog,
 		command:         command,
+	}, s)
+}
+
+func (o options) follow(arguments []string, s signals) error {
+	grace := o.Int("grace", none, "")
+	toldWithin := o.Int("trainer-told-within", none, "")
+	command, err := o.parseCommand(arguments)
+	if err != nil {
+		return err
+	}
+	if *grace < 0 {
+		return usageError("follow: --grace SECONDS is needed")
+	}
+	return runFollow(followOptions{
+		folder: o.folder(), grace: seconds(*grace), toldWithin: seconds(*toldWithin), command: command,
 	}, s)
 }
 

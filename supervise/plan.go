@@ -65,6 +65,12 @@ func (v *view) plan(s stage) ([]action, []event) {
 	for _, a := range actions {
 		v.ending[a.to] = true
 	}
+	for _, p := range below(v.roots) {
+		if v.isJustForked(p) {
+			v.ending[p] = true
+			v.because(p, "waits: the shell's copy, which becomes what the shell starts")
+		}
+	}
 	ranks := v.ranks()
 	switch s {
 	case looking, saving:

@@ -357,6 +357,21 @@ func TestWhoSavesIsToldFirst(t *testing.T) {
 			want: "3", as: asCatcher,
 		},
 		{
+			name: "a shell's copy that is about to become the trainer is waited for",
+			processes: []fake{
+				{pid: 2, parent: 1, command: "bash run.sh", catches: true},
+				{pid: 358_990, parent: 2, command: "bash run.sh", catches: true}, // began a tenth of a second ago
+			},
+		},
+		{
+			name: "a subshell with a trap of its own is told",
+			processes: []fake{
+				{pid: 2, parent: 1, command: "bash run.sh"},
+				{pid: 358_000, parent: 2, command: "bash run.sh", catches: true}, // began 10 s ago
+			},
+			want: "358000", as: asShell,
+		},
+		{
 			name: "a sync loop with a trap does not keep the signal from the trainer beside it",
 			processes: []fake{
 				{pid: 2, parent: 1, command: trainer, catches: true},

@@ -122,6 +122,17 @@ func (v *view) waitsForChild(p *process) bool {
 	})
 }
 
+// forkTime is how long a shell's new child may take to become the program that it is for.
+const forkTime = time.Second
+
+// isJustForked says whether a process is the copy of a shell that is about to execute something. It catches what the shell
+// catches, so it would be told, and what it becomes would never be told again. Only at first: a subshell stays a copy.
+func (v *view) isJustForked(p *process) bool {
+	parent := v.processes[p.parent]
+	return v.at.since(v.since) < forkTime && v.at.since(p.startedAt()) < forkTime && parent != nil &&
+		v.role(parent) == shell && slices.Equal(v.arguments(p), v.arguments(parent))
+}
+
 func (v *view) ignores(p *process) bool {
 	mask, _ := v.signalMask(p, "SigIgn")
 	return holds(mask, unix.SIGTERM)

@@ -14,6 +14,7 @@ from webhook.policy.patch import operations
 FORWARD = golden.load("forward-sigterm")
 OSMO = golden.load("osmo-converted-native")
 CONTAINER = golden.load("osmo-converted-container")
+UPLOADERS = {name: golden.load(name) for name in ("upload-container", "upload-container-native-sidecar")}
 
 
 def patched(case: golden.Case, pod: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -66,6 +67,61 @@ def test_given_a_wrapped_trainer_when_another_webhook_takes_a_part_away_then_the
     assert trainer_of(after).get("volumeMounts", []) == trainer_of(FORWARD.pod).get("volumeMounts", [])
     assert names(after, "volumes") == names(FORWARD.pod, "volumes")
     assert names(after, "initContainers") == names(FORWARD.pod, "initContainers")
+
+
+BROKEN_UPLOADERS = {
+    "the init container is gone": lambda pod: without(pod, "initContainers", "gracekeeper-init"),
+    "the volume is gone": lambda pod: without(pod, "volumes", "gracekeeper"),
+    "the trainer's folder for the uploader is gone": lambda pod: without_mount(pod, "main", "/gracekeeper/task"),
+    "the trainer's binary is gone": lambda pod: without_mount(pod, "main", "/gracekeeper/bin"),
+}
+
+
+def without_mount(pod: dict[str, Any], container_name: str, path: str) -> dict[str, Any]:
+    container = named(pod, "containers", container_name)
+    container["volumeMounts"] = [mount for mount in container["volumeMounts"] if mount["mountPath"] != path]
+    return pod
+
+
+def as_written(pod: dict[str, Any]) -> dict[str, Any]:
+    """What the owner wrote of the containers and volumes."""
+    return {group: pod["spec"].get(group) or [] for group in ("containers", "initContainers", "volumes")}
+
+
+@pytest.mark.parametrize("case", UPLOADERS.values(), ids=list(UPLOADERS))
+@pytest.mark.parametrize("strip", BROKEN_UPLOADERS.values(), ids=list(BROKEN_UPLOADERS))
+def test_given_a_held_uploader_when_a_part_is_taken_away_then_trainer_and_uploader_start_as_their_owner_wrote_them(
+    strip, case
+):
+    broken = strip(patched(case))
+    assert as_written(patched(case, broken)) == as_written(case.pod)
+    name = case.pod["metadata"]["annotations"]["gracekeeper.dev/upload-container"]
+    note = f"upload-container: {name} is not held, as the trainer does not start through supervise"
+    assert note in case.decide(broken).notes
+
+
+def test_given_a_held_native_sidecar_when_it_is_moved_before_the_binary_then_both_start_as_their_owner_wrote_them():
+    case = UPLOADERS["upload-container-native-sidecar"]
+    after = patched(case, reordered(patched(case)))
+    assert "/gracekeeper" not in json.dumps(as_written(after))
+
+
+def test_given_a_held_uploader_when_its_command_is_replaced_then_the_trainer_stays_wrapped_and_the_owner_is_told():
+    case = UPLOADERS["upload-container"]
+    pod = patched(case)
+    named(pod, "containers", "s3-sync")["command"] = ["other"]
+    after = patched(case, pod)
+    assert named(after, "containers", "main")["command"][:3] == ["/gracekeeper/bin/supervise", "forward", "--followed"]
+    assert named(after, "containers", "s3-sync")["command"] == ["other"]
+    note = "upload-container: s3-sync is not held, as it was added or changed after the trainer was wrapped"
+    assert case.decide(after).notes == (note,)
+
+
+def test_given_a_wrapped_trainer_whose_own_arguments_name_our_options_when_asked_again_then_it_stays_wrapped():
+    pod = copy.deepcopy(FORWARD.pod)
+    named(pod, "containers", "trainer")["command"] = ["sh", "-c", "train; true", "follow", "--followed"]
+    after = patched(FORWARD, pod)
+    assert operations(after, FORWARD.decide(after)) == []
 
 
 def test_given_a_broken_wrapping_when_it_is_undone_then_the_decision_says_what_is_lost_and_the_grace_stays():

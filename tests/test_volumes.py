@@ -10,6 +10,7 @@ from webhook.policy.facts import Facts
 from webhook.policy.pod import read_pod
 from webhook.policy.pod.container import read_container
 from webhook.policy.storage.destination import Destination, destination_of
+from webhook.policy.storage.folder_to_sync import folder_to_sync
 from webhook.policy.storage.save_paths import save_paths
 from webhook.policy.storage.speed import node_limit, target_of
 
@@ -257,3 +258,31 @@ def test_of_the_limits_that_hold_for_the_node_the_smallest_counts(configured, li
 def test_what_a_file_leaves_out_is_no_error():
     pod = {"spec": {"containers": [{"volumeMounts": [{}, {"name": "x"}], "args": ["--save=/a"]}], "volumes": [{}]}}
     assert destination(pod) == Destination(ends_with_the_pod="the root file system (--save /a)")
+
+
+HOST_PATH = {"name": "disk", "hostPath": {"path": "/x"}}
+NFS = {"name": "nfs", "nfs": {"server": "s", "path": "/x"}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "folder"),
+    [
+        (a_pod(CLAIM, mounts=[("ckpt", "/ckpt")]), "/ckpt"),
+        (a_pod(CLAIM, mounts=[("ckpt", "/ckpt")], args=["--save=/ckpt/run-1"]), "/ckpt"),
+        (a_pod(HOST_PATH, mounts=[("disk", "/disk")], args=["--save=/disk"]), "/disk"),
+        (a_pod(CLAIM, OTHER, mounts=[("ckpt", "/ckpt"), ("data", "/data")]), ""),
+        (
+            a_pod(
+                CLAIM, OTHER, mounts=[("ckpt", "/ckpt"), ("data", "/data")], annotations={"checkpoint-volume": "data"}
+            ),
+            "/data",
+        ),
+        (a_pod(NFS, mounts=[("nfs", "/nfs")], args=["--save=/nfs"]), ""),
+        (a_pod(SCRATCH, mounts=[("scratch", "/out")], args=["--save=/out"]), ""),
+        (a_pod(CLAIM), ""),
+        (a_pod(), ""),
+    ],
+    ids=["only claim", "by path", "hostPath", "two", "named", "NFS", "emptyDir", "not in the trainer", "no volume"],
+)
+def test_a_folder_is_synced_where_one_volume_that_outlives_the_pod_takes_the_checkpoint(pod, folder):
+    assert folder_to_sync(read_pod(pod), statements_of_pod(pod)) == folder

@@ -21,6 +21,7 @@ class Pod:
         self._files = folder
         subprocess.run([program, "install", "--folder", self.folder], check=True)
         self.program = self.folder / "bin" / "supervise"
+        self.checkpoint = folder / "checkpoint"
 
     def run(self, *command, **options) -> Container:
         container = Container(self._files / f"container-{len(self._containers)}", command, **options)
@@ -31,6 +32,16 @@ class Pod:
         """supervise forward; words before -- are its own, or the command's where there is none."""
         own, command = _split(words)
         return self.run(self.program, "forward", *own, "--", *command, **options)
+
+    def followed(self, *command, **options) -> Container:
+        """supervise forward around a trainer for whose end an uploader waits."""
+        return self.run(self.program, "forward", "--folder", self.folder, "--followed", "--", *command, **options)
+
+    def follow(self, *words, grace=60, **options) -> Container:
+        own, command = _split(words)
+        return self.run(
+            self.program, "follow", "--folder", self.folder, "--grace", grace, *own, "--", *command, **options
+        )
 
     def below(self, *words, **options) -> Container:
         """supervise forward --below, with osmo_exec as its child."""

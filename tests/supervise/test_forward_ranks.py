@@ -244,6 +244,19 @@ def test_a_folder_that_cannot_be_synced_changes_nothing(pod):
     assert container.stderr == "supervise: sync /nowhere: no such file or directory\n"
 
 
+def test_a_folder_that_hangs_holds_the_container_no_longer_than_its_grace(pod):
+    # given: to open a FIFO that nobody writes to waits for ever, as on an NFS server that is gone
+    hung = pod.folder / "hung"
+    os.mkfifo(hung)
+    container = pod.forward("--grace", "2", "--sync", hung, "--", *TRAINER.split(), "0.1")
+    container.says("training")
+    # when
+    container.signal()
+    # then
+    assert container.ends() == 0
+    assert re.fullmatch(rf"supervise: sync of {hung}: not within [01]\.\d+s\n", container.stderr)
+
+
 def test_a_folder_is_synced(pod):
     # when
     container = pod.run(pod.program, "sync", "/")

@@ -108,7 +108,8 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
     left_seconds, cut_notes = grace.cut(grant.seconds, grace.smallest_cap(config.grace_caps, pod.placement))
     converts = base.osmo is not None and base.osmo.converts
     split = split_of(left_seconds, need)
-    upload_seconds = need.upload_share_seconds if clocks.uploads_beside(pod) else 0
+    uploads_beside = clocks.uploads_beside(pod) or look.statements.get(keys.UPLOAD_CONTAINER) is not None
+    upload_seconds = need.upload_share_seconds if uploads_beside else 0
     trainer_seconds = split.limit_seconds if converts else grant.seconds - upload_seconds
     inner = clocks.clocks_of(pod, grant.seconds, trainer_seconds)
     forwarded = _forwarded(look, facts, base, split, grant.seconds)
@@ -149,8 +150,9 @@ def _forwarded(look: Look, facts: Facts, base: Decision, split: Split, grace_sec
 
 
 def _notes_on_uploaders(look: Look) -> Iterator[str]:
-    """Yield notes on uploaders outside OSMO, whose own uploader is held until its data is safe."""
-    if look.pod.osmo_task is None and look.statements.get(keys.UPLOAD_SIZE) is not None:
+    """Yield notes on containers that may upload, where an upload is stated and nobody names its container."""
+    is_named = look.pod.osmo_task is not None or look.statements.get(keys.UPLOAD_CONTAINER) is not None
+    if not is_named and look.statements.get(keys.UPLOAD_SIZE) is not None:
         yield from signal_notes.notes_on_uploaders(look.pod)
 
 

@@ -61,7 +61,7 @@ def _variable(pod: JsonObject, edit: VariableEdit) -> Operation:
 
 
 def _spec_changes(pod: JsonObject, decision: Decision) -> list[Operation]:
-    """Return edits and replacements by the positions that came in, then removals from the end, then what is new."""
+    """Return edits and replacements by the positions that came in, then removals and insertions from the end, then additions."""
     changes = decision.changes
     if changes is None:
         return []
@@ -69,6 +69,10 @@ def _spec_changes(pod: JsonObject, decision: Decision) -> list[Operation]:
         *({"op": "add", "path": f"{_path(edit.position)}/{edit.field}", "value": edit.value} for edit in changes.edits),
         *({"op": "replace", "path": _path(position), "value": new} for position, new in changes.replaced.items()),
         *({"op": "remove", "path": _path(position)} for position in sorted(changes.removed, reverse=True)),
+        *(
+            {"op": "add", "path": _path(position), "value": changes.inserted[position]}
+            for position in sorted(changes.inserted, reverse=True)
+        ),
         *(operation for name, members in changes.appended.items() for operation in _appended(pod, name, members)),
     ]
 

@@ -91,6 +91,7 @@ def _change_lines(decision: Decision) -> Iterator[Line | Term]:
         also = "" if decision.osmo is None else f" and {OSMO_UPLOADER}"
         yield Line(f"wraps {', '.join(names)}{also}")
         added = (
+            *changes.inserted.values(),
             *changes.appended.get("initContainers", ()),
             *changes.replaced.values(),
             *changes.appended.get("containers", ()),

@@ -5,14 +5,17 @@ wrapped container cannot start then. So a broken wrapping is undone first: what 
 owner wrote it.
 """
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from webhook.policy.pod.marks import (
     OSMO_UPLOADER,
     SUPERVISE_BINARY,
     SUPERVISE_GATE,
     SUPERVISE_INIT,
+    SUPERVISE_TASK_FOLDER,
     SUPERVISE_VOLUME,
     is_in_supervise_folder,
 )
@@ -21,6 +24,7 @@ from webhook.policy.pod.metadata import JsonObject
 _OSMO_INIT = "osmo-init"
 _ADDED = {SUPERVISE_INIT, SUPERVISE_GATE}
 _SIDECAR_OPTION = "--sidecar"
+_HOLDS_AN_UPLOADER = ("--followed", "follow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def _faults(spec: JsonObject, containers: Sequence[JsonObject], init_containers:
     if all(volume.get("name") != SUPERVISE_VOLUME for volume in spec.get("volumes") or ()):
         yield f"volume {SUPERVISE_VOLUME} is gone"
     for container in (*containers, *init_containers):
-        if _is_wrapped(container) and not any(map(_is_of_supervise, container.get("volumeMounts") or ())):
+        if _is_wrapped(container) and not _needed_mounts(container) <= _mounts(container):
             yield f"a mount of container {container.get('name')} is gone"
     yield from _faults_of_order(init_containers)
     yield from _faults_of_uploader(containers, init_containers)
@@ -131,6 +135,17 @@ def _unwrapped(container: JsonObject) -> JsonObject:
 def _is_wrapped(container: JsonObject) -> bool:
     command = container.get("command") or [""]
     return bool(command[0] == SUPERVISE_BINARY) and container.get("name") != SUPERVISE_GATE
+
+
+def _needed_mounts(container: JsonObject) -> set[str]:
+    """Return the paths without which a wrapped container does not start, or a trainer does not show that it lives."""
+    needed = {posixpath.dirname(SUPERVISE_BINARY)}
+    own_words = takewhile(lambda word: word != "--", container["command"])
+    return needed | {SUPERVISE_TASK_FOLDER} if any(word in _HOLDS_AN_UPLOADER for word in own_words) else needed
+
+
+def _mounts(container: JsonObject) -> set[str]:
+    return {mount.get("mountPath") or "" for mount in container.get("volumeMounts") or ()}
 
 
 def _is_of_supervise(mount: JsonObject) -> bool:

@@ -31,10 +31,12 @@ class VariableEdit:
 
 @dataclass(frozen=True, slots=True)
 class SpecChanges:
-    """Changes by the positions of the pod that came in. What is removed goes last, from the end."""
+    """Changes by the positions of the pod that came in. What is removed or inserted goes last, from the end."""
 
     edits: tuple[FieldEdit, ...] = ()
     replaced: Mapping[SpecPosition, JsonObject] = field(default_factory=dict)
     removed: tuple[SpecPosition, ...] = ()
     appended: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
     """New members of lists of the spec, by the list's name."""
+    inserted: Mapping[SpecPosition, JsonObject] = field(default_factory=dict)
+    """New members, each before the one at this position. A list that loses members gets none."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from webhook.policy.pod import Container
+from webhook.policy.pod import Container, Pod
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements
+from webhook.policy.storage.folder_to_sync import folder_to_sync
 
 _OPTION_OF_KEY = (
     (keys.FORWARD_SIGNAL, "--signal"),
@@ -15,11 +16,13 @@ _TERMINATION_LOG = "/dev/termination-log"
 """Where Kubernetes reads a container's termination message, unless the container says otherwise."""
 
 
-def forward_options(trainer: Container, statements: Statements, grace_seconds: int) -> list[str]:
+def forward_options(pod: Pod, statements: Statements, grace_seconds: int) -> list[str]:
     """Return the options for a trainer that has `grace_seconds`, less its preStop sleep, from SIGTERM on."""
+    folder = folder_to_sync(pod, statements)
     return [
-        *("--grace", str(max(0, grace_seconds - trainer.pre_stop_seconds))),
-        *_termination_log(trainer),
+        *("--grace", str(max(0, grace_seconds - pod.trainer.pre_stop_seconds))),
+        *(("--sync", folder) if folder else ()),
+        *_termination_log(pod.trainer),
         *_stated(statements),
     ]
 

@@ -188,9 +188,9 @@ def _counted(task: OsmoTask | None) -> tuple[int, int, tuple[Term, ...]]:
 def _upload(
     statements: Statements, share: Share, defaults: Defaults, task: OsmoTask | None
 ) -> tuple[float, tuple[Term, ...]]:
-    """Seconds of one upload: where an upload size is stated, or an OSMO uploader is there to send what was saved."""
+    """Seconds of one upload: where its size is stated, or OSMO or a named container uploads what was saved."""
     size = statements.get(keys.UPLOAD_SIZE)
-    if size is None and task is None:
+    if size is None and task is None and statements.get(keys.UPLOAD_CONTAINER) is None:
         return 0.0, ()
     amount = (
         Amount(share.own_bytes, f"as the checkpoint: {share.checkpoint.source}")

@@ -76,8 +76,13 @@ def notes_on_the_incurable(pod: Pod) -> Iterator[str]:
 def notes_on_uploaders(pod: Pod) -> Iterator[str]:
     """Yield the containers that may upload what the trainer saves, and are told to stop before they have."""
     for container in uploaders_beside(pod):
-        moment = "once the trainer has ended" if container.is_native_sidecar else "with the trainer"
-        yield f"container {container.name} gets SIGTERM {moment}: let it upload the checkpoint before it ends"
+        name = container.name
+        if container.is_native_sidecar:
+            yield f"container {name} gets SIGTERM once the trainer has ended: let it upload the checkpoint before it ends"
+        elif container.command:
+            yield f"container {name} gets SIGTERM with the trainer: set upload-container: {name} to delay it"
+        else:
+            yield f"container {name} gets SIGTERM with the trainer: let it upload the checkpoint before it ends"
 
 
 def has_ranks_in_other_pods(pod: Pod) -> bool:

@@ -38,7 +38,7 @@ def _signal(text: str) -> str:
     return text
 
 
-def _volume(text: str) -> str:
+def _name(text: str) -> str:
     if not text:
         raise quantity.UnreadableError("empty")
     return text
@@ -77,10 +77,11 @@ BYTES_PER_PARAMETER = Key(
     "bytes-per-parameter", partial(quantity.decimal_number, largest=_MOST_BYTES_PER_PARAMETER), "14"
 )
 CHECKPOINT_WRITERS = Key("checkpoint-writers", _writers, "64")
-CHECKPOINT_VOLUME = Key("checkpoint-volume", _volume, "checkpoints")
+CHECKPOINT_VOLUME = Key("checkpoint-volume", _name, "checkpoints")
 WRITE_THROUGHPUT = Key("write-throughput", quantity.rate_bytes_per_second, "1GiBps")
 UPLOAD_SIZE = Key("upload-size", quantity.size_bytes, "9.2GB")
 UPLOAD_THROUGHPUT = Key("upload-throughput", quantity.rate_bytes_per_second, "200MBps")
+UPLOAD_CONTAINER = Key("upload-container", _name, "uploader")
 STEP_SECONDS = Key("step-seconds", partial(quantity.decimal_number, largest=_LONGEST_STEP_SECONDS), "12.5")
 FORWARD_SIGTERM = Key("forward-sigterm", _forward_sigterm, "true")
 FORWARD_SIGNAL = Key("forward-signal", _signal, "SIGUSR1")
@@ -104,6 +105,7 @@ KEYS = {
         WRITE_THROUGHPUT,
         UPLOAD_SIZE,
         UPLOAD_THROUGHPUT,
+        UPLOAD_CONTAINER,
         STEP_SECONDS,
         FORWARD_SIGTERM,
         FORWARD_SIGNAL,

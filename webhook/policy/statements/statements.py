@@ -15,7 +15,8 @@ from webhook.policy.configuration import Profile
 from webhook.policy.pod import Pod
 from webhook.policy.pod.metadata import JsonObject, annotations_of, metadata_of
 from webhook.policy.prefix import DECISION_ANNOTATION, ENVIRONMENT_PREFIX, PREFIX, SERVER_ENVIRONMENT_PREFIX
-from webhook.policy.statements.keys import ENABLED, KEYS, Key
+from webhook.policy.statements.keys import ENABLED, KEYS, UPLOAD_CONTAINER, Key
+from webhook.policy.statements.upload_container import example_of_uploader, why_no_uploader
 
 _NAME_OF_VARIABLE = {key.variable: name for name, key in KEYS.items()}
 _LONGEST_QUOTE = 40
@@ -102,10 +103,14 @@ def statements_about(pod: Pod, namespace: JsonObject | None, profile: Profile | 
     by_owner = False
     for source, origin, name, text in _texts(pod, namespace, profile):
         by_owner |= source in _OF_THE_POD and name != ENABLED.name
-        statement = _read(source, origin, name, text, suggest=len(ignored) < _MOST_SUGGESTIONS)
+        statement: Statement | Ignored | None = _read(
+            source, origin, name, text, suggest=len(ignored) < _MOST_SUGGESTIONS
+        )
+        if isinstance(statement, Statement) and name == UPLOAD_CONTAINER.name:
+            statement = _of_this_pod(pod, statement)
         if isinstance(statement, Ignored):
             ignored.append(statement)
-        else:
+        elif statement is not None:
             by_key[name] = (*by_key.get(name, ()), statement)
     return Statements(by_key, tuple(ignored), by_owner)
 
@@ -163,6 +168,17 @@ def _read(source: StatementSource, origin: str, name: str, text: Any, *, suggest
         return Statement(key.read(text), source, origin)
     except quantity.UnreadableError as error:
         return Ignored(origin, name, quoted, str(error), key.example)
+
+
+def _of_this_pod(pod: Pod, statement: Statement) -> Statement | Ignored | None:
+    """Return an upload-container that this pod has. A Namespace or profile may mean another of its pods, so it is passed over."""
+    why_not = why_no_uploader(pod, statement.value)
+    if not why_not:
+        return statement
+    if statement.source not in _OF_THE_POD:
+        return None
+    example = example_of_uploader(pod, UPLOAD_CONTAINER.example)
+    return Ignored(statement.origin, UPLOAD_CONTAINER.name, statement.value[:_LONGEST_QUOTE], why_not, example)
 
 
 def _suggestion(name: str) -> str:

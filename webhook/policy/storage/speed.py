@@ -112,7 +112,8 @@ def _within(throughput: Throughput, node: Throughput | None, *, of_volume: bool)
 
 def _losses(pod: Pod, destination: Destination, statements: Statements) -> tuple[str, ...]:
     """Return a note where the checkpoint ends with the pod or stays on its node, unless something is known to upload it."""
-    if statements.get(keys.UPLOAD_SIZE) is not None or pod.osmo_task is not None:
+    is_stated = any(statements.get(key) is not None for key in (keys.UPLOAD_SIZE, keys.UPLOAD_CONTAINER))
+    if is_stated or pod.osmo_task is not None:
         return ()
     if destination.on_one_node:
         return (
