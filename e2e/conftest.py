@@ -108,6 +108,12 @@ def trainer_image(cluster, shown) -> str:
 
 
 @pytest.fixture(scope="session")
+def launchers_image(cluster, shown) -> str:
+    with shown():
+        return cluster_images.launchers(cluster)
+
+
+@pytest.fixture(scope="session")
 def stand_ins(cluster, shown) -> Images:
     with shown():
         return osmo_images.loaded(cluster)

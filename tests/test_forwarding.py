@@ -68,3 +68,34 @@ def test_given_a_value_that_cannot_be_when_the_trainer_is_wrapped_then_it_is_ign
     decision = case.decide(pod)
     assert [ignored.key for ignored in decision.ignored] == [key]
     assert decision.changes is not None
+
+
+def limit_range(**bounds):
+    """A LimitRange of containers."""
+    return {"metadata": {"name": "small"}, "spec": {"limits": [{"type": "Container", **bounds}]}}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "wrapped"),
+    [
+        ({"max": {"cpu": "20m"}}, False),
+        ({"max": {"memory": "16Mi"}}, False),
+        ({"max": {"cpu": "50m", "memory": "32Mi"}}, True),
+        ({"max": {"nvidia.com/gpu": "8"}}, True),
+        ({"min": {"cpu": "100m"}, "maxLimitRequestRatio": {"cpu": "1"}}, True),
+    ],
+)
+def test_given_a_limit_range_that_refuses_the_container_that_is_added_then_the_pod_is_left_as_it_is(bounds, wrapped):
+    case = golden.load("forward-sigterm")
+    facts = replace(case.facts, limit_ranges=(limit_range(**bounds),))
+    decision = decide_pod(case.pod, facts, case.config, case.namespace.name)
+    assert (decision.changes is not None) is wrapped
+    if not wrapped:
+        [name] = bounds["max"]
+        assert decision.notes[-1] == f"forward-sigterm: LimitRange small allows no container with so much {name}"
+
+
+def test_given_a_best_effort_pod_when_a_limit_range_has_a_maximum_then_nothing_is_added_that_it_could_refuse():
+    case = golden.load("forward-sigterm-best-effort")
+    facts = replace(case.facts, limit_ranges=(limit_range(max={"cpu": "20m"}),))
+    assert decide_pod(case.pod, facts, case.config, case.namespace.name).changes is not None

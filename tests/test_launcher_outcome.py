@@ -62,6 +62,17 @@ def test_a_rank_that_lived_until_the_end_of_the_grace_was_killed_by_the_kubelet(
     assert list(compare(seen, unheard())) == []
 
 
+def test_a_rank_that_begins_again_after_the_save_and_is_killed_was_not_cut(tmp_path, write_rank):
+    # given: torchrun restarts ranks that ended with 1, and supervise kills the new ones
+    for number in (0, 1):
+        write_rank(number, 36.0, *SAVED[:-1], (34.0, "ends-1"), (35.5, "catches"), (35.6, "trains"))
+    # when
+    seen = outcome(tmp_path, _ended(37, 1))
+    # then
+    assert str(seen) == "2/2, -, 1"
+    assert list(compare(seen, forwarded(2, 1, told=None, begun_again=2))) == []
+
+
 def test_a_rank_without_a_handler_could_not_save_unless_it_did(tmp_path, write_rank):
     # given
     write_rank(0, 0.2, (-8.0, "trains"))

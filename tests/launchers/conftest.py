@@ -7,7 +7,7 @@ import pytest
 
 from tests.supervise.conftest import MACHINES
 from tests.supervise.container import RightsError, namespace_words
-from tools import launchers, supervise
+from tools import frameworks, launchers, supervise
 from tools.cluster.settings import BUILD, Settings
 from tools.cluster.steps import StepError
 
@@ -32,5 +32,14 @@ def program() -> Path:
     """A folder with supervise alone."""
     try:
         return supervise.build(MACHINES[platform.machine()]).parent
+    except StepError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def packages(root) -> Path:
+    """The folder with Lightning, Transformers, JAX and orbax, made where there is none."""
+    try:
+        return frameworks.folder(Settings.from_environment(os.environ).cache, root)
     except StepError as error:
         pytest.fail(str(error), pytrace=False)

@@ -72,7 +72,7 @@ def outcome(folder: Path, ending: Ending) -> Outcome:
     """Read what became of the ranks that wrote into a folder."""
     logs = [log for log in ranks(folder).values() if log.times("catches|saved")]
     told = [log.times("told-.*") for log in logs]
-    cut = [max(0.0, log.last_seen - ending.told_at) for log in logs if _was_cut(log)]
+    cut = [max(0.0, log.last_seen - ending.told_at) for log in logs if _was_cut(log, ending.told_at)]
     return Outcome(
         ranks=len(logs),
         saved=sum(bool(log.times("saved")) for log in logs),
@@ -86,10 +86,10 @@ def outcome(folder: Path, ending: Ending) -> Outcome:
     )
 
 
-def _was_cut(log: _RankLog) -> bool:
-    """Whether a rank with a handler ended without saying so."""
-    began, ended = log.times("catches"), log.times("ends-.*")
-    return bool(began) and not (ended and ended[-1] > began[-1])
+def _was_cut(log: _RankLog, told_at: float) -> bool:
+    """Whether a rank that had a handler when the signal came ended without saying so; one that began later has no save to lose."""
+    began = [time for time in log.times("catches") if time <= told_at]
+    return bool(began) and not any(time > began[-1] for time in log.times("ends-.*"))
 
 
 def ranks(folder: Path) -> dict[int, _RankLog]:

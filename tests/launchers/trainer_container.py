@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.supervise.container import SIGTERM, Container
+from tools.frameworks import MOUNT
 from tools.launchers import HOSTS
 
 TRAINERS = Path(__file__).parent / "trainers"
 _PREPARE = """
 set -e
-root=$1 row=$2 trainers=$3 supervise=$4 host=$5
-shift 5
+root=$1 row=$2 trainers=$3 supervise=$4 host=$5 packages=$6
+shift 6
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/tmp"
@@ -19,6 +20,7 @@ mount -t tmpfs tmpfs "$root/dev/shm"
 mount --bind "$row" "$root/row"
 mount --bind "$trainers" "$root/trainers"
 mount --bind "$supervise" "$root/gracekeeper"
+[ -z "$packages" ] || mount --bind "$packages" "$root/opt"
 hostname "$host"
 chroot "$root" ip link set lo up
 exec chroot "$root" env -C /row "$@"
@@ -27,7 +29,7 @@ ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/tmp",  # a tmpfs of the container's own
     "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": "/trainers",
+    "PYTHONPATH": f"/trainers:{MOUNT}",
     "PYTHONDONTWRITEBYTECODE": "1",
     "GLOO_SOCKET_IFNAME": "lo",
     "USE_LIBUV": "0",  # Debian builds torch without libuv
@@ -54,6 +56,7 @@ class TrainerContainer(Container):
         row: Path | None = None,
         number: int = 0,
         environment: dict[str, str] | None = None,
+        packages: Path | None = None,
     ) -> None:
         self.row = row or folder / "row"
         self.row.mkdir(parents=True, exist_ok=True)
@@ -71,6 +74,7 @@ class TrainerContainer(Container):
             TRAINERS,
             supervise,
             host,
+            packages or "",
             *command,
         ]
         super().__init__(folder, words, environment=ENVIRONMENT | (environment or {}))

@@ -176,15 +176,39 @@ def test_trace_says_who_was_told_and_why(pod):
     assert "looking, then saving" in container.stderr
 
 
-def test_where_the_process_table_is_not_its_own_the_command_itself_is_told(pod):
-    # given: below the container's own /proc is another namespace's
-    container = pod.forward(*TRAINER.split(), prepare="umount -l /proc")
+NO_TABLE = {"another-namespace-s": "umount -l /proc", "none": "mount -t tmpfs none /proc"}
+"""What a container has at /proc that may not see its own processes."""
+
+
+@pytest.mark.parametrize("prepare", NO_TABLE.values(), ids=NO_TABLE)
+@pytest.mark.parametrize("wrapped", [True, False], ids=["with", "without"])
+def test_a_trainer_that_sees_no_processes_of_its_own_saves_as_without_supervise(pod, prepare, wrapped):
+    # given
+    container = (pod.forward if wrapped else pod.run)(*TRAINER.split(), prepare=prepare)
     container.says("training")
     # when
     os.kill(container.pid, signal.SIGTERM)
     # then
     assert container.ends() == 0
-    assert "only the command itself gets SIGTERM" in container.stderr
+    assert "saved" in container.stdout
+    assert ("only the command itself gets SIGTERM" in container.stderr) is wrapped
+
+
+@pytest.mark.parametrize("prepare", NO_TABLE.values(), ids=NO_TABLE)
+def test_a_trainer_behind_a_shell_that_sees_no_processes_loses_its_save_with_supervise_as_without(pod, prepare):
+    # given
+    words = ("bash", "-c", f"{TRAINER}; echo over")
+    containers = [pod.forward(*words, prepare=prepare), pod.run(*words, prepare=prepare)]
+    for container in containers:
+        container.says("training")
+    # when
+    for container in containers:
+        os.kill(container.pid, signal.SIGTERM)
+    # then: nobody can tell the trainer
+    wrapped, alone = containers
+    assert wrapped.ends() == 143
+    assert alone.running
+    assert all("saved" not in container.stdout for container in containers)
 
 
 def test_the_handler_of_a_stand_in_is_there(pod):

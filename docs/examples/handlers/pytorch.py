@@ -38,4 +38,5 @@ for step in range(1_000_000):
     if all_ranks_stop():
         save(model, step, Path(sys.argv[1]))
         break
+time.sleep(1)  # gloo in torch 2.6 can hang for ever in the next line if it follows a collective at once
 dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Where supervise cannot run: names that are taken, nodes for which it is not built."""
+"""Where supervise cannot run: names that are taken, nodes for which it is not built, bounds that its container breaks."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,8 @@ from webhook.policy.configuration import Supervise
 from webhook.policy.facts import Facts
 from webhook.policy.pod import Pod
 from webhook.policy.pod.marks import SUPERVISE_GATE, SUPERVISE_INIT, SUPERVISE_VOLUME, is_in_supervise_folder
+from webhook.policy.pod.metadata import metadata_of
+from webhook.policy.shutdown.requirements import amount, limit_items, requirements_of_added
 
 _ADDED = (SUPERVISE_INIT, SUPERVISE_GATE)
 _ARCHITECTURE_LABELS = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
@@ -25,6 +27,17 @@ def obstacles_to_supervise(pod: Pod, facts: Facts, supervise: Supervise) -> Iter
         for mount in container.mounts:
             if is_in_supervise_folder(mount.path):
                 yield f"container {container.name} mounts {mount.path} itself"
+    yield from _maxima_below_the_added(pod, facts)
+
+
+def _maxima_below_the_added(pod: Pod, facts: Facts) -> Iterator[str]:
+    """Yield LimitRanges that would refuse the pod because of the container that is added."""
+    limits = requirements_of_added(pod, facts).get("limits", {})
+    for limit_range, item in limit_items(facts.limit_ranges or ()):
+        maxima = (item.get("max") or {}) if item.get("type") == "Container" else {}
+        for name in sorted(maxima.keys() & limits.keys()):
+            if amount(limits[name]) > amount(maxima[name]):
+                yield f"LimitRange {metadata_of(limit_range).get('name')} allows no container with so much {name}"
 
 
 def _foreign_nodes(pod: Pod, facts: Facts, supervise: Supervise) -> Iterator[str]:
