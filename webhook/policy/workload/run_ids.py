@@ -14,6 +14,8 @@ from typing import TypeGuard
 
 _LONGEST_TEXT = 32 * 1024
 """Characters of a word that are searched; a longer one stays as it is."""
+_SHORT_TEXT = 64
+"""Characters of a text that is worth remembering."""
 _LONGEST_NAME = 253
 _SHORTEST_NAME = 2
 _SIZE_TEXT = r"(?:\d{1,4}x)?\d{1,5}(?:\.\d{1,3})?[bBmMtT]"
@@ -151,6 +153,10 @@ def exact_text(text: str, own: OwnNames, *, names_a_run: bool = False) -> str:
     text = own.replaced_in(text, (lambda stem: f"<own {_model_in(stem)}>") if names_a_run else str)
     if not _DIGIT.search(text):
         return text
+    return _short_exact_text(text) if len(text) <= _SHORT_TEXT else _exact_text(text)
+
+
+def _exact_text(text: str) -> str:
     return _ADDRESS_WITH_PORT.sub(":<port>", _TASK_INDEX.sub(r"\1<rank>", _SURE.sub(_TAKEN_OUT, text)))
 
 
@@ -159,7 +165,16 @@ def coarse_text(text: str, own: OwnNames) -> str:
     if len(text) > _LONGEST_TEXT:
         return text[:_LONGEST_TEXT]
     text = own.replaced_in(text, lambda stem: f"<own {_sizes_in(stem)}>")
+    return _short_coarse_text(text) if len(text) <= _SHORT_TEXT else _coarse_text(text)
+
+
+def _coarse_text(text: str) -> str:
     return _ANY.sub(lambda match: match["size"] or _TAKEN_OUT, _SURE.sub(_TAKEN_OUT, text))
+
+
+_short_exact_text = lru_cache(maxsize=2048)(_exact_text)
+_short_coarse_text = lru_cache(maxsize=2048)(_coarse_text)
+"""Pods of one job, and of the next, say the same words."""
 
 
 def exact_value(name: str, value: str, own: OwnNames, *, has_world_size: bool = False) -> str:

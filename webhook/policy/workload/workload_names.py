@@ -19,6 +19,7 @@ from webhook.policy.workload import run_ids
 from webhook.policy.workload.run_ids import OwnNames
 
 _DIGITS = 16
+_AS_TEXT = json.JSONEncoder(sort_keys=True, default=str)
 _LABELS_WITH_A_NAME_OF_THE_RUN = (
     "app.kubernetes.io/instance",
     "release",
@@ -68,8 +69,8 @@ class WorkloadNames:
 
 def names_of(pod: Pod) -> WorkloadNames:
     """Return both names of the workload that a pod belongs to. Pods of its next run have the same."""
-    own = _own_names(pod)
-    return WorkloadNames(_hash(_coarse_parts(pod, own)), _hash(_exact_parts(pod, own)))
+    own, size = _own_names(pod), _size_of_job(pod)
+    return WorkloadNames(_hash({**_coarse_parts(pod, own), **size}), _hash({**_exact_parts(pod, own), **size}))
 
 
 def _coarse_parts(pod: Pod, own: OwnNames) -> dict[str, Any]:
@@ -78,7 +79,6 @@ def _coarse_parts(pod: Pod, own: OwnNames) -> dict[str, Any]:
         "image": run_ids.coarse_text(_repository(pod.trainer.image), own),
         "words": [run_ids.coarse_text(word, own) for word in pod.trainer.own_words],
         "claims": sorted(set(claims)),
-        **_size_of_job(pod),
     }
 
 
@@ -90,7 +90,6 @@ def _exact_parts(pod: Pod, own: OwnNames) -> dict[str, Any]:
         "claims": sorted(claims),
         "config_maps": sorted({run_ids.exact_text(name, own) for name in _config_maps(pod)}),
         "osmo": run_ids.without_last_number(str(pod.labels.get(_OSMO_WORKFLOW, ""))) if pod.osmo_task else "",
-        **_size_of_job(pod),
     }
 
 
@@ -167,5 +166,4 @@ def _repository(image: str) -> str:
 
 
 def _hash(parts: Mapping[str, Any]) -> str:
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    return sha256(_AS_TEXT.encode(parts).encode("ascii")).hexdigest()[:_DIGITS]
