@@ -25,6 +25,7 @@ _CLAIM = {
     "accessModes": [str],
     "resources": _RESOURCES,
 }
+_REFERENCE = {"name": str}
 _HOOK = {"exec": _MAP, "httpGet": _MAP, "tcpSocket": _MAP, "sleep": {"seconds": int}}
 _CONTAINER = {
     "name": str,
@@ -38,9 +39,12 @@ _CONTAINER = {
     "securityContext": _MAP,
     "readinessProbe": {"httpGet": {"path": str}, "tcpSocket": _MAP, "grpc": _MAP},
     "volumeMounts": [{"name!": str, "mountPath": str, "readOnly": bool}],
+    "envFrom": [{"configMapRef": _REFERENCE}],
 }
 _VOLUME = {
     "name!": str,
+    "configMap": _REFERENCE,
+    "projected": {"sources": [{"configMap": _REFERENCE}]},
     "emptyDir": _MAP,
     "persistentVolumeClaim": {"claimName": str, "readOnly": bool},
     "csi": {"driver": str, "readOnly": bool, "volumeAttributes": {_EACH: str}},
@@ -71,7 +75,7 @@ _POD: Mapping[str, Any] = {
         "runtimeClassName": str,
     },
 }
-_WHOLE_CONTAINER = {**_CONTAINER, "env": [{"name!": str, "value": str}]}
+_WHOLE_CONTAINER = {**_CONTAINER, "env": [{"name!": str, "value": str, "valueFrom": {"configMapKeyRef": _REFERENCE}}]}
 _WHOLE_POD = {
     "metadata": {**_METADATA, "labels": _LABELS, "annotations": _LABELS},
     "spec": {
