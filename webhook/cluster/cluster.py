@@ -15,8 +15,9 @@ from webhook.cluster.nodes import NODE, accelerator_memory
 from webhook.cluster.pre_pull import pre_pull_watch
 from webhook.cluster.reads import PodReads, Reads
 from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
+from webhook.cluster.stream import Kind, Patience
 from webhook.cluster.tasks import OfNamespace, TaskFacts
-from webhook.cluster.watched import Derived, Kind, Patience, Watched
+from webhook.cluster.watched import Derived, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace
 from webhook.policy.names import NO_NAME, is_name

@@ -182,6 +182,19 @@ itself (automountServiceAccountToken), but into every container of the pod. The 
 {{- include "gracekeeper.fullname" . }}-prepull
 {{- end -}}
 
+{{/* The names of the observer, of its account, and of the ConfigMap in which it keeps what it learned. */}}
+{{- define "gracekeeper.observerName" -}}
+{{- include "gracekeeper.fullname" . }}-observer
+{{- end -}}
+
+{{- define "gracekeeper.observerAccountName" -}}
+{{- .Values.serviceAccount.create | ternary (include "gracekeeper.observerName" .) (include "gracekeeper.serviceAccountName" .) -}}
+{{- end -}}
+
+{{- define "gracekeeper.memoryName" -}}
+{{- include "gracekeeper.fullname" . }}-terminations
+{{- end -}}
+
 {{/* The names of the check that the installation runs, and of its ServiceAccount. */}}
 {{- define "gracekeeper.checkName" -}}
 {{- include "gracekeeper.fullname" . }}-check
