@@ -24,6 +24,7 @@ from webhook.policy.statements.keys import (
     MOST_WRITERS,
     OSMO_MODE,
     SIGNALS,
+    WORKLOAD,
     Key,
 )
 
@@ -43,6 +44,7 @@ _PARAMETERS = (
     rf"({_ABOVE_ZERO} ?[BTbt]|0*[1-9][0-9]*(\.[0-9]+)? ?M|0*[1-9][0-9]{{3,}}(\.[0-9]+)? ?[Kk]"
     rf"|0*[1-9][0-9]{{6,}}(\.[0-9]+)?|{_ABOVE_ZERO}{_EXPONENT})"
 )
+_LABEL_VALUE = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _RATE = f"^{_SIZE}(/s|ps)$"
 _SMALLEST_BARE_NUMBER = 2**20
 
@@ -113,6 +115,7 @@ def _describe(schema_object: dict[str, Any], page: str) -> None:
         ("At the top", schema_object["properties"]),
         ("`defaults`", schema_object["properties"]["defaults"]["properties"]),
         ("`supervise`", schema_object["properties"]["supervise"]["properties"]),
+        ("`observer`", schema_object["properties"]["observer"]["properties"]),
         ("`osmo`", schema_object["properties"]["osmo"]["properties"]),
     ):
         for name, meaning in _meanings(page, heading).items():
@@ -151,6 +154,8 @@ def _value(key: Key) -> dict[str, Any]:
         return {"enum": words[key]}
     if key is CHECKPOINT_WRITERS:
         return _whole_number(1, MOST_WRITERS, or_else=ALL_PODS)
+    if key is WORKLOAD:
+        return {"type": ["string", "number", "boolean"], "minimum": 0, "pattern": f"^{_LABEL_VALUE}$"}
     if isinstance(key.read, partial):
         bounds = key.read.keywords
         if key.read.func is quantity.whole_number:

@@ -25,6 +25,7 @@ _CLAIM = {
     "accessModes": [str],
     "resources": _RESOURCES,
 }
+_REFERENCE = {"name": str}
 _HOOK = {"exec": _MAP, "httpGet": _MAP, "tcpSocket": _MAP, "sleep": {"seconds": int}}
 _CONTAINER = {
     "name": str,
@@ -37,9 +38,12 @@ _CONTAINER = {
     "lifecycle": {"preStop": _HOOK},
     "securityContext": _MAP,
     "volumeMounts": [{"name!": str, "mountPath": str, "readOnly": bool}],
+    "envFrom": [{"configMapRef": _REFERENCE}],
 }
 _VOLUME = {
     "name!": str,
+    "configMap": _REFERENCE,
+    "projected": {"sources": [{"configMap": _REFERENCE}]},
     "emptyDir": _MAP,
     "persistentVolumeClaim": {"claimName": str, "readOnly": bool},
     "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": _LABELS, "annotations": _LABELS}, "spec": _CLAIM}},
@@ -68,7 +72,7 @@ _POD: Mapping[str, Any] = {
         "runtimeClassName": str,
     },
 }
-_WHOLE_CONTAINER = {**_CONTAINER, "env": [{"name!": str, "value": str}]}
+_WHOLE_CONTAINER = {**_CONTAINER, "env": [{"name!": str, "value": str, "valueFrom": {"configMapKeyRef": _REFERENCE}}]}
 _WHOLE_POD = {
     "metadata": {**_METADATA, "labels": _LABELS, "annotations": _LABELS},
     "spec": {

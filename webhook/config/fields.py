@@ -25,6 +25,7 @@ from webhook.policy.configuration import (
     InterruptedCode,
     Match,
     Mode,
+    Observer,
     Osmo,
     OsmoMode,
     Profile,
@@ -156,6 +157,10 @@ class _OsmoSection(_Section):
     interrupted_code: InterruptedCode = InterruptedCode.AS_TODAY
 
 
+class _ObserverSection(_Section):
+    enabled: bool = False
+
+
 class _ConfigFile(_Section):
     mode: Mode = Mode.ENFORCE
     unknown_size: UnknownSize = UnknownSize.EVIDENCE
@@ -166,6 +171,8 @@ class _ConfigFile(_Section):
     osmo: _OsmoSection = _OsmoSection()
     grace_caps: dict[str, _GraceCap] = {}
     node_throughput: dict[str, _Rate] = {}
+    observer: _ObserverSection = _ObserverSection()
+    audit_labels: bool = False
 
     def policy(self) -> Config:
         return Config(
@@ -178,4 +185,6 @@ class _ConfigFile(_Section):
             Osmo(**dict(self.osmo)),
             {name: GraceCap(**dict(cap)) for name, cap in self.grace_caps.items()},
             self.node_throughput,
+            Observer(**dict(self.observer)),
+            self.audit_labels,
         )

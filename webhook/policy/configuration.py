@@ -83,6 +83,14 @@ class Osmo:
 
 
 @dataclass(frozen=True, slots=True)
+class Observer:
+    """Learning from terminations."""
+
+    enabled: bool = False
+    """Whether training pods get the labels by which the observer knows their workload again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """Terms of the sum that hold where nobody said anything else."""
 
@@ -157,6 +165,9 @@ class Config:
     """What cuts a longer grace in this cluster, by name (cluster-autoscaler: 600 s)."""
     node_throughput: Mapping[str, float] = field(default_factory=dict)
     """Bytes per second that a node can write, by its instance type or by `label=value`."""
+    observer: Observer = field(default_factory=Observer)
+    audit_labels: bool = False
+    """Whether the observer's labels are written in audit mode too, so that a first week of audit already learns."""
 
     def unknown_size_for(self, profile: Profile | None) -> UnknownSize:
         """Return the rule for pods that this profile covers; without a profile the rule for all."""

@@ -70,6 +70,8 @@ class Decision:
     """How the pod of an OSMO task is treated; None for any other pod."""
     changes: SpecChanges | None = None
     """Containers that are wrapped, added or moved."""
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    """Labels that the pod is to have; None: it is to have none of that name. In audit mode nothing but them is written."""
     restored: Mapping[str, Sequence[JsonObject]] = field(default_factory=dict)
     """Lists of the pod's spec that are set back first, by name, as another webhook broke the wrapping of an earlier call.
     The positions of all other changes are those in these lists."""

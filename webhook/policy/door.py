@@ -7,7 +7,7 @@
 The same input always gives the same decision.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from webhook.policy import brevity, report
@@ -29,6 +29,7 @@ from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
 from webhook.policy.storage.speed import Target, target_of
 from webhook.policy.storage.throughput import Throughput
+from webhook.policy.workload.labels import labels_for
 
 _LONGEST_NAME = 80
 _LEFT_ALONE = {
@@ -52,6 +53,11 @@ class Look:
     """What to look up; nothing where no decision could change the pod."""
 
     @property
+    def mode(self) -> Mode:
+        """Return whether the decision is carried out."""
+        return self.config.mode if self.profile is None or self.profile.mode is None else self.profile.mode
+
+    @property
     def unknown_size(self) -> UnknownSize:
         """Return the rule for this pod where nothing tells its size."""
         return self.config.unknown_size_for(self.profile)
@@ -73,12 +79,13 @@ def decide(look: Look, facts: Facts) -> Decision:
     base = Decision(
         _LEFT_ALONE.get(verdict, Outcome.UNCHANGED),
         brevity.short(look.recognition.because),
-        look.config.mode if look.profile is None or look.profile.mode is None else look.profile.mode,
+        look.mode,
         profile=None if look.profile is None else look.profile.name,
         grace_before_seconds=look.pod.grace_seconds,
         trainer=brevity.short(look.pod.trainer.name, _LONGEST_NAME) or None if trains else None,
         ignored=look.statements.ignored_of_pod,
         osmo=None if task is None else treatment_of(look.pod, task, facts, look.statements, look.config),
+        labels=_labels(look) if trains else {},
         restored=look.pod.undone.lists if trains and look.pod.undone is not None else {},
     )
     if verdict in {Verdict.OPTED_OUT, Verdict.EXCLUDED}:
@@ -88,10 +95,16 @@ def decide(look: Look, facts: Facts) -> Decision:
     return _of_training_pod(look, facts, base)
 
 
+def _labels(look: Look) -> Mapping[str, str | None]:
+    """Return the labels of a training pod; none where nobody observes, and in audit mode only where they are wanted."""
+    is_wanted_here = look.mode is Mode.ENFORCE or look.config.audit_labels
+    return labels_for(look.pod, look.statements) if look.config.observer.enabled and is_wanted_here else {}
+
+
 def _of_training_pod(look: Look, facts: Facts, base: Decision) -> Decision:
     treatment = base.osmo
     if treatment is not None and treatment.mode is OsmoMode.OFF:
-        return replace(base, outcome=Outcome.OPTED_OUT, because=f"{treatment.why} osmo-mode=off", ignored=())
+        return replace(base, outcome=Outcome.OPTED_OUT, because=f"{treatment.why} osmo-mode=off", ignored=(), labels={})
     if treatment is not None and treatment.impossible:
         note = f"not converted: {treatment.impossible}"
         return _finished(look.pod, replace(base, outcome=Outcome.UNSUPPORTED, notes=(note,)))

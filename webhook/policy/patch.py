@@ -9,7 +9,7 @@ from typing import Any
 from webhook.policy.configuration import Mode
 from webhook.policy.decision import Decision
 from webhook.policy.pod import SpecPosition
-from webhook.policy.pod.metadata import JsonObject, annotations_of
+from webhook.policy.pod.metadata import JsonObject, annotations_of, labels_of
 from webhook.policy.pod.pod import grace_seconds_of
 from webhook.policy.prefix import DECISION_ANNOTATION
 from webhook.policy.shutdown.changes import VariableEdit
@@ -24,10 +24,12 @@ class DoubtfulPatchError(Exception):
 
 
 def operations(pod: JsonObject, decision: Decision) -> list[Operation]:
-    """Return the operations that carry the decision out; none in audit mode and none where nothing changes."""
-    if decision.mode is Mode.AUDIT:
+    """Return the operations that carry the decision out; none where nothing changes, and in audit mode those on labels."""
+    if decision.mode is Mode.AUDIT and not decision.labels:
         return []
     _check(pod, decision)
+    if decision.mode is Mode.AUDIT:
+        return _labels(pod, decision)
     restored = [{"op": "add", "path": f"/spec/{name}", "value": list(v)} for name, v in decision.restored.items()]
     if restored:
         pod = {**pod, "spec": {**pod["spec"], **decision.restored}}
@@ -36,6 +38,7 @@ def operations(pod: JsonObject, decision: Decision) -> list[Operation]:
         *_grace(pod, decision),
         *_environment(pod, decision),
         *_spec_changes(pod, decision),
+        *_labels(pod, decision),
         *_annotation(pod, decision),
     ]
 
@@ -83,13 +86,32 @@ def _appended(pod: JsonObject, name: str, members: tuple[JsonObject, ...]) -> li
     return [{"op": "add", "path": f"/spec/{name}/-", "value": member} for member in members]
 
 
+def _labels(pod: JsonObject, decision: Decision) -> list[Operation]:
+    has = labels_of(pod)
+    missing = {name: value for name, value in decision.labels.items() if value is not None and has.get(name) != value}
+    if missing and not has:
+        return [{"op": "add", "path": "/metadata/labels", "value": missing}]
+    return [
+        *({"op": "add", "path": f"/metadata/labels/{_pointer(name)}", "value": missing[name]} for name in missing),
+        *(
+            {"op": "remove", "path": f"/metadata/labels/{_pointer(name)}"}
+            for name, value in decision.labels.items()
+            if value is None and name in has
+        ),
+    ]
+
+
+def _pointer(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 def _annotation(pod: JsonObject, decision: Decision) -> list[Operation]:
     if decision.annotation in {None, annotations_of(pod).get(DECISION_ANNOTATION)}:
         return []
     if not annotations_of(pod):
         return [{"op": "add", "path": "/metadata/annotations", "value": {DECISION_ANNOTATION: decision.annotation}}]
-    pointer = DECISION_ANNOTATION.replace("~", "~0").replace("/", "~1")
-    return [{"op": "add", "path": f"/metadata/annotations/{pointer}", "value": decision.annotation}]
+    path = f"/metadata/annotations/{_pointer(DECISION_ANNOTATION)}"
+    return [{"op": "add", "path": path, "value": decision.annotation}]
 
 
 def _check(pod: JsonObject, decision: Decision) -> None:

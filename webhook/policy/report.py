@@ -96,6 +96,8 @@ def _change_lines(decision: Decision) -> Iterator[Line | Term]:
             *changes.appended.get("containers", ()),
         )
         yield Line(f"adds {', '.join(each['name'] for each in added if each['name'] != OSMO_UPLOADER)}")
+    for name, value in decision.labels.items():
+        yield Line(f"labels the pod {name}={value}" if value is not None else f"removes label {name}")
     for edit in decision.environment:
         yield Line(f"sets {edit.name}={edit.value} in container {edit.container_name}")
 

@@ -67,6 +67,23 @@ class Container:
         return marks.SUPERVISE_BINARY in self.command
 
     @property
+    def own_words(self) -> tuple[str, ...]:
+        """Return command and arguments as the pod's owner wrote them, without supervise."""
+        return without_supervise(self.words)
+
+    @property
+    def image(self) -> str:
+        """Return the image; empty where the container names none."""
+        return self.manifest.get("image") or ""
+
+    @property
+    def config_map_names(self) -> tuple[str, ...]:
+        """Return the ConfigMaps that the environment comes from, whole or one key of it."""
+        whole = (entry.get("configMapRef") for entry in self.manifest.get("envFrom") or ())
+        keys = ((entry.get("valueFrom") or {}).get("configMapKeyRef") for entry in self.manifest.get("env") or ())
+        return tuple(reference.get("name") or "" for reference in (*whole, *keys) if reference)
+
+    @property
     def working_directory(self) -> str:
         """Return the working directory that the container names; empty where the image decides."""
         return self.manifest.get("workingDir") or ""
@@ -113,6 +130,13 @@ def effective_requests(manifest: JsonObject) -> Mapping[str, Any]:
     """Return a container's requests as the API server counts them: a limit without a request is one."""
     resources = manifest.get("resources") or {}
     return {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+
+
+def without_supervise(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of a command that may start through supervise, without it."""
+    if words and words[0] == marks.SUPERVISE_BINARY and "--" in words:
+        return words[words.index("--") + 1 :]
+    return words
 
 
 def read_container(group: str, index: int, manifest: JsonObject) -> Container:

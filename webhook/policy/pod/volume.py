@@ -1,5 +1,6 @@
 """One volume of a pod as the rules read it: the claim behind it, whether data can be written to it and outlives the pod."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from webhook.policy.pod.metadata import JsonObject
@@ -19,6 +20,8 @@ class PodVolume:
     claim_template: JsonObject | None
     """The template of a generic ephemeral volume's claim."""
     is_empty_dir: bool
+    config_map_names: tuple[str, ...]
+    """The ConfigMaps that are mounted with it."""
     can_be_written: bool
 
 
@@ -38,5 +41,14 @@ def read_volume(manifest: JsonObject, pod_name: str) -> PodVolume:
         claim_name=claim_name if claim_name and isinstance(claim_name, str) else None,
         claim_template=(ephemeral.get("volumeClaimTemplate") or {}) if ephemeral else None,
         is_empty_dir=manifest.get("emptyDir") is not None,
+        config_map_names=tuple(_config_map_names(manifest)),
         can_be_written=not claim.get("readOnly") and not any(manifest.get(kind) for kind in _READ_ONLY_KINDS),
     )
+
+
+def _config_map_names(manifest: JsonObject) -> Iterator[str]:
+    sources = ((manifest.get("projected") or {}).get("sources") or (), (manifest,))
+    for source in (source for kind in sources for source in kind):
+        name = (source.get("configMap") or {}).get("name")
+        if name:
+            yield name

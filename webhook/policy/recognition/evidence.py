@@ -16,7 +16,7 @@ def evidence_of_saving(pod: Pod, statements: Statements, *, has_profile: bool) -
         return "the pod carries a gracekeeper key"
     if pod.osmo_task is not None:
         return "an OSMO task"
-    if has_profile or any(statements.by_key.values()):
+    if has_profile or statements.wants_something:
         return "a profile or the Namespace speaks for it"
     for container in pod.containers:
         variable = marks.first_match(container.variable_names, marks.CHECKPOINT_VARIABLES)
@@ -31,7 +31,7 @@ def evidence_of_saving(pod: Pod, statements: Statements, *, has_profile: bool) -
 def is_wanted(statements: Statements, namespace: JsonObject | None, *, has_profile: bool) -> bool:
     """Return whether somebody wants this checkpoint: the pod's owner by a key, a profile, or the Namespace."""
     opted_in = labels_of(namespace).get(ENABLED_LABEL) == "true"
-    return speaks_for_itself(statements) or has_profile or any(statements.by_key.values()) or opted_in
+    return speaks_for_itself(statements) or has_profile or statements.wants_something or opted_in
 
 
 def speaks_for_itself(statements: Statements) -> bool:

@@ -1,5 +1,6 @@
 """The keys that a pod's owner or an admin can set, and how the value of each is spelled."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,17 @@ def _signal(text: str) -> str:
 def _volume(text: str) -> str:
     if not text:
         raise quantity.UnreadableError("empty")
+    return text
+
+
+NO_WORKLOAD = "none"
+"""A value of `workload`: no termination of this pod is remembered."""
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+def _workload(text: str) -> str:
+    if not _LABEL_VALUE.fullmatch(text):
+        raise quantity.UnreadableError("no label value of 1 to 63 characters")
     return text
 
 
@@ -88,6 +100,7 @@ INTERRUPTED_CODE = Key(
     "interrupted-code", partial(quantity.whole_number, smallest=0, largest=_LARGEST_EXIT_CODE), "143"
 )
 STALL_SECONDS = Key("stall-seconds", _seconds, "120")
+WORKLOAD = Key("workload", _workload, "llama-sft")
 OSMO_MODE = Key("osmo-mode", _osmo_mode, "native")
 MAXIMUM_GRACE_SECONDS = Key("maximum-grace-seconds", _seconds, "1800", namespace_only=True)
 
@@ -109,6 +122,7 @@ KEYS = {
         FORWARD_SIGNAL,
         INTERRUPTED_CODE,
         STALL_SECONDS,
+        WORKLOAD,
         OSMO_MODE,
         MAXIMUM_GRACE_SECONDS,
     )

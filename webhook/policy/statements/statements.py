@@ -14,10 +14,17 @@ from webhook.policy import brevity, quantity
 from webhook.policy.configuration import Profile
 from webhook.policy.pod import Pod
 from webhook.policy.pod.metadata import JsonObject, annotations_of, metadata_of
-from webhook.policy.prefix import DECISION_ANNOTATION, ENVIRONMENT_PREFIX, PREFIX, SERVER_ENVIRONMENT_PREFIX
-from webhook.policy.statements.keys import ENABLED, KEYS, Key
+from webhook.policy.prefix import (
+    DECISION_ANNOTATION,
+    ENVIRONMENT_PREFIX,
+    PREFIX,
+    SERVER_ENVIRONMENT_PREFIX,
+    WORKLOAD_LABELS,
+)
+from webhook.policy.statements.keys import ENABLED, KEYS, NO_WORKLOAD, WORKLOAD, Key
 
 _NAME_OF_VARIABLE = {key.variable: name for name, key in KEYS.items()}
+_UNOBSERVED = (WORKLOAD.name, NO_WORKLOAD)
 _LONGEST_QUOTE = 40
 _LONGEST_NAME = 80
 """Characters of a key or a container that is quoted. Kubernetes allows 63 and 253; our longest variable has 35."""
@@ -77,7 +84,12 @@ class Statements:
     by_key: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
     ignored: tuple[Ignored, ...] = ()
     by_owner: bool = False
-    """Whether the pod itself carries a key other than `enabled`, readable or not."""
+    """Whether the pod itself carries a key other than `enabled` and `workload: none`, readable or not."""
+
+    @property
+    def wants_something(self) -> bool:
+        """Whether anybody set a key. Not to be remembered is no wish for a checkpoint."""
+        return any(name != WORKLOAD.name or each[0].value != NO_WORKLOAD for name, each in self.by_key.items())
 
     def get(self, key: Key) -> Statement | None:
         """Return the value that counts for this key."""
@@ -101,7 +113,7 @@ def statements_about(pod: Pod, namespace: JsonObject | None, profile: Profile | 
     ignored: list[Ignored] = []
     by_owner = False
     for source, origin, name, text in _texts(pod, namespace, profile):
-        by_owner |= source in _OF_THE_POD and name != ENABLED.name
+        by_owner |= source in _OF_THE_POD and name != ENABLED.name and (name, text) != _UNOBSERVED
         statement = _read(source, origin, name, text, suggest=len(ignored) < _MOST_SUGGESTIONS)
         if isinstance(statement, Ignored):
             ignored.append(statement)
@@ -125,7 +137,7 @@ def _texts(
         if full_name.startswith(PREFIX) and full_name != DECISION_ANNOTATION:
             yield StatementSource.ANNOTATION, StatementSource.ANNOTATION, full_name.removeprefix(PREFIX), text
     for full_name, text in pod.labels.items():
-        if full_name.startswith(PREFIX):
+        if full_name.startswith(PREFIX) and full_name not in WORKLOAD_LABELS:
             yield StatementSource.LABEL, StatementSource.LABEL, full_name.removeprefix(PREFIX), text
     for variable, text, container in _variables(pod):
         name = _NAME_OF_VARIABLE.get(variable, variable)

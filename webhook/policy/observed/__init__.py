@@ -1,0 +1,1 @@
+"""What was seen of pods that ended, and what it teaches."""

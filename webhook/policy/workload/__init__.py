@@ -1,0 +1,1 @@
+"""Under which names the terminations of a workload are remembered."""

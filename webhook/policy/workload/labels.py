@@ -1,0 +1,25 @@
+"""The labels by which the observer knows a workload again."""
+
+from collections.abc import Mapping
+
+from webhook.policy.pod import Pod
+from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL, WORKLOAD_LABELS
+from webhook.policy.statements import keys
+from webhook.policy.statements.statements import Statements
+from webhook.policy.workload.workload_names import names_of
+
+
+def labels_for(pod: Pod, statements: Statements) -> Mapping[str, str | None]:
+    """Return the labels of a training pod; None for one that it is not to have.
+
+    A name that the pod's owner gives stands for both names. One that a Namespace or a profile gives covers many workloads,
+    so it is the coarse name alone.
+    """
+    stated = statements.get(keys.WORKLOAD)
+    if stated is not None and stated.value == keys.NO_WORKLOAD:
+        return dict.fromkeys((name for name in WORKLOAD_LABELS if name in pod.labels), None)
+    names = names_of(pod)
+    if stated is None:
+        return {WORKLOAD_LABEL: names.coarse, EXACT_WORKLOAD_LABEL: names.exact}
+    is_owners = statements.of_pod(keys.WORKLOAD) is not None
+    return {WORKLOAD_LABEL: stated.value, EXACT_WORKLOAD_LABEL: stated.value if is_owners else names.exact}
