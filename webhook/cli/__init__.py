@@ -49,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Answers the API server's AdmissionReviews. Its settings are environment variables: docs/server.md.",
     )
     serve.set_defaults(run=_serve)
+    observe = commands.add_parser(
+        "observe",
+        help="learn from how training pods end (in a pod: the chart does it)",
+        description="Follows training pods and keeps what their ends teach. Its settings are environment variables: docs/learning.md.",
+    )
+    observe.set_defaults(run=_observe)
     condition = commands.add_parser(
         "match-condition", help="print the CEL expression that tells the API server which pods to ask about"
     )
@@ -62,6 +68,12 @@ def _serve(_options: argparse.Namespace) -> int:
     from webhook.cli.serve import serve  # noqa: PLC0415  # the server's libraries cost half a second
 
     return serve(settings.server_settings())
+
+
+def _observe(_options: argparse.Namespace) -> int:
+    from webhook.cli.observe import observe  # noqa: PLC0415  # the server's libraries cost half a second
+
+    return observe(settings.observer_settings())
 
 
 def _say(text: str) -> int:

@@ -101,6 +101,8 @@ class ObserverSettings(BaseSettings):
     """The ConfigMap that holds what was learned."""
     namespaces: str = ""
     """Whose pods are watched, with commas between them; empty: all namespaces by one watch."""
+    write_seconds: float = Field(60.0, ge=1, le=3600)
+    """The shortest time between two writes of what was learned."""
     config_file: Path | None = None
     """The admin's configuration; without one the built-in defaults hold."""
     health_host: str = "0.0.0.0"  # noqa: S104  # the kubelet and Prometheus call from outside the pod
