@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,9 @@ from tests.test_observer_tracker import labelled
 from tests.test_termination import NEWEST, SECONDS_THAT_A_POD_RAN, events_of
 from tests.tls_cluster import logger_into
 from webhook.api import Api
-from webhook.observer.memory_object import DATA_KEY, MemoryObject
-from webhook.observer.observer import Observer, Rules
-from webhook.policy.observed.memory import Lesson, memory_in
+from webhook.observer.memory_object import MemoryObject
+from webhook.observer.observer import PodObserver, Rules
+from webhook.policy.observed.memory import DATA_KEY, Lesson, memory_in
 from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
 
 PODS = "/api/v1/pods"
@@ -41,7 +42,7 @@ def lines():
 def observer(server, lines):
     api = Api.from_address(server.address)
     rules = Rules(SECONDS_THAT_A_POD_RAN, write_seconds=0.1)
-    observer = Observer(
+    observer = PodObserver(
         api,
         MemoryObject(api, "gk", "gk-terminations"),
         rules,
@@ -57,7 +58,7 @@ def observer(server, lines):
     assert not [thread for thread in threading.enumerate() if thread.name in {"watch-Pod", "memory"}]
 
 
-def play(server, scenario: str, name: str = "") -> dict:
+def play(server, scenario: str, name: str = "") -> dict[str, Any]:
     """Let the API server show what it showed when this was recorded; the result is the last state of the first pod."""
     events = events_of(NEWEST / f"{scenario}.jsonl")
     first = events[0]["object"]["metadata"]["uid"]
@@ -148,7 +149,7 @@ def test_given_somebody_who_writes_at_the_same_time_then_neither_is_lost(server)
 
 def test_when_the_observer_is_stopped_then_what_it_saw_is_written(server, lines):
     api = Api.from_address(server.address)
-    observer = Observer(
+    observer = PodObserver(
         api,
         MemoryObject(api, "gk", "gk-terminations"),
         Rules(SECONDS_THAT_A_POD_RAN, write_seconds=3600),
@@ -167,7 +168,7 @@ def test_when_the_observer_is_stopped_then_what_it_saw_is_written(server, lines)
 def test_before_the_first_list_it_says_what_is_in_the_way(server, lines):
     server.refusals[PODS] = 403
     api = Api.from_address(server.address)
-    observer = Observer(api, MemoryObject(api, "gk", "m"), Rules(600), logger=logger_into(lines), patience=QUICK)
+    observer = PodObserver(api, MemoryObject(api, "gk", "m"), Rules(600), logger=logger_into(lines), patience=QUICK)
     observer.start()
     eventually(lambda: "403 Forbidden" in "".join(observer.lacks()))
     observer.stop()

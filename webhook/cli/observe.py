@@ -9,7 +9,7 @@ from webhook.api import Api, ApiError
 from webhook.cli.inputs import CommandError, config_of
 from webhook.config.settings import ObserverSettings
 from webhook.observer.memory_object import MemoryObject
-from webhook.observer.observer import Observer, Rules
+from webhook.observer.observer import PodObserver, Rules
 from webhook.server.apps import health_app
 
 _LAST_ANSWERS_SECONDS = 2
@@ -27,7 +27,7 @@ def observe(settings: ObserverSettings) -> int:
     except (ApiError, OSError) as error:
         raise CommandError(str(error)) from error
     memory = MemoryObject(api, settings.namespace, settings.memory_name)
-    observer = Observer(api, memory, rules, logger=logger)
+    observer = PodObserver(api, memory, rules, logger=logger)
     logger.info("observing", version=__version__, namespaces=namespaces or "all")
     observer.start()
     _answer_until_told_to_stop(observer, settings)
@@ -36,7 +36,7 @@ def observe(settings: ObserverSettings) -> int:
     return 0
 
 
-def _answer_until_told_to_stop(observer: Observer, settings: ObserverSettings) -> None:
+def _answer_until_told_to_stop(observer: PodObserver, settings: ObserverSettings) -> None:
     """Serve health and metrics. uvicorn raises the signal that ended it once more, which must not end the process."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -63,6 +63,8 @@ class ServerSettings(BaseSettings):
     namespace: str | None = None
     pre_pull_daemon_set: str | None = None
     """The DaemonSet of this namespace that keeps supervise's image on the nodes; None where it is not installed."""
+    memory_name: str | None = None
+    """The ConfigMap of this namespace that holds what the observer learned; None where nobody observes."""
     service_name: str | None = None
     secret_name: str | None = None
     webhook_configuration_names: str | None = None

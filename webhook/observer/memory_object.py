@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from webhook.api import Api, ApiError
+from webhook.policy.observed.memory import DATA_KEY
 
-DATA_KEY = "terminations"
 _CALL_SECONDS = 10.0
 _MOST_CONFLICTS = 5
 _CONFLICT = 409
@@ -33,7 +33,9 @@ class MemoryObject:
 
         If somebody else writes meanwhile, their text is read and changed. Raises ApiError if it cannot be read or written.
         """
-        for attempt in range(1, _MOST_CONFLICTS + 1):
+        attempts = 0
+        while True:
+            attempts += 1
             held = self.api.get(self.path, timeout_seconds=_CALL_SECONDS)
             text = text_of(held)
             after = changed(text)
@@ -43,11 +45,10 @@ class MemoryObject:
             try:
                 self.api.put(self.path, content, timeout_seconds=_CALL_SECONDS)
             except ApiError as error:
-                if error.status != _CONFLICT or attempt == _MOST_CONFLICTS:
+                if error.status != _CONFLICT or attempts == _MOST_CONFLICTS:
                     raise
             else:
                 return after
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def text_of(config_map: object) -> str:

@@ -7,7 +7,7 @@ seen since the last write.
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from webhook.api import Api, ApiError
 from webhook.cluster.stream import Kind, Patience, Stream
 from webhook.observer.events import event_of
 from webhook.observer.memory_object import MemoryObject
-from webhook.observer.metrics import ObserverMetrics
+from webhook.observer.observer_metrics import ObserverMetrics
 from webhook.observer.pods import read_observed_pod
 from webhook.observer.tracker import ObservedEnd, Tracker
 from webhook.policy.observed.memory import lesson_of, memory_in, remembering, text_of, without_old
@@ -68,7 +68,7 @@ class Rules:
 
 
 @dataclass(slots=True)
-class Observer:
+class PodObserver:
     """Everything that observes, in threads of its own between `start` and `stop`."""
 
     api: Api
@@ -141,7 +141,7 @@ class Observer:
         return True
 
     def _after(self, text: str, ends: Sequence[ObservedEnd]) -> str:
-        memory = memory_in(text)
+        memory = replace(memory_in(text), run_seconds=self.rules.minimum_run_seconds)
         for end in ends:
             workload, deletion = end.pod.workload, end.pod.history.deletion
             if deletion is None:
@@ -153,7 +153,6 @@ class Observer:
                     end.termination,
                     deletion.start,
                     str(end.pod.controller.get("name") or end.pod.name),
-                    run_seconds=self.rules.minimum_run_seconds,
                 )
         return text_of(without_old(memory, int(self.now().timestamp())))
 

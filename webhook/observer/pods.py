@@ -14,7 +14,7 @@ from webhook.policy.workload.workload_names import names_of
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class ObservedWorkload:
     """Under which names a pod's end is remembered, within its namespace."""
 
     namespace: str
@@ -26,7 +26,7 @@ class Workload:
 class ObservedPod:
     """One pod, as the objects of its watch have shown it."""
 
-    workload: Workload
+    workload: ObservedWorkload
     name: str
     controller: Mapping[str, Any]
     """The reference to its controlling owner; empty for a pod without one."""
@@ -66,12 +66,12 @@ def after(before: ObservedPod | None, seen: ObservedPod, *, is_gone: bool = Fals
     return replace(before, history=next_seen(before.history, seen.history.status, is_gone=is_gone))
 
 
-def _workload_of(pod: Pod, namespace: str) -> Workload | None:
+def _workload_of(pod: Pod, namespace: str) -> ObservedWorkload | None:
     """Return the workload that the labels name; None where they are not what gracekeeper writes on this pod."""
     coarse, exact = str(pod.labels.get(WORKLOAD_LABEL) or ""), str(pod.labels.get(EXACT_WORKLOAD_LABEL) or "")
     names, of_owner = names_of(pod), _stated_by_owner(pod)
     is_own = bool(coarse and exact) and exact in {names.exact, of_owner}
-    return Workload(namespace, coarse, exact) if is_own else None
+    return ObservedWorkload(namespace, coarse, exact) if is_own else None
 
 
 def _stated_by_owner(pod: Pod) -> str | None:

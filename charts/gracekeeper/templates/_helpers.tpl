@@ -133,6 +133,9 @@ imagePullSecrets:
 {{- $image := include "gracekeeper.imageName" (list . .Values.supervise.image .Values.image.registry) -}}
 {{- $_ := set $config "supervise" (merge (default (dict) $config.supervise) (dict "image" $image)) -}}
 {{- end -}}
+{{- if .Values.observer.enabled -}}
+{{- $_ := set $config "observer" (merge (dict "enabled" true) (default (dict) $config.observer)) -}}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 

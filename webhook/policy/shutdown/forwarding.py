@@ -67,6 +67,13 @@ def forwarding_of(pod: Pod, facts: Facts, wish: Wish, config: Config, grace_seco
     )
 
 
+def wraps_unasked(pod: Pod, facts: Facts, wish: Wish, config: Config, grace_seconds: int) -> bool:
+    """Return whether `auto` starts the trainer through supervise, in this call or an earlier one of the same pod."""
+    if wish.forward_sigterm is not ForwardSigterm.AUTO or pod.osmo_task is not None:
+        return False
+    return pod.trainer.is_wrapped or forwarding_of(pod, facts, wish, config, grace_seconds).changes is not None
+
+
 def _wrapping(pod: Pod, facts: Facts, config: Config, options: list[str]) -> SpecChanges:
     appended = {
         "initContainers": (parts.init_container(config.supervise, requirements_of_added(pod, facts)),),
