@@ -164,10 +164,13 @@ class FakeApi:
 
 
 def selected(metadata: Json, query: dict[str, str]) -> bool:
-    """Whether selectors of a query choose an object: one by its name, one by labels that it has to have."""
+    """Whether selectors of a query choose an object: one by its name, those by labels that they have, with a value or any."""
     name = dict(parse_qsl(query.get("fieldSelector", ""))).get("metadata.name")
-    labels = filter(None, query.get("labelSelector", "").split(","))
-    return name in {None, metadata.get("name")} and all(label in metadata.get("labels", {}) for label in labels)
+    wanted = (label.partition("=") for label in query.get("labelSelector", "").split(",") if label)
+    labels = metadata.get("labels", {})
+    return name in {None, metadata.get("name")} and all(
+        labels.get(key) == value if equals else key in labels for key, equals, value in wanted
+    )
 
 
 def status(code: int, reason: str, message: str) -> Json:
