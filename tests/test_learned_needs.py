@@ -72,6 +72,14 @@ def test_the_pod_s_own_words_win(key, value, seconds):
         assert (decision.grace_seconds, observed(decision)) == (seconds, None)
 
 
+@pytest.mark.parametrize(("key", "value"), [("upload-size", "1GB"), ("upload-container", "sync")])
+def test_a_pod_that_uploads_is_not_measured(key, value):
+    pod = a_pod(env=SAVES, annotations={f"gracekeeper.dev/{key}": value})
+    pod["spec"]["containers"].append({"name": "sync", "command": ["sync"]})
+    for runs in ((CUT,), STOPS, FAST_ENDS):
+        assert observed(decided(pod, *runs)) is None
+
+
 @pytest.mark.parametrize("says", ["namespace", "profile"])
 def test_what_a_namespace_or_a_profile_states_is_raised_and_never_undercut(says):
     annotated = {"metadata": {"name": "n", "annotations": {"gracekeeper.dev/grace-seconds": "300"}}}

@@ -16,6 +16,7 @@ from webhook.policy.statements.statements import Statements
 
 TERM = "observed"
 _KEYS_OF_SIZE = (keys.GRACE_SECONDS, keys.CHECKPOINT_SIZE, keys.MODEL_PARAMETERS)
+_KEYS_OF_UPLOADS = (keys.UPLOAD_SIZE, keys.UPLOAD_CONTAINER)
 _NOTES = {
     Learned.IGNORED: "earlier runs did not end within their grace, so a longer one helps nobody: the program ignores SIGTERM, "
     "or needs longer than the maximum (docs/learning.md)",
@@ -36,9 +37,10 @@ class LearnedNeed:
 def may_learn(pod: Pod, statements: Statements) -> bool:
     """Return whether earlier runs count for this pod: it says nothing itself about its size or its grace.
 
-    An OSMO task is not measured: its uploads follow the trainer.
+    Where something uploads, the trainer's end is not the pod's: such a pod is not measured, and an OSMO task neither.
     """
-    return pod.osmo_task is None and all(statements.of_pod(key) is None for key in _KEYS_OF_SIZE)
+    uploads = pod.osmo_task is not None or any(statements.get(key) is not None for key in _KEYS_OF_UPLOADS)
+    return not uploads and all(statements.of_pod(key) is None for key in _KEYS_OF_SIZE)
 
 
 def bounds_of(
