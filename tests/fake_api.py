@@ -119,18 +119,19 @@ class FakeApi:
         version, _, start = query.get("continue", f"{self.version}:0").partition(":")
         if int(version) < self.oldest:
             return 410, status(410, "Expired", "The provided continue parameter is too old")
-        objects = [o for p, o in sorted(self.objects.items()) if p.rsplit("/", 1)[0] == path]
+        objects = [
+            o for p, o in sorted(self.objects.items()) if p.rsplit("/", 1)[0] == path and selected(o["metadata"], query)
+        ]
         end = int(start) + int(query.get("limit", "1000"))
         metadata = {"resourceVersion": version} | ({"continue": f"{version}:{end}"} if end < len(objects) else {})
         return 200, copy.deepcopy({"kind": "List", "metadata": metadata, "items": objects[int(start) : end]})
 
     def watch(self, path: str, query: dict[str, str]) -> Iterator[Json]:
         """The events after a version, with bookmarks, until the time is over; version 0 begins with what is there."""
-        name = dict(parse_qsl(query.get("fieldSelector", ""))).get("metadata.name")
         return (
             e
             for e in self._events(path, query)
-            if name in {None, e["object"]["metadata"].get("name")} or e["type"] == "BOOKMARK"
+            if e["type"] in {"BOOKMARK", "ERROR"} or selected(e["object"]["metadata"], query)
         )
 
     def _events(self, path: str, query: dict[str, str]) -> Iterator[Json]:
@@ -160,6 +161,16 @@ class FakeApi:
             yield from fresh
             if query.get("allowWatchBookmarks") == "true":
                 yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(seen)}}}
+
+
+def selected(metadata: Json, query: dict[str, str]) -> bool:
+    """Whether selectors of a query choose an object: one by its name, those by labels that they have, with a value or any."""
+    name = dict(parse_qsl(query.get("fieldSelector", ""))).get("metadata.name")
+    wanted = (label.partition("=") for label in query.get("labelSelector", "").split(",") if label)
+    labels = metadata.get("labels", {})
+    return name in {None, metadata.get("name")} and all(
+        labels.get(key) == value if equals else key in labels for key, equals, value in wanted
+    )
 
 
 def status(code: int, reason: str, message: str) -> Json:

@@ -12,6 +12,7 @@ from tests import golden
 from tests.policy_calls import decide_pod
 from webhook.policy.configuration import Config, ForwardSigterm, Match, Profile, Supervise, UnknownSize
 from webhook.policy.facts import Facts, PrePull, pre_pull_of
+from webhook.policy.observed.memory import Lesson, Sample
 from webhook.policy.patch import operations
 from webhook.policy.report import table
 
@@ -29,6 +30,8 @@ OTHER_START_SINCE = {
 IMAGE = "registry.example/supervise:1"
 CONFIG = Config(supervise=Supervise(image=IMAGE))
 READY = Facts(pre_pull=PrePull(IMAGE))
+LOST = replace(READY, exact_runs=(Sample(0, 30, 30, Lesson.CUT),))
+"""An earlier run was cut. As gracekeeper then cures the start, the cut teaches no time."""
 KEY = {"gracekeeper.dev/checkpoint-size": "9.2GB"}
 LABELS = {"training.kubeflow.org/job-name": "j"}
 COMMAND = ["bash", "-c", "torchrun train.py | tee log"]
@@ -95,7 +98,7 @@ def test_given_all_three_conditions_when_a_pod_is_created_then_it_is_wrapped_onc
         ({}, replace(CONFIG, unknown_size=UnknownSize.DEFAULT), OPTED_IN, READY, True),
         ({}, CONFIG, OPTED_IN, READY, True),
         ({}, replace(CONFIG, profiles=(Profile("p", Match()),)), None, READY, True),
-        ({}, CONFIG, None, replace(READY, lost_a_save=True), True),
+        ({}, CONFIG, None, LOST, True),
         ({}, CONFIG, None, READY, False),
         ({}, replace(CONFIG, unknown_size=UnknownSize.DEFAULT), None, READY, False),
     ],
@@ -106,10 +109,10 @@ def test_auto_wraps_only_where_somebody_wants_the_checkpoint(annotations, config
 
 def test_given_an_earlier_run_lost_its_save_when_nobody_tells_the_size_then_the_start_is_cured_and_the_grace_stays():
     pod = a_pod(annotations={})
-    decision = decide_pod(pod, replace(READY, lost_a_save=True), CONFIG)
+    decision = decide_pod(pod, LOST, CONFIG)
     assert (decision.outcome, decision.grace_seconds) == ("patched", None)
     patched = jsonpatch.apply_patch(pod, operations(pod, decision))
-    again = decide_pod(patched, replace(READY, lost_a_save=True), CONFIG)
+    again = decide_pod(patched, LOST, CONFIG)
     assert operations(patched, again) == []
     assert not any("None" in str(line) for line in table(decision))
 

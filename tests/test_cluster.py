@@ -12,7 +12,7 @@ from tests import fake_api
 from webhook import log
 from webhook.api import Api
 from webhook.cluster import Cluster
-from webhook.cluster.watched import Patience
+from webhook.cluster.stream import Patience
 from webhook.policy.facts import Facts, Lookups, Missing, MissingReason
 
 NAMESPACES = "/api/v1/namespaces"

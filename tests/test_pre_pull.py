@@ -13,7 +13,7 @@ from webhook import log
 from webhook.api import Api
 from webhook.cluster import Cluster, Probe
 from webhook.cluster.pre_pull import PrePullWatch, pre_pull_watch
-from webhook.cluster.watched import Patience
+from webhook.cluster.stream import Patience
 from webhook.policy.configuration import Config, Supervise
 from webhook.policy.facts import Lookups, PrePull
 

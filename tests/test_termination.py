@@ -195,8 +195,8 @@ SAVED = "gracekeeper: told=2 as=rank written=1048576 killed=0 ended=7.5s\n"
     ("scenario", "message", "code", "kind"),
     [
         ("stopped", SAVED, 0, TerminationClass.SAVED),
-        ("stopped", SAVED, 143, TerminationClass.STOPPED),
-        ("no-handler", SAVED, 143, TerminationClass.STOPPED),
+        ("stopped", SAVED, 143, TerminationClass.SAVED),
+        ("no-handler", SAVED, 143, TerminationClass.SAVED),
         ("stopped", SAVED.replace("1048576", "0"), 0, TerminationClass.STOPPED),
         ("stopped", SAVED.replace("killed=0", "killed=1"), 0, TerminationClass.STOPPED),
         ("stopped", SAVED.replace(" ended=7.5s", ""), 0, TerminationClass.STOPPED),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from webhook import __version__
-from webhook.cli import check_config, mutate
+from webhook.cli import check_config, mutate, observed
 from webhook.cli.inputs import CommandError
 from webhook.config import settings
 from webhook.config.field_errors import ConfigError
@@ -44,12 +44,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     mutate.add_to(commands)
     check_config.add_to(commands)
+    observed.add_to(commands)
     serve = commands.add_parser(
         "serve",
         help="run the webhook (in a pod: the chart does it)",
         description="Answers the API server's AdmissionReviews. Its settings are environment variables: docs/server.md.",
     )
     serve.set_defaults(run=_serve)
+    observe = commands.add_parser(
+        "observe",
+        help="learn from how training pods end (in a pod: the chart does it)",
+        description="Follows training pods and keeps what their ends teach. Its settings are environment variables: docs/learning.md.",
+    )
+    observe.set_defaults(run=_observe)
     condition = commands.add_parser(
         "match-condition", help="print the CEL expression that tells the API server which pods to ask about"
     )
@@ -63,6 +70,12 @@ def _serve(_options: argparse.Namespace) -> int:
     from webhook.cli.serve import serve  # noqa: PLC0415  # the server's libraries cost half a second
 
     return serve(settings.server_settings())
+
+
+def _observe(_options: argparse.Namespace) -> int:
+    from webhook.cli.observe import observe  # noqa: PLC0415  # the server's libraries cost half a second
+
+    return observe(settings.observer_settings())
 
 
 def _say(text: str) -> int:

@@ -71,7 +71,7 @@ def report(options: argparse.Namespace, config: Config) -> int:
         api = Api.from_environment(options.context)
         lines = _decided(api, list(Workloads(api).pods(namespace)), config)
     except ApiError as error:
-        raise CommandError(_in_words(error)) from None
+        raise CommandError(in_words(error)) from None
     by_workload: dict[Workload, list[PodRow]] = defaultdict(list)
     for line in lines:
         by_workload[line.running.workload].append(line)
@@ -84,7 +84,8 @@ def report(options: argparse.Namespace, config: Config) -> int:
     return _IGNORED_SOMETHING if incomplete else _DONE
 
 
-def _in_words(error: ApiError) -> str:
+def in_words(error: ApiError) -> str:
+    """Return one line that says why the cluster cannot be read."""
     if error.reason == "NoConfiguration":
         return f"no cluster: {error.message}"
     if error.status == 0:

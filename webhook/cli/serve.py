@@ -11,6 +11,8 @@ from webhook.admission import Refusal
 from webhook.api import Api, ApiError
 from webhook.cli.inputs import CommandError, config_of
 from webhook.cluster import Cluster, Probe
+from webhook.cluster.earlier_runs import EarlierRuns
+from webhook.cluster.stream import Patience
 from webhook.config.configuration_file import ConfigFile
 from webhook.config.settings import CertificateSource, FactsSource, ServerSettings
 from webhook.evaluation import NoFacts
@@ -52,6 +54,8 @@ def _built(
     cluster = None
     if settings.facts is FactsSource.CLUSTER:
         cluster = Cluster(api(), logger, probe=_probe(settings, config))
+        if settings.memory_name is not None:
+            cluster.learn_from(EarlierRuns(api(), str(settings.namespace), settings.memory_name, logger, Patience()))
     source = _certificate_source(settings, api, certificate, metrics, logger)
     metrics.certificate_in_step(source.in_step)
     config_file = _followed(settings, config, metrics, logger, stop)

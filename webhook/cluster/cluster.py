@@ -11,12 +11,14 @@ from typing import Any
 
 from webhook.api import Api
 from webhook.cluster.answers import Answer
+from webhook.cluster.earlier_runs import EarlierRuns
 from webhook.cluster.nodes import NODE, accelerator_memory
 from webhook.cluster.pre_pull import pre_pull_watch
 from webhook.cluster.reads import PodReads, Reads
 from webhook.cluster.sidecars import Probe, Rhythm, SidecarSupport
+from webhook.cluster.stream import Kind, Patience
 from webhook.cluster.tasks import OfNamespace, TaskFacts
-from webhook.cluster.watched import Derived, Kind, Patience, Watched
+from webhook.cluster.watched import Derived, Watched
 from webhook.log import Logger
 from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace
 from webhook.policy.names import NO_NAME, is_name
@@ -102,9 +104,15 @@ class Cluster:
         if probe is not None:
             sidecars = SidecarSupport(api, self.nodes, probe, logger, rhythm or Rhythm())
             self.tasks = TaskFacts(api, sidecars, logger, patience, pre_pull_watch(api, probe, logger, patience))
+        self._earlier_runs: EarlierRuns | None = None
         ours = (self.nodes, self.namespaces, self.storage_classes, self.attributes_classes)
-        self._watched = ours if self.tasks is None else (*ours, *self.tasks.watched)
+        self._watched: tuple[Watched, ...] = ours if self.tasks is None else (*ours, *self.tasks.watched)
         self._stop = threading.Event()
+
+    def learn_from(self, earlier_runs: EarlierRuns) -> None:
+        """Look up earlier runs of workloads there; to be called before `start`."""
+        self._earlier_runs = earlier_runs
+        self._watched = (*self._watched, earlier_runs.watched)
 
     def start(self) -> None:
         """Watch from now on, each kind in a thread of its own."""
@@ -162,7 +170,10 @@ class Cluster:
         self._begin(reads, _jobs_of(namespace), jobs)  # beside the claims, whose volumes are a second read
         claims = await self._claims(namespace, lookups.claim_names, reads, missing)
         volumes = await self._volumes(claims, reads, missing)
+        exact_runs, coarse_runs = ((), ()) if self._earlier_runs is None else self._earlier_runs.of(namespace, lookups)
         return Facts(
+            exact_runs=exact_runs,
+            coarse_runs=coarse_runs,
             claims=claims,
             persistent_volumes=volumes,
             storage_classes=await self._classes(self.storage_classes, "storageClassName", claims, reads, missing),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from webhook.cluster.watched import Kind
+from webhook.cluster.stream import Kind
 from webhook.policy.pod.accelerators import MEMORY_LABEL, PRODUCT_LABEL, memory_mib_by_product
 from webhook.policy.pod.metadata import JsonObject
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from webhook.api import Api
 from webhook.cluster.sidecars import Probe
-from webhook.cluster.watched import Derived, Kind, Patience, Watched
+from webhook.cluster.stream import Kind, Patience
+from webhook.cluster.watched import Derived, Watched
 from webhook.log import Logger
 from webhook.policy.facts import PrePull, pre_pull_of
 from webhook.policy.pod.metadata import JsonObject

@@ -12,7 +12,8 @@ from typing import TypedDict
 from webhook.api import Api
 from webhook.cluster.pre_pull import PrePullWatch
 from webhook.cluster.sidecars import SidecarSupport
-from webhook.cluster.watched import Derived, Kind, Patience, Watched
+from webhook.cluster.stream import Kind, Patience
+from webhook.cluster.watched import Derived, Watched
 from webhook.log import Logger
 from webhook.policy.facts import PrePull, Sidecars
 from webhook.policy.pod.metadata import JsonObject

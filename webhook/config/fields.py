@@ -159,6 +159,7 @@ class _OsmoSection(_Section):
 
 class _ObserverSection(_Section):
     enabled: bool = False
+    minimum_run_seconds: int = Field(600, ge=1, le=30 * 24 * 3600)
 
 
 class _ConfigFile(_Section):

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webhook.config.field_errors import ConfigError, refusal
-from webhook.policy.prefix import SERVER_ENVIRONMENT_PREFIX
+from webhook.policy.prefix import OBSERVER_ENVIRONMENT_PREFIX, SERVER_ENVIRONMENT_PREFIX
 
 
 class LogFormat(StrEnum):
@@ -63,6 +63,8 @@ class ServerSettings(BaseSettings):
     namespace: str | None = None
     pre_pull_daemon_set: str | None = None
     """The DaemonSet of this namespace that keeps supervise's image on the nodes; None where it is not installed."""
+    memory_name: str | None = None
+    """The ConfigMap of this namespace that holds what the observer learned; None where nobody observes."""
     service_name: str | None = None
     secret_name: str | None = None
     webhook_configuration_names: str | None = None
@@ -90,20 +92,53 @@ class ServerSettings(BaseSettings):
         return self
 
 
+class ObserverSettings(BaseSettings):
+    """How this process observes; each from an environment variable of its name with the prefix GRACEKEEPER_OBSERVER_."""
+
+    model_config = SettingsConfigDict(env_prefix=OBSERVER_ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True)
+
+    namespace: str
+    """Where the memory is: the release's namespace."""
+    memory_name: str
+    """The ConfigMap that holds what was learned."""
+    namespaces: str = ""
+    """Whose pods are watched, with commas between them; empty: all namespaces by one watch."""
+    write_seconds: float = Field(60.0, ge=1, le=3600)
+    """The shortest time between two writes of what was learned."""
+    config_file: Path | None = None
+    """The admin's configuration; without one the built-in defaults hold."""
+    health_host: str = "0.0.0.0"  # noqa: S104  # the kubelet and Prometheus call from outside the pod
+    health_port: int = Field(8080, ge=1, le=65535)
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_format: LogFormat = LogFormat.JSON
+
+
+_Settings = TypeVar("_Settings", ServerSettings, ObserverSettings)
+
+
 def server_settings() -> ServerSettings:
-    """The settings of this process; ConfigError names the variable that is wrong."""
-    _refuse_unknown(os.environ)
+    """Return the settings of this process; ConfigError names the variable that is wrong."""
+    return _read(ServerSettings, SERVER_ENVIRONMENT_PREFIX)
+
+
+def observer_settings() -> ObserverSettings:
+    """Return the settings of this process; ConfigError names the variable that is wrong."""
+    return _read(ObserverSettings, OBSERVER_ENVIRONMENT_PREFIX)
+
+
+def _read(settings: type[_Settings], prefix: str) -> _Settings:
+    _refuse_unknown(settings, prefix, os.environ)
     try:
-        return ServerSettings()
+        return settings()
     except ValidationError as error:
-        raise refusal(error, _variable) from None
+        raise refusal(error, lambda field: prefix + field.upper()) from None
 
 
-def _refuse_unknown(environment: Mapping[str, str]) -> None:
+def _refuse_unknown(settings: type[BaseSettings], prefix: str, environment: Mapping[str, str]) -> None:
     """A misspelt variable would leave a default in force without a word: pydantic reads those that it knows, and no others."""
-    known = [_variable(name) for name in ServerSettings.model_fields]
+    known = [prefix + field.upper() for field in settings.model_fields]
     for name in sorted(environment):
-        if name.upper().startswith(SERVER_ENVIRONMENT_PREFIX) and name.upper() not in known:
+        if name.upper().startswith(prefix) and name.upper() not in known:
             hint = "".join(f", did you mean {near}?" for near in get_close_matches(name.upper(), known, n=1))
             raise ConfigError(f"{name}: no such setting{hint}")
 

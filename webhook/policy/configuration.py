@@ -88,6 +88,8 @@ class Observer:
 
     enabled: bool = False
     """Whether training pods get the labels by which the observer knows their workload again."""
+    minimum_run_seconds: int = 600
+    """A trainer that ran for less teaches nothing."""
 
 
 @dataclass(frozen=True, slots=True)

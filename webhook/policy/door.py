@@ -20,10 +20,10 @@ from webhook.policy.osmo.conversion import conversion_of
 from webhook.policy.osmo.split import Split, split_of
 from webhook.policy.osmo.treatment import treatment_of
 from webhook.policy.pod import Pod
-from webhook.policy.prefix import DECISION_ANNOTATION
+from webhook.policy.prefix import DECISION_ANNOTATION, EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
 from webhook.policy.recognition.evidence import evidence_of_saving, is_wanted
 from webhook.policy.recognition.training import Recognition, Verdict, recognition_of
-from webhook.policy.shutdown import clocks, forwarding, grace, signal_notes, supervise_parts
+from webhook.policy.shutdown import clocks, forwarding, grace, learned, signal_notes, supervise_parts
 from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
@@ -68,7 +68,12 @@ def first_look(pod: Pod, namespace: Namespace, config: Config) -> Look:
     profile = config.profile_for(namespace.name, pod.labels, pod.owner_kinds)
     statements = statements_about(pod, namespace.manifest, profile)
     recognition = recognition_of(pod, namespace.manifest, statements, profile)
-    lookups = lookups_for(pod, statements, config.unknown_size_for(profile)) if recognition.trains else Lookups()
+    lookups = Lookups()
+    if recognition.trains:
+        lookups = replace(
+            lookups_for(pod, statements, config.unknown_size_for(profile)),
+            workload_names=_workload_names(pod, statements, config),
+        )
     return Look(pod, namespace, config, profile, statements, recognition, lookups)
 
 
@@ -95,6 +100,13 @@ def decide(look: Look, facts: Facts) -> Decision:
     return _of_training_pod(look, facts, base)
 
 
+def _workload_names(pod: Pod, statements: Statements, config: Config) -> tuple[str, str] | None:
+    """Return the exact and the coarse name of the pod's workload; None where nobody observes, or not this pod."""
+    labels = labels_for(pod, statements) if config.observer.enabled else {}
+    exact, coarse = labels.get(EXACT_WORKLOAD_LABEL), labels.get(WORKLOAD_LABEL)
+    return None if exact is None or coarse is None else (exact, coarse)
+
+
 def _labels(look: Look) -> Mapping[str, str | None]:
     """Return the labels of a training pod; none where nobody observes, and in audit mode only where they are wanted."""
     is_wanted_here = look.mode is Mode.ENFORCE or look.config.audit_labels
@@ -115,6 +127,8 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
     pod, config = look.pod, look.config
     ignored, missing = look.statements.ignored, (*look.namespace.missing, *facts.missing)
     need, target = _need(look, facts)
+    lesson = _learned(look, facts, need)
+    need = need if lesson is None else lesson.need
     if need is None:
         return _of_unknown_size(look, facts, replace(base, ignored=ignored, missing=missing, notes=target.notes))
     grant = grace.granted(pod, need, _maximum(look))
@@ -135,7 +149,14 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
         environment=inner.edits,
         changes=forwarded.changes,
         notes=(
-            *(*target.notes, *grant.notes, *cut_notes, *grace.notes_on_lost_grace(pod), *_unknown_pre_stops(pod)),
+            *(
+                *target.notes,
+                *grant.notes,
+                *cut_notes,
+                *grace.notes_on_lost_grace(pod),
+                *grace.notes_on_unknown_pre_stops(pod),
+            ),
+            *(() if lesson is None else lesson.notes),
             *(*inner.notes, *forwarded.notes, *_notes_on_uploaders(look)),
         ),
     )
@@ -201,6 +222,17 @@ def _need(look: Look, facts: Facts) -> tuple[grace.Need | None, Target]:
     return (None if reason is None else grace.of_unknown_size(look.pod, reason, defaults)), target
 
 
+def _learned(look: Look, facts: Facts, need: grace.Need | None) -> learned.LearnedNeed | None:
+    """Return what earlier runs of the workload teach; None where none was seen, or the pod speaks for itself."""
+    pod, defaults = look.pod, look.config.defaults
+    if not (facts.exact_runs or facts.coarse_runs) or not learned.may_learn(pod, look.statements):
+        return None
+    bounds = learned.bounds_of(pod, look.statements, need, defaults, int(_maximum(look).value))
+    grace_seconds = max(pod.grace_seconds, defaults.unknown_size_grace_seconds)
+    is_cured = forwarding.wraps_unasked(pod, facts, _wish(look), _config_in(look), grace_seconds)
+    return learned.learned_need(facts, need, bounds, is_cured=is_cured)
+
+
 def _share(look: Look, facts: Facts, *, may_estimate: bool) -> writers.Share | None:
     """Return the bytes that the pod writes: its share of a stated size, or the most that it can have."""
     checkpoint = checkpoint_bytes(look.statements, look.config.defaults)
@@ -231,14 +263,6 @@ def _maximum(look: Look) -> Amount:
     return admin if lowered is None or lowered.value >= admin.value else Amount(lowered.value, lowered.origin)
 
 
-def _unknown_pre_stops(pod: Pod) -> tuple[str, ...]:
-    return tuple(
-        f"preStop of container {container.name} is of unknown length and comes out of the grace"
-        for container in pod.containers
-        if container.has_pre_stop_of_unknown_length
-    )
-
-
 def _finished(pod: Pod, decision: Decision) -> Decision:
     """Return the decision with its outcome and, where one is due, its annotation."""
     decision = _brief(decision)
@@ -248,7 +272,10 @@ def _finished(pod: Pod, decision: Decision) -> Decision:
     written = pod.annotations.get(DECISION_ANNOTATION)
     changes = sets_grace or decision.environment or decision.changes or decision.restored
     worth_a_word = (
-        decision.ignored or decision.missing or decision.outcome in {Outcome.UNSUPPORTED, Outcome.SIZE_UNKNOWN}
+        decision.ignored
+        or decision.missing
+        or decision.outcome in {Outcome.UNSUPPORTED, Outcome.SIZE_UNKNOWN}
+        or any(term.name == learned.TERM for term in decision.terms)
     )
     text = report.annotation(decision, pod) if changes or worth_a_word or written is not None else None
     if decision.outcome is not Outcome.UNCHANGED:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from webhook.policy.observed.memory import Lesson, Sample
 from webhook.policy.pod.metadata import JsonObject
 
 
@@ -57,6 +58,8 @@ class Lookups:
     """Name of the Indexed Job whose number of pods may count."""
     nodes: bool = False
     """Whether only the nodes know how much memory the pod's GPUs have."""
+    workload_names: tuple[str, str] | None = None
+    """The exact and the coarse name under which the pod's earlier runs are remembered; None where nobody observes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,17 @@ class Facts:
     """MiB of one GPU by the value of nvidia.com/gpu.product, from the schedulable nodes; empty: not known."""
     pre_pull: PrePull | None = None
     """None where supervise's image is not pre-pulled."""
-    lost_a_save: bool = False
-    """Whether an earlier run of this workload was seen to lose its save. Nothing tells it yet."""
+    exact_runs: tuple[Sample, ...] = ()
+    """Earlier runs of this very workload, the oldest first."""
+    coarse_runs: tuple[Sample, ...] = ()
+    """Earlier runs of workloads that differ from it in numbers, dates and names at most."""
     missing: tuple[Missing, ...] = ()
+
+    @property
+    def lost_a_save(self) -> bool:
+        """Whether an earlier run of this workload lost its save, or was seen to keep it through supervise."""
+        runs = self.exact_runs or self.coarse_runs
+        return any(run.lesson.is_cut or run.lesson is Lesson.SAVED for run in runs)
 
 
 def pre_pull_of(daemon_set: JsonObject) -> PrePull:

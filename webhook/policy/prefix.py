@@ -10,3 +10,4 @@ WORKLOAD_LABELS = (WORKLOAD_LABEL, EXACT_WORKLOAD_LABEL)
 comes in, they were copied from another pod, or are ours of an earlier call. The observer watches pods that have the first."""
 ENVIRONMENT_PREFIX = "GRACEKEEPER_"
 SERVER_ENVIRONMENT_PREFIX = "GRACEKEEPER_SERVER_"
+OBSERVER_ENVIRONMENT_PREFIX = "GRACEKEEPER_OBSERVER_"

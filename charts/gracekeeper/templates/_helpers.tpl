@@ -133,6 +133,9 @@ imagePullSecrets:
 {{- $image := include "gracekeeper.imageName" (list . .Values.supervise.image .Values.image.registry) -}}
 {{- $_ := set $config "supervise" (merge (default (dict) $config.supervise) (dict "image" $image)) -}}
 {{- end -}}
+{{- if .Values.observer.enabled -}}
+{{- $_ := set $config "observer" (merge (dict "enabled" true) (default (dict) $config.observer)) -}}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 
@@ -180,6 +183,19 @@ itself (automountServiceAccountToken), but into every container of the pod. The 
 {{/* The name of the DaemonSet that keeps supervise's image on the nodes. */}}
 {{- define "gracekeeper.prePullName" -}}
 {{- include "gracekeeper.fullname" . }}-prepull
+{{- end -}}
+
+{{/* The names of the observer, of its account, and of the ConfigMap in which it keeps what it learned. */}}
+{{- define "gracekeeper.observerName" -}}
+{{- include "gracekeeper.fullname" . }}-observer
+{{- end -}}
+
+{{- define "gracekeeper.observerAccountName" -}}
+{{- .Values.serviceAccount.create | ternary (include "gracekeeper.observerName" .) (include "gracekeeper.serviceAccountName" .) -}}
+{{- end -}}
+
+{{- define "gracekeeper.memoryName" -}}
+{{- include "gracekeeper.fullname" . }}-terminations
 {{- end -}}
 
 {{/* The names of the check that the installation runs, and of its ServiceAccount. */}}

@@ -13,6 +13,8 @@ from typing import Any, TypeGuard
 
 from webhook.policy.observed.termination import Termination, TerminationClass
 
+DATA_KEY = "terminations"
+"""Under which a ConfigMap holds the text."""
 MOST_BYTES = 900 * 1024
 """Of the text: a ConfigMap holds 1 MiB at most, its metadata included."""
 MOST_SAMPLES = 5
@@ -89,6 +91,9 @@ class Memory:
     """What is remembered of all workloads."""
 
     entries: Mapping[Key, Entry] = field(default_factory=dict)
+    run_seconds: int = RUN_SECONDS
+    """Pods of a workload that are told to stop within this time are one run: a job stops together. Two runs are at least as
+    far apart as the shortest run that teaches."""
 
     def samples_of(self, namespace: str, workload: str) -> tuple[Sample, ...]:
         """Return the newest runs of a workload of this namespace, the oldest first."""
@@ -117,14 +122,14 @@ def remembering(memory: Memory, key: Key, termination: Termination, at: int, own
         return memory
     sample = Sample(at, termination.seconds or 0, termination.granted_seconds or 0, lesson)
     samples = list(memory.samples_of(*key))
-    of_run = next((index for index, each in enumerate(samples) if abs(each.at - at) <= RUN_SECONDS), None)
+    of_run = next((index for index, each in enumerate(samples) if abs(each.at - at) <= memory.run_seconds), None)
     if of_run is None:
         samples.append(sample)
     else:
         samples[of_run] = _of_one_run(samples[of_run], sample)
     samples.sort(key=lambda each: each.at)
     entry = Entry(_newest(samples), owner[:_LONGEST_NAME])
-    return Memory({**memory.entries, key: entry})
+    return replace(memory, entries={**memory.entries, key: entry})
 
 
 def without_old(memory: Memory, now: int) -> Memory:
@@ -133,12 +138,12 @@ def without_old(memory: Memory, now: int) -> Memory:
         key: replace(entry, samples=tuple(each for each in entry.samples if now - each.at <= KEPT_SECONDS))
         for key, entry in memory.entries.items()
     }
-    return Memory({key: entry for key, entry in kept.items() if entry.samples})
+    return replace(memory, entries={key: entry for key, entry in kept.items() if entry.samples})
 
 
 def forgetting(memory: Memory, key: Key) -> Memory:
     """Return the memory without one workload."""
-    return Memory({each: entry for each, entry in memory.entries.items() if each != key})
+    return replace(memory, entries={each: entry for each, entry in memory.entries.items() if each != key})
 
 
 def text_of(memory: Memory, most_bytes: int = MOST_BYTES) -> str:

@@ -215,12 +215,14 @@ def _kind(history: PodHistory, end: ContainerEnd, seconds: int, granted: int) ->
 def _kind_of_stop(history: PodHistory, end: ContainerEnd, seconds: int) -> TerminationClass:
     account = _account_of(end)
     wrote = account is not None and account.has_ended and account.written_bytes > 0 and not account.killed
+    if wrote:  # with 143, which supervise puts in place of the 0 of a run that was cut, as well
+        return TerminationClass.SAVED
     if end.exit_code == 0:
-        return TerminationClass.SAVED if wrote else TerminationClass.STOPPED
+        return TerminationClass.STOPPED
     if history.trainer.has_pre_stop_of_unknown_length:
         return TerminationClass.UNKNOWN
     was_fast = seconds - history.trainer.pre_stop_seconds < _FASTEST_STOP_SECONDS
-    return TerminationClass.NO_HANDLER if was_fast and not wrote else TerminationClass.STOPPED
+    return TerminationClass.NO_HANDLER if was_fast else TerminationClass.STOPPED
 
 
 def _kind_of_error(history: PodHistory, seconds: int) -> TerminationClass:

@@ -101,6 +101,13 @@ def _edits(pod: Pod, wish: Wish, grace_seconds: int) -> tuple[FieldEdit, ...]:
     )
 
 
+def wraps_unasked(pod: Pod, facts: Facts, wish: Wish, config: Config, grace_seconds: int) -> bool:
+    """Return whether `auto` starts the trainer through supervise, in this call or an earlier one of the same pod."""
+    if wish.forward_sigterm is not ForwardSigterm.AUTO or pod.osmo_task is not None:
+        return False
+    return pod.trainer.is_wrapped or forwarding_of(pod, facts, wish, config, grace_seconds).changes is not None
+
+
 def _wrapping(pod: Pod, facts: Facts, wish: Wish, config: Config, grace_seconds: int) -> SpecChanges:
     """Return the changes. gracekeeper-init runs before a native sidecar that is wrapped, and after all others."""
     edits = _edits(pod, wish, grace_seconds)

@@ -124,6 +124,15 @@ def granted(pod: Pod, need: Need, maximum: Amount) -> Grant:
     return Grant(max(has, wanted), tuple(terms), tuple(notes))
 
 
+def notes_on_unknown_pre_stops(pod: Pod) -> tuple[str, ...]:
+    """Return a note for each container whose preStop hook takes an unknown part of the grace."""
+    return tuple(
+        f"preStop of container {container.name} is of unknown length and comes out of the grace"
+        for container in pod.containers
+        if container.has_pre_stop_of_unknown_length
+    )
+
+
 def notes_on_lost_grace(pod: Pod) -> tuple[str, ...]:
     """Return a note where a label takes the whole grace away."""
     label, value = marks.INTERRUPTIBLE_LABEL

@@ -1,0 +1,159 @@
+"""A training pod about which nobody says anything gets the grace that its earlier runs needed, on a real kubelet.
+
+The rows of one file run side by side, each with one pod after the other. The default grace is 60 s here and the maximum
+180 s, and a run of 5 s teaches.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from e2e import pods
+from e2e.targets import CI
+from scripts.terminations import IGNORES, saves_for
+from tools.kube import Json, eventually
+
+NAMESPACE = "learning"
+EVIDENCE_SECONDS, MAXIMUM_SECONDS, MINIMUM_RUN_SECONDS = 60, 180, 5
+VALUES = {
+    "observer": {"enabled": True, "writeSeconds": 1},
+    "config": {
+        "defaults": {"unknownSizeGraceSeconds": EVIDENCE_SECONDS, "maximumGraceSeconds": MAXIMUM_SECONDS},
+        "observer": {"minimumRunSeconds": MINIMUM_RUN_SECONDS},
+    },
+}
+OVER_SECONDS = 240
+LEARNED_SECONDS = 30
+"""From a pod's end to a server that knows of it: a watch, a write, another watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A workload: what its trainer does on SIGTERM, how each of its runs is deleted, and the grace that each should have."""
+
+    program: str
+    graces: Sequence[tuple[int, int]]
+    """Of each run, from and to."""
+    delete: Sequence[str] = ()
+    """Options of `kubectl delete pod`, in every run."""
+    release: bool = False
+    """Whether the row takes too long for CI."""
+
+
+ROWS: Mapping[str, Row] = {
+    "saves-in-45-s": Row(saves_for(45), [(30, 30), (60, 60), (80, 88), (80, 88)]),
+    "saves-in-10-s": Row(saves_for(10), [(30, 30), (30, 34), (30, 34)]),
+    "deleted-with-a-shorter-grace": Row(saves_for(25), [(30, 30), (30, 30)], delete=["--grace-period=5"]),
+    "saves-in-100-s": Row(
+        saves_for(100), [(30, 30), (60, 60), (180, 180), (180, 180), (180, 180), (163, 172)], release=True
+    ),
+    "ignores-sigterm": Row(IGNORES, [(30, 30), (60, 60), (180, 180), (30, 30)], release=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One run as the cluster showed it."""
+
+    pod: Json
+    """As it was created."""
+    events: Sequence[str]
+    """Reasons of the Events on it afterwards."""
+
+
+def a_trainer(row: str, run: int, image: str) -> Json:
+    """A pod that is recognised, and of which nobody says how much it saves; its name is the run's own."""
+    name = f"{row}-{run}"
+    pod = pods.a_pod(
+        name, labels={"training.kubeflow.org/job-name": name}, command=("python3", "-u", "-c", ROWS[row].program)
+    )
+    del pod["spec"]["schedulingGates"]
+    pod["spec"]["containers"][0] |= {"image": image, "imagePullPolicy": "Never"}
+    return {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}
+
+
+class Runs:
+    """Plays the rows that a session asks for, all of them side by side, once."""
+
+    def __init__(self, kube, release, image: str, rows: Sequence[str]) -> None:
+        self._kube, self._release, self._image = kube, release, image
+        self._pool = ThreadPoolExecutor(max(1, len(rows)))
+        self._played: Mapping[str, Future[list[Seen]]] = {
+            row: self._pool.submit(partial(self._play, row)) for row in rows
+        }
+
+    def of(self, row: str) -> list[Seen]:
+        return self._played[row].result()
+
+    def end(self) -> None:
+        self._pool.shutdown()
+
+    def _play(self, row: str) -> list[Seen]:
+        return [self._run(row, number) for number in range(1, len(ROWS[row].graces) + 1)]
+
+    def _run(self, row: str, number: int) -> Seen:
+        kube, manifest = self._kube, a_trainer(row, number, self._image)
+        name = manifest["metadata"]["name"]
+        created = kube.create_pod(NAMESPACE, manifest)
+        phase = "-ojsonpath={.status.phase}"
+        eventually(lambda: kube("get", "pod", name, f"-n{NAMESPACE}", phase) == "Running", f"{name} runs", OVER_SECONDS)
+        time.sleep(MINIMUM_RUN_SECONDS + 4)
+        kube("delete", "pod", name, f"-n{NAMESPACE}", "--wait=false", *ROWS[row].delete)
+        eventually(lambda: not kube.exists("pod", name, NAMESPACE), f"{name} is gone", OVER_SECONDS)
+        if not ROWS[row].delete:
+            eventually(lambda: name in self._remembered(), f"{name} is remembered", LEARNED_SECONDS)
+        time.sleep(2)  # the servers' watch of it
+        return Seen(created, self._events_of(name))
+
+    def _remembered(self) -> str:
+        """The memory, in which each workload has the name of its last run's owner: here the pod."""
+        memory: Json = self._kube.get("configmap", f"{self._release.name}-terminations", self._release.namespace)
+        return str(memory.get("data"))
+
+    def _events_of(self, name: str) -> Sequence[str]:
+        selector = f"--field-selector=involvedObject.name={name}"
+        reasons: str = self._kube("get", "events", f"-n{NAMESPACE}", selector, "-ojsonpath={.items[*].reason}")
+        return reasons.split()
+
+
+@pytest.fixture(scope="module")
+def runs(request, kube, release, trainer_image):
+    release.upgrade(**VALUES)
+    kube.make_namespace(NAMESPACE)
+    target = request.config.getoption("--target")
+    rows = [name for name, row in ROWS.items() if target in {None, "release" if row.release else CI}]
+    runs = Runs(kube, release, trainer_image, rows)
+    yield runs
+    runs.end()
+    kube.remove_namespaces(NAMESPACE)
+    release.upgrade()
+
+
+ALL = [pytest.param(name, marks=[pytest.mark.release] * row.release) for name, row in ROWS.items()]
+
+
+@pytest.mark.parametrize("row", ALL)
+def test_given_a_trainer_of_which_nobody_says_anything_then_each_run_has_the_grace_that_the_earlier_ones_taught(
+    runs, row
+):
+    graces = [pods.grace_seconds(seen.pod) for seen in runs.of(row)]
+    expected = ROWS[row].graces
+    assert all(fewest <= grace <= most for grace, (fewest, most) in zip(graces, expected, strict=True)), graces
+
+
+def test_given_a_save_that_was_cut_then_the_pod_s_owner_is_told_and_the_next_decision_says_why(runs):
+    first, second, third, _ = runs.of("saves-in-45-s")
+    assert "CheckpointCut" in first.events
+    assert "CheckpointCut" not in second.events
+    assert "observed" in str(pods.decision(second.pod))
+    assert "cut in 1 run" in str(pods.decision(second.pod))
+    assert "longest of 1 stop in 30 days" in str(pods.decision(third.pod))
+
+
+@pytest.mark.release
+def test_given_a_trainer_that_ignores_sigterm_then_its_owner_is_told(runs):
+    assert "ignores SIGTERM" in str(pods.decision(runs.of("ignores-sigterm")[-1].pod))

@@ -1,0 +1,175 @@
+"""The observer with an API server in memory: from the watch of recorded pods to the ConfigMap, whatever fails meanwhile."""
+
+import copy
+import json
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests import fake_api
+from tests.test_cluster import QUICK, eventually
+from tests.test_observer_tracker import labelled
+from tests.test_termination import NEWEST, SECONDS_THAT_A_POD_RAN, events_of
+from tests.tls_cluster import logger_into
+from webhook.api import Api
+from webhook.observer.memory_object import MemoryObject
+from webhook.observer.observer import PodObserver, Rules
+from webhook.policy.observed.memory import DATA_KEY, Lesson, memory_in
+from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
+
+PODS = "/api/v1/pods"
+RECORDED_AT = datetime.fromisoformat(json.loads((NEWEST / "stopped.jsonl").read_text().splitlines()[0])["recorded"])
+MEMORY = "/api/v1/namespaces/gk/configmaps/gk-terminations"
+
+
+@pytest.fixture
+def server():
+    with fake_api.running() as server:
+        server.serve_collection(PODS)
+        server.put(MEMORY, kind="ConfigMap")
+        yield server
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def observer(server, lines):
+    api = Api.from_address(server.address)
+    rules = Rules(SECONDS_THAT_A_POD_RAN, write_seconds=0.1)
+    observer = PodObserver(
+        api,
+        MemoryObject(api, "gk", "gk-terminations"),
+        rules,
+        logger=logger_into(lines),
+        patience=QUICK,
+        now=lambda: RECORDED_AT,
+    )
+    observer.start()
+    eventually(lambda: not observer.lacks())
+    yield observer
+    observer.stop()
+    api.close()
+    assert not [thread for thread in threading.enumerate() if thread.name in {"watch-Pod", "memory"}]
+
+
+def play(server, scenario: str, name: str = "") -> dict[str, Any]:
+    """Let the API server show what it showed when this was recorded; the result is the last state of the first pod."""
+    events = events_of(NEWEST / f"{scenario}.jsonl")
+    first = events[0]["object"]["metadata"]["uid"]
+    last = {}
+    for event in events:
+        pod = labelled(copy.deepcopy(event["object"]))
+        pod["metadata"]["name"] += name
+        pod["metadata"]["uid"] += name
+        path = f"{PODS}/{pod['metadata']['name']}"
+        server.put(path, **pod)
+        if event["type"] == "DELETED":
+            server.remove(path)
+        if event["object"]["metadata"]["uid"] == first:
+            last = pod
+        time.sleep(0.02)
+    return last
+
+
+def remembered(server):
+    return memory_in((server.get(MEMORY).get("data") or {}).get(DATA_KEY)).entries
+
+
+@pytest.mark.usefixtures("observer")
+def test_given_a_trainer_that_stops_in_time_then_it_is_remembered_under_both_names_of_its_namespace(server):
+    pod = play(server, "stopped")
+    eventually(lambda: len(remembered(server)) == 2)
+    names = {
+        (pod["metadata"]["namespace"], pod["metadata"]["labels"][label])
+        for label in (WORKLOAD_LABEL, EXACT_WORKLOAD_LABEL)
+    }
+    assert remembered(server).keys() == names
+    (sample,) = next(iter(remembered(server).values())).samples
+    assert sample.lesson is Lesson.STOPPED
+    assert 8 <= sample.seconds <= 10
+
+
+@pytest.mark.usefixtures("observer")
+def test_given_a_cut_then_the_controller_gets_an_event(server):
+    pod = play(server, "cut")
+    events = f"/api/v1/namespaces/{pod['metadata']['namespace']}/events"
+    eventually(lambda: server.count(f"POST {events}"))
+    (event,) = [held for path, held in server.objects.items() if path.startswith(events)]
+    assert event["reason"] == "CheckpointCut"
+    assert event["involvedObject"]["name"] == pod["metadata"]["name"]
+    assert "was killed; its grace is 10 s" in event["message"]
+
+
+@pytest.mark.usefixtures("observer")
+@pytest.mark.parametrize("scenario", ["too-young", "overridden", "gang-broken", "node-lost", "oom"])
+def test_given_an_end_that_teaches_nothing_then_nothing_is_written(server, scenario):
+    play(server, scenario)
+    play(server, "stopped")
+    eventually(lambda: len(remembered(server)) >= 2)
+    assert {sample.lesson for entry in remembered(server).values() for sample in entry.samples} == {Lesson.STOPPED}
+
+
+def test_given_a_memory_that_cannot_be_written_then_it_says_so_and_writes_later(server, observer, lines):
+    server.refusals[MEMORY] = 403
+    play(server, "stopped")
+    eventually(lambda: any("cannot be written" in note for note in observer.notes()))
+    assert b"gracekeeper_memory_write_failures_total 0.0" not in observer.metrics.text()
+    server.refusals.clear()
+    eventually(lambda: len(remembered(server)) == 2)
+    eventually(lambda: observer.notes() == [])
+    assert [line["event"] for line in lines if "memory" in line["event"]] == [
+        "memory not written",
+        "memory written again",
+    ]
+
+
+@pytest.mark.usefixtures("observer")
+@pytest.mark.parametrize("data", [None, {}, {DATA_KEY: "nonsense"}, {DATA_KEY: '{"version":1,"workloads":[[1]]}'}])
+def test_given_a_memory_that_somebody_deleted_emptied_or_broke_then_it_begins_anew(server, data):
+    server.remove(MEMORY)
+    server.put(MEMORY, kind="ConfigMap", **({} if data is None else {"data": data}))
+    play(server, "stopped")
+    eventually(lambda: len(remembered(server)) == 2)
+
+
+@pytest.mark.usefixtures("observer")
+def test_given_somebody_who_writes_at_the_same_time_then_neither_is_lost(server):
+    """Another key of the ConfigMap is somebody else's, and stays."""
+    server.put(MEMORY, kind="ConfigMap", data={"of-somebody-else": "yes"})
+    play(server, "stopped")
+    eventually(lambda: len(remembered(server)) == 2)
+    assert server.get(MEMORY)["data"]["of-somebody-else"] == "yes"
+
+
+def test_when_the_observer_is_stopped_then_what_it_saw_is_written(server, lines):
+    api = Api.from_address(server.address)
+    observer = PodObserver(
+        api,
+        MemoryObject(api, "gk", "gk-terminations"),
+        Rules(SECONDS_THAT_A_POD_RAN, write_seconds=3600),
+        logger=logger_into(lines),
+        patience=QUICK,
+    )
+    observer.start()
+    eventually(lambda: not observer.lacks())
+    play(server, "stopped")
+    eventually(lambda: b'gracekeeper_terminations_total{class="stopped"} 1.0' in observer.metrics.text())
+    observer.stop()
+    api.close()
+    assert server.count(f"PUT {MEMORY}") == 1
+
+
+def test_before_the_first_list_it_says_what_is_in_the_way(server, lines):
+    server.refusals[PODS] = 403
+    api = Api.from_address(server.address)
+    observer = PodObserver(api, MemoryObject(api, "gk", "m"), Rules(600), logger=logger_into(lines), patience=QUICK)
+    observer.start()
+    eventually(lambda: "403 Forbidden" in "".join(observer.lacks()))
+    observer.stop()
+    api.close()

@@ -1,0 +1,97 @@
+"""Each end of a pod is told once, whatever the watch went through; what was not seen is not told."""
+
+import copy
+
+import pytest
+
+from tests.test_termination import EXPECTED, NEWEST, SECONDS_THAT_A_POD_RAN, events_of
+from webhook.cluster.stream import key_of
+from webhook.observer.pods import read_observed_pod
+from webhook.observer.tracker import ObservedEnd, Tracker
+from webhook.policy.observed.termination import TerminationClass
+from webhook.policy.pod import read_pod
+from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
+from webhook.policy.workload.workload_names import names_of
+
+
+def labelled(pod):
+    """The pod as gracekeeper would have labelled it."""
+    names = names_of(read_pod(pod))
+    labels = {**(pod["metadata"].get("labels") or {}), WORKLOAD_LABEL: names.coarse, EXACT_WORKLOAD_LABEL: names.exact}
+    return {**pod, "metadata": {**pod["metadata"], "labels": labels}}
+
+
+@pytest.fixture
+def told() -> list[ObservedEnd]:
+    return []
+
+
+@pytest.fixture
+def tracker(told) -> Tracker:
+    return Tracker(SECONDS_THAT_A_POD_RAN, told.append)
+
+
+def show(tracker: Tracker, event) -> None:
+    pod = labelled(event["object"])
+    act = tracker.removed if event["type"] == "DELETED" else tracker.changed
+    act(key_of(pod), read_observed_pod(pod))
+
+
+@pytest.mark.parametrize("scenario", EXPECTED)
+def test_given_a_recorded_watch_then_the_deleted_pod_s_end_is_told_once(tracker, told, scenario):
+    events = events_of(NEWEST / f"{scenario}.jsonl")
+    for event in events:
+        show(tracker, event)
+    first = events[0]["object"]["metadata"]["uid"]
+    (end,) = [end for end in told if end.pod.uid == first]
+    assert end.termination.kind is EXPECTED[scenario][0]
+
+
+def test_when_the_list_is_read_again_then_an_end_is_not_told_twice(tracker, told):
+    events = events_of(NEWEST / "in-a-job.jsonl")
+    for event in events[:-1]:
+        show(tracker, event)
+    last = labelled(events[-2]["object"])
+    tracker.listed({key_of(last): read_observed_pod(last)})
+    show(tracker, events[-1])
+    assert len(told) == 1
+
+
+def test_given_a_pod_that_is_missing_in_a_new_list_then_nothing_is_told_and_nothing_kept(tracker, told):
+    events = events_of(NEWEST / "stopped.jsonl")
+    show(tracker, events[0])
+    assert tracker.count == 1
+    tracker.listed({})
+    assert (tracker.count, told) == (0, [])
+
+
+def test_given_another_pod_of_the_same_name_then_its_end_is_its_own(tracker, told):
+    events = events_of(NEWEST / "stopped.jsonl")
+    show(tracker, events[0])
+    for event in copy.deepcopy(events):
+        event["object"]["metadata"]["uid"] = "another"
+        show(tracker, event)
+    assert [(end.pod.uid, end.termination.kind) for end in told] == [("another", TerminationClass.STOPPED)]
+
+
+def test_given_a_pod_without_the_label_or_with_that_of_another_workload_then_it_is_not_observed():
+    pod = events_of(NEWEST / "stopped.jsonl")[0]["object"]
+    ours = labelled(pod)
+    copied = copy.deepcopy(ours)
+    copied["spec"]["containers"][0]["image"] = "somebody/else:1"
+    assert read_observed_pod(ours) is not None
+    assert read_observed_pod(pod) is None
+    assert read_observed_pod(copied) is None
+
+
+@pytest.mark.parametrize("of", ["annotations", "labels", "env"])
+def test_given_a_name_that_the_owner_states_then_the_pod_is_observed_under_it(of):
+    pod = copy.deepcopy(events_of(NEWEST / "stopped.jsonl")[0]["object"])
+    if of == "env":
+        pod["spec"]["containers"][0].setdefault("env", []).append({"name": "GRACEKEEPER_WORKLOAD", "value": "sft"})
+    else:
+        pod["metadata"].setdefault(of, {})["gracekeeper.dev/workload"] = "sft"
+    pod["metadata"].setdefault("labels", {}).update({WORKLOAD_LABEL: "sft", EXACT_WORKLOAD_LABEL: "sft"})
+    seen = read_observed_pod(pod)
+    assert seen is not None
+    assert (seen.workload.coarse, seen.workload.exact) == ("sft", "sft")

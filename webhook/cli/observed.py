@@ -1,0 +1,111 @@
+"""`gracekeeper observed`: what was learned of workloads, and how to forget it; with the rights of whoever calls it."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from webhook.api import Api, ApiError
+from webhook.cli.from_cluster import in_words
+from webhook.cli.inputs import CommandError
+from webhook.observer.memory_object import MemoryObject, text_of
+from webhook.policy.observed import memory as memories
+from webhook.policy.observed.memory import Entry, Key, Memory, memory_in
+
+_DONE, _NOTHING_SHOWN = 0, 1
+_CALL_SECONDS = 10.0
+_WIDTH = 1000
+_FORGET = "forget"
+_SELECTOR = "app.kubernetes.io/part-of=gracekeeper,app.kubernetes.io/component=observer"
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    observed = commands.add_parser(
+        "observed",
+        help="show what was learned of how training pods end, or forget it",
+        description="Shows the workloads of which terminations are remembered; with NAME its last runs. `forget NAME` forgets "
+        "a workload, so that its next run has the grace that it would have without memory.",
+    )
+    observed.add_argument(
+        "words", nargs="*", metavar="[forget] [NAME]", help="a workload's name, or that of its last run"
+    )
+    observed.add_argument("-n", "--namespace", help="only workloads of this namespace")
+    observed.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
+    observed.add_argument("-o", "--output", choices=("table", "json"), default="table", help="table (default) or json")
+    observed.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show or forget; the result is the exit code: 1 where no workload has that name."""
+    forgets = options.words[:1] == [_FORGET]
+    names = options.words[1:] if forgets else options.words
+    if len(names) > 1 or (forgets and not names):
+        raise CommandError("observed takes one NAME, or `forget NAME`")
+    try:
+        place = _memory_object(Api.from_environment(options.context))
+        text = text_of(place.api.get(place.path, timeout_seconds=_CALL_SECONDS))
+        chosen = dict(_chosen(memory_in(text), options.namespace, *names))
+        if forgets and chosen:
+            place.change(lambda text: _without(text, options.namespace, names[0]))
+    except ApiError as error:
+        raise CommandError(in_words(error)) from None
+    if options.output == "json":
+        sys.stdout.write(json.dumps([_as_json(*each) for each in chosen.items()], indent=2) + "\n")
+    else:
+        _print(chosen, with_runs=bool(names), forgotten=forgets)
+    return _DONE if chosen or not names else _NOTHING_SHOWN
+
+
+def _memory_object(api: Api) -> MemoryObject:
+    """Return the ConfigMap of the observer that is installed."""
+    found = api.get("/api/v1/configmaps", query={"labelSelector": _SELECTOR}, timeout_seconds=_CALL_SECONDS)
+    metadata = [each["metadata"] for each in found["items"] or ()]
+    if len(metadata) != 1:
+        why = (
+            "no observer is installed: observer.enabled=true" if not metadata else "more than one observer is installed"
+        )
+        raise CommandError(why)
+    return MemoryObject(api, metadata[0]["namespace"], metadata[0]["name"])
+
+
+def _chosen(memory: Memory, namespace: str | None, name: str | None = None) -> Iterator[tuple[Key, Entry]]:
+    for key, entry in sorted(memory.entries.items()):
+        if namespace in {None, key[0]} and name in {None, key[1], entry.owner}:
+            yield key, entry
+
+
+def _without(text: str, namespace: str | None, name: str) -> str:
+    memory = memory_in(text)
+    gone = dict(_chosen(memory, namespace, name))
+    kept = {key: entry for key, entry in memory.entries.items() if key not in gone}
+    return memories.text_of(replace(memory, entries=kept))
+
+
+def _print(chosen: dict[Key, Entry], *, with_runs: bool, forgotten: bool) -> None:
+    console = Console(width=_WIDTH, highlight=False, markup=False)
+    if not chosen:
+        console.print("no workload is remembered")
+        return
+    table = Table("namespace", "workload", "last run", "runs", "newest", "took", "of", "end", box=None, padding=(0, 2))
+    for (namespace, workload), entry in chosen.items():
+        for sample in reversed(entry.samples if with_runs else entry.samples[-1:]):
+            at = datetime.fromtimestamp(sample.at, UTC).strftime("%Y-%m-%d %H:%MZ")
+            cells = (str(len(entry.samples)), at, f"{sample.seconds} s", f"{sample.granted_seconds} s", sample.lesson)
+            table.add_row(namespace, workload, entry.owner, *cells)
+    console.print(table)
+    if forgotten:
+        console.print(f"forgotten: {len(chosen)}")
+
+
+def _as_json(key: Key, entry: Entry) -> dict[str, object]:
+    runs: Sequence[dict[str, object]] = [
+        {"at": each.at, "seconds": each.seconds, "grantedSeconds": each.granted_seconds, "end": each.lesson}
+        for each in entry.samples
+    ]
+    return {"namespace": key[0], "workload": key[1], "lastRun": entry.owner, "runs": runs}

@@ -1,0 +1,62 @@
+"""What Prometheus is told about terminations; every label comes from a closed set, never from an object's name."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+
+from webhook import __version__
+from webhook.observer.tracker import ObservedEnd
+from webhook.policy.observed.termination import TerminationClass
+
+
+class ObserverMetrics:
+    """All metrics of the observer, in a registry of their own; every series is there from the start, at zero."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        info = Gauge("gracekeeper_build_info", "Always 1; the label is the version.", ["version"], registry=registry)
+        info.labels(__version__).set(1)
+        terminations = Counter(
+            "gracekeeper_terminations",
+            "Training pods that were told to stop, by how they ended.",
+            ["class"],
+            registry=registry,
+        )
+        self._terminations = {kind: terminations.labels(kind) for kind in TerminationClass}
+        self._stopping_seconds = Counter(
+            "gracekeeper_accelerator_seconds_stopping",
+            "Seconds from SIGTERM to the trainer's end, times the pod's accelerators.",
+            registry=registry,
+        )
+        self._write_failures = Counter(
+            "gracekeeper_memory_write_failures",
+            "Writes of what was learned that failed; they are tried again.",
+            registry=registry,
+        )
+        self._pods = Gauge("gracekeeper_observed_pods", "Training pods that exist and are followed.", registry=registry)
+        self._workloads = Gauge(
+            "gracekeeper_remembered_workloads", "Workloads of which terminations are remembered.", registry=registry
+        )
+
+    def ended(self, end: ObservedEnd) -> None:
+        """Count one pod's end."""
+        self._terminations[end.termination.kind].inc()
+        if end.termination.seconds is not None:
+            self._stopping_seconds.inc(end.termination.seconds * end.pod.accelerators)
+
+    def write_failed(self) -> None:
+        """Count one write that failed."""
+        self._write_failures.inc()
+
+    def remembered(self, workloads: int) -> None:
+        """Tell how many workloads the memory holds."""
+        self._workloads.set(workloads)
+
+    def pods(self, count: Callable[[], int]) -> None:
+        """Ask for the number of followed pods at each scrape."""
+        self._pods.set_function(count)
+
+    def text(self) -> bytes:
+        """Return all of it as Prometheus reads it."""
+        return generate_latest(self._registry)
