@@ -35,8 +35,11 @@ def server(monkeypatch, tmp_path):
 
 @pytest.fixture
 def run(server, capsys):
+    """Runs the command; the result is exit code, output, errors. It may only read and replace."""
+
     def run(*arguments):
         code = main(["observed", *arguments])
+        assert {call.split()[0] for call in server.calls} <= {"GET", "PUT"}
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests import fake_api
+from tests.terminations import NEWEST, SECONDS_THAT_A_POD_RAN, events_of
 from tests.test_cluster import QUICK, eventually
 from tests.test_observer_tracker import labelled
-from tests.test_termination import NEWEST, SECONDS_THAT_A_POD_RAN, events_of
 from tests.tls_cluster import logger_into
 from webhook.api import Api
 from webhook.observer.memory_object import MemoryObject
@@ -99,7 +99,7 @@ def test_given_a_trainer_that_stops_in_time_then_it_is_remembered_under_both_nam
 def test_given_a_cut_then_the_controller_gets_an_event(server):
     pod = play(server, "cut")
     events = f"/api/v1/namespaces/{pod['metadata']['namespace']}/events"
-    eventually(lambda: server.count(f"POST {events}"))
+    eventually(lambda: [path for path in server.objects if path.startswith(events)])
     (event,) = [held for path, held in server.objects.items() if path.startswith(events)]
     assert event["reason"] == "CheckpointCut"
     assert event["involvedObject"]["name"] == pod["metadata"]["name"]

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.test_termination import EXPECTED, NEWEST, SECONDS_THAT_A_POD_RAN, events_of
+from tests.terminations import EXPECTED, NEWEST, SECONDS_THAT_A_POD_RAN, events_of
 from webhook.cluster.stream import key_of
 from webhook.observer.pods import read_observed_pod
 from webhook.observer.tracker import ObservedEnd, Tracker

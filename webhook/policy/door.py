@@ -20,7 +20,7 @@ from webhook.policy.osmo.conversion import conversion_of
 from webhook.policy.osmo.split import Split, split_of
 from webhook.policy.osmo.treatment import treatment_of
 from webhook.policy.pod import Pod
-from webhook.policy.prefix import DECISION_ANNOTATION, EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
+from webhook.policy.prefix import DECISION_ANNOTATION
 from webhook.policy.recognition.evidence import evidence_of_saving, is_wanted
 from webhook.policy.recognition.training import Recognition, Verdict, recognition_of
 from webhook.policy.shutdown import clocks, forwarding, grace, learned, signal_notes, supervise_parts
@@ -29,7 +29,7 @@ from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
 from webhook.policy.storage.speed import Target, notes_on_losses, target_of
 from webhook.policy.storage.throughput import Throughput
-from webhook.policy.workload.labels import labels_for
+from webhook.policy.workload.labels import labels_for, names_to_look_up
 
 _LONGEST_NAME = 80
 _LEFT_ALONE = {
@@ -72,7 +72,7 @@ def first_look(pod: Pod, namespace: Namespace, config: Config) -> Look:
     if recognition.trains:
         lookups = replace(
             lookups_for(pod, statements, config.unknown_size_for(profile)),
-            workload_names=_workload_names(pod, statements, config),
+            workload_names=names_to_look_up(pod, statements) if config.observer.enabled else None,
         )
     return Look(pod, namespace, config, profile, statements, recognition, lookups)
 
@@ -98,13 +98,6 @@ def decide(look: Look, facts: Facts) -> Decision:
     if not trains:
         return _finished(look.pod, base) if base.ignored else base
     return _of_training_pod(look, facts, base)
-
-
-def _workload_names(pod: Pod, statements: Statements, config: Config) -> tuple[str, str] | None:
-    """Return the exact and the coarse name of the pod's workload; None where nobody observes, or not this pod."""
-    labels = labels_for(pod, statements) if config.observer.enabled else {}
-    exact, coarse = labels.get(EXACT_WORKLOAD_LABEL), labels.get(WORKLOAD_LABEL)
-    return None if exact is None or coarse is None else (exact, coarse)
 
 
 def _labels(look: Look) -> Mapping[str, str | None]:
