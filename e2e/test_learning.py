@@ -45,10 +45,10 @@ class Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "saves-in-45-s": Row(saves_for(45), [(30, 30), (60, 60), (80, 88), (80, 88)]),
-    "saves-in-10-s": Row(saves_for(10), [(30, 30), (30, 34), (30, 34)]),
+    "saves-slowly": Row(saves_for(45), [(30, 30), (60, 60), (80, 88)]),
+    "saves-quickly": Row(saves_for(10), [(30, 30), (30, 34), (30, 34)]),
     "deleted-with-a-shorter-grace": Row(saves_for(25), [(30, 30), (30, 30)], delete=["--grace-period=5"]),
-    "saves-in-100-s": Row(
+    "saves-very-slowly": Row(
         saves_for(100), [(30, 30), (60, 60), (180, 180), (180, 180), (180, 180), (163, 172)], release=True
     ),
     "ignores-sigterm": Row(IGNORES, [(30, 30), (60, 60), (180, 180), (30, 30)], release=True),
@@ -66,11 +66,13 @@ class Seen:
 
 
 def a_trainer(row: str, run: int, image: str) -> Json:
-    """A pod that is recognised, and of which nobody says how much it saves; its name is the run's own."""
+    """A pod that is recognised, and of which nobody says how much it saves; its name is the run's own.
+
+    The program gets the row's name, in which no digit is: the rows would else have one coarse name.
+    """
     name = f"{row}-{run}"
-    pod = pods.a_pod(
-        name, labels={"training.kubeflow.org/job-name": name}, command=("python3", "-u", "-c", ROWS[row].program)
-    )
+    command = ("python3", "-u", "-c", ROWS[row].program, row)
+    pod = pods.a_pod(name, labels={"training.kubeflow.org/job-name": name}, command=command)
     del pod["spec"]["schedulingGates"]
     pod["spec"]["containers"][0] |= {"image": image, "imagePullPolicy": "Never"}
     return {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}
@@ -105,7 +107,11 @@ class Runs:
         kube("delete", "pod", name, f"-n{NAMESPACE}", "--wait=false", *ROWS[row].delete)
         eventually(lambda: not kube.exists("pod", name, NAMESPACE), f"{name} is gone", OVER_SECONDS)
         if not ROWS[row].delete:
-            eventually(lambda: name in self._remembered(), f"{name} is remembered", LEARNED_SECONDS)
+            try:
+                eventually(lambda: name in self._remembered(), f"{name} is remembered", LEARNED_SECONDS)
+            except AssertionError as error:
+                error.add_note(f"the observer said: {self._log_of_observer(name)}")
+                raise
         time.sleep(2)  # the servers' watch of it
         return Seen(created, self._events_of(name))
 
@@ -113,6 +119,10 @@ class Runs:
         """The memory, in which each workload has the name of its last run's owner: here the pod."""
         memory: Json = self._kube.get("configmap", f"{self._release.name}-terminations", self._release.namespace)
         return str(memory.get("data"))
+
+    def _log_of_observer(self, name: str) -> Sequence[str]:
+        log: str = self._kube("logs", f"deployment/{self._release.name}-observer", f"-n{self._release.namespace}")
+        return [line for line in log.splitlines() if name in line or '"warning"' in line]
 
     def _events_of(self, name: str) -> Sequence[str]:
         selector = f"--field-selector=involvedObject.name={name}"
@@ -146,7 +156,7 @@ def test_given_a_trainer_of_which_nobody_says_anything_then_each_run_has_the_gra
 
 
 def test_given_a_save_that_was_cut_then_the_pod_s_owner_is_told_and_the_next_decision_says_why(runs):
-    first, second, third, _ = runs.of("saves-in-45-s")
+    first, second, third = runs.of("saves-slowly")
     assert "CheckpointCut" in first.events
     assert "CheckpointCut" not in second.events
     assert "observed" in str(pods.decision(second.pod))
