@@ -126,18 +126,25 @@ def main(names: Sequence[str]) -> None:
     with lock.held(settings.cache, settings.cluster):
         cluster = kind_cluster.up(settings)
         kube = Kube(cluster.kubectl, cluster.kubeconfig, Api.from_kubeconfig(str(cluster.kubeconfig)))
-        recording = Recording(_versions(kube, cluster.worker))
-        stage = Stage(kube, cluster_images.trainer(cluster), cluster.worker, recording)
-        kube("delete", "namespace", NAMESPACE, "--ignore-not-found")
-        kube.make_namespace(NAMESPACE)
-        with _watched(kube, recording):
-            _play(stage, chosen)
-        kube.remove_namespaces(NAMESPACE)
+        recording = recorded(kube, cluster_images.trainer(cluster), cluster.worker, chosen)
     folder = FOLDER / str(recording.versions["kubelet"])
     folder.mkdir(parents=True, exist_ok=True)
     for scenario in chosen:
         recording.write(scenario, folder)
         say(f"{scenario.name}: {len(recording.events[scenario.name])} events")
+
+
+def recorded(kube: Kube, image: str, worker: str, chosen: Sequence[Scenario]) -> Recording:
+    """Return what a watch shows of these scenarios on a node of a cluster. The image has Python."""
+    recording = Recording(_versions(kube, worker))
+    kube("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    kube.make_namespace(NAMESPACE)
+    try:
+        with _watched(kube, recording):
+            _play(Stage(kube, image, worker, recording), chosen)
+    finally:
+        kube.remove_namespaces(NAMESPACE)
+    return recording
 
 
 def _play(stage: Stage, chosen: Sequence[Scenario]) -> None:

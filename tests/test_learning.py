@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from webhook.policy.observed.learning import Learned, Terms, learned_grace
+from webhook.policy.observed.learning import GraceTerms, Learned, learned_grace
 from webhook.policy.observed.memory import Lesson, Memory, Sample, remembering
 from webhook.policy.observed.termination import Termination, TerminationClass
 
 DAY = 86_400
-OWN = Terms(own=30, evidence_default=60, maximum=180)
-WITH_EVIDENCE = Terms(own=30, default=60, evidence_default=60, maximum=180)
+OWN = GraceTerms(own=30, evidence_default=60, maximum=180)
+WITH_EVIDENCE = GraceTerms(own=30, default=60, evidence_default=60, maximum=180)
 Run = Callable[[int], Termination]
 
 
@@ -41,7 +41,7 @@ def has_a_broken_gang(grace_seconds: int) -> Termination:
     return Termination(TerminationClass.GANG_BROKEN, granted_seconds=grace_seconds)
 
 
-def graces(run: Run, terms: Terms, runs: int, *, exact: bool = True) -> list[int]:
+def graces(run: Run, terms: GraceTerms, runs: int, *, exact: bool = True) -> list[int]:
     """The grace of each run, where each learns from those before; under the coarse name every run has another exact one."""
     memory, key, given = Memory(), ("ml", "w"), []
     for number in range(runs):
@@ -102,7 +102,7 @@ def test_the_coarse_name_only_raises(run, terms, expected):
 @pytest.mark.parametrize("stated", [None, 10, 120, 400])
 @pytest.mark.parametrize("default", [None, 60])
 def test_no_grace_is_below_what_the_pod_brings_or_somebody_states(run, own, stated, default):
-    terms = Terms(own=own, stated=stated, default=default, evidence_default=60, maximum=180)
+    terms = GraceTerms(own=own, stated=stated, default=default, evidence_default=60, maximum=180)
     for exact in (True, False):
         given = graces(run, terms, 8, exact=exact)
         assert all(seconds >= own for seconds in given)
@@ -119,7 +119,7 @@ def in_time(seconds: int, granted: int = 60) -> Sample:
     return Sample(0, seconds, granted, Lesson.STOPPED)
 
 
-def told(samples: Sequence[Sample], terms: Terms = OWN) -> tuple[int, Learned] | None:
+def told(samples: Sequence[Sample], terms: GraceTerms = OWN) -> tuple[int, Learned] | None:
     learned = learned_grace(samples, (), terms)
     return None if learned is None else (learned.seconds, learned.why)
 
@@ -139,7 +139,7 @@ def test_a_launchers_own_clock_is_not_answered_with_more_grace():
 
 
 def test_a_pod_that_brings_the_maximum_is_not_deaf_after_one_cut():
-    terms = Terms(own=180, evidence_default=60, maximum=180)
+    terms = GraceTerms(own=180, evidence_default=60, maximum=180)
     assert told([cut(180)], terms) == (180, Learned.CUT_TWICE)
     assert told([cut(180), cut(180)], terms) == (180, Learned.IGNORED)
 

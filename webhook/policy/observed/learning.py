@@ -40,7 +40,7 @@ class Learned(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class GraceTerms:
     """What a pod would get without memory, and its bounds, in seconds."""
 
     own: int
@@ -75,7 +75,7 @@ class LearnedGrace:
     """The longest stop in time among them; 0 where there was none."""
 
 
-def learned_grace(exact: Sequence[Sample], coarse: Sequence[Sample], terms: Terms) -> LearnedGrace | None:
+def learned_grace(exact: Sequence[Sample], coarse: Sequence[Sample], terms: GraceTerms) -> LearnedGrace | None:
     """Return the grace that earlier runs teach, by the exact name of the workload, else by the coarse one.
 
     None where they teach nothing: the pod gets what it would get without memory. Samples come with the oldest first.
@@ -91,7 +91,7 @@ def learned_grace(exact: Sequence[Sample], coarse: Sequence[Sample], terms: Term
     return _after_fast_ends(samples, terms, is_exact=is_exact)
 
 
-def _after_cuts(samples: Sequence[Sample], cuts: int, terms: Terms, *, is_exact: bool) -> LearnedGrace:
+def _after_cuts(samples: Sequence[Sample], cuts: int, terms: GraceTerms, *, is_exact: bool) -> LearnedGrace:
     """Return the grace after cuts, by the longest grace that was cut.
 
     The number of cuts alone shows nothing: in audit mode every run is cut with the same grace.
@@ -109,7 +109,7 @@ def _after_cuts(samples: Sequence[Sample], cuts: int, terms: Terms, *, is_exact:
     return LearnedGrace(terms.bounded(wanted), Learned.CUT_TWICE if is_second else Learned.CUT, cuts, longest)
 
 
-def _after_stops(samples: Sequence[Sample], terms: Terms, *, is_exact: bool) -> LearnedGrace:
+def _after_stops(samples: Sequence[Sample], terms: GraceTerms, *, is_exact: bool) -> LearnedGrace:
     """Return the grace after a run that was not cut, of a workload that has stopped in time."""
     stops = [sample for sample in samples if sample.lesson.is_in_time]
     in_a_row = len(list(takewhile(lambda sample: sample.lesson.is_in_time, reversed(samples))))
@@ -122,14 +122,14 @@ def _after_stops(samples: Sequence[Sample], terms: Terms, *, is_exact: bool) -> 
     return LearnedGrace(terms.bounded(max(target, raised, terms.without_memory)), Learned.STOPPED, len(stops), longest)
 
 
-def _after_fast_ends(samples: Sequence[Sample], terms: Terms, *, is_exact: bool) -> LearnedGrace | None:
+def _after_fast_ends(samples: Sequence[Sample], terms: GraceTerms, *, is_exact: bool) -> LearnedGrace | None:
     fast_ends = sum(sample.lesson is Lesson.NO_HANDLER for sample in samples)
     if fast_ends < _FAST_ENDS_THAT_WITHDRAW:
         return None
     return LearnedGrace(_fallen_back(terms, is_exact=is_exact), Learned.NO_HANDLER, fast_ends)
 
 
-def _fallen_back(terms: Terms, *, is_exact: bool) -> int:
+def _fallen_back(terms: GraceTerms, *, is_exact: bool) -> int:
     """Return the grace where more of it only holds accelerators. A default that nobody stated is withdrawn by the exact name."""
     return terms.bounded(terms.own) if is_exact and terms.stated is None else terms.without_memory
 
