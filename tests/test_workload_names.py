@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+from hashlib import sha256
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -12,6 +14,7 @@ import yaml
 from webhook.policy.pod import read_pod
 from webhook.policy.workload.workload_names import WorkloadNames, names_of
 
+EXAMPLES = Path(__file__).parents[1] / "e2e" / "osmo" / "examples"
 UID = "00000000-0000-0000-0000-000000000000"
 HELM_JOB = """
 metadata:
@@ -143,8 +146,32 @@ SAME_MODEL = {
         ),
     ),
     "a Flyte execution": (
-        a_pod("train.py", "--out=s3://b/f3a8b2c1d4", labels={"execution-id": "f3a8b2c1d4"}),
-        a_pod("train.py", "--out=s3://b/a9s8d7f6g5", labels={"execution-id": "a9s8d7f6g5"}),
+        a_pod("pyflyte-execute", "--inputs", "s3://b/p-dev-f3a8b2c1d4/n0", labels={"execution-id": "f3a8b2c1d4"}),
+        a_pod("pyflyte-execute", "--inputs", "s3://b/p-dev-a9s8d7f6g5/n0", labels={"execution-id": "a9s8d7f6g5"}),
+    ),
+    "pods of a PyTorchJob": (
+        a_pod(
+            "train.py",
+            env={"PET_RDZV_ENDPOINT": "llm-a-master-0:23456", "PET_NODE_RANK": "0", "PET_NNODES": "2"},
+            labels={"training.kubeflow.org/job-name": "llm-a"},
+        ),
+        a_pod(
+            "train.py",
+            env={"PET_RDZV_ENDPOINT": "other-master-0:29400", "PET_NODE_RANK": "1", "PET_NNODES": "2"},
+            labels={"training.kubeflow.org/job-name": "other"},
+        ),
+    ),
+    "pods of a Volcano job": (
+        a_pod(
+            "train.py",
+            env={"VC_WORKER_HOSTS": "a1-worker-0.a1", "VC_TASK_INDEX": "0"},
+            labels={"volcano.sh/job-name": "a1"},
+        ),
+        a_pod(
+            "train.py",
+            env={"VC_WORKER_HOSTS": "b2-worker-0.b2", "VC_TASK_INDEX": "1"},
+            labels={"volcano.sh/job-name": "b2"},
+        ),
     ),
     "TF_CONFIG of two workers of two jobs": (
         a_pod(
@@ -255,6 +282,35 @@ def test_no_two_models_share_an_exact_name(pair):
     assert names(one).exact != names(other).exact
 
 
+MODELS = (
+    *("7b", "13B", "70b", "8x7b", "8x22B", "405b", "235b-a22b", "1.5b", "350m"),
+    *("llama-2-7b", "llama-3-8b", "Llama-3.1-8B", "qwen2.5-72b", "mistral-nemo", "mixtral-8x22b"),
+    *("resnet50", "resnet101", "gpt2", "gpt2-xl", "t5-small", "t5-large", "bert-base", "bert-large"),
+)
+WAYS_TO_NAME_A_MODEL = {
+    "a flag and a word": lambda model: a_pod("train.py", "--model", model, name=model),
+    "a flag with its value": lambda model: a_pod("train.py", f"--model_name_or_path={model}", name=model),
+    "a word": lambda model: a_pod("train.py", model, name=model),
+    "a module": lambda model: a_pod("python", "-m", f"recipes.{model}", name=model),
+    "an override": lambda model: a_pod("train.py", f"+experiment={model}", name=model),
+    "a file": lambda model: a_pod("train.py", "--config", f"configs/{model}.yaml", name=model),
+    "a line for a shell": lambda model: a_pod("bash", "-c", f"cd /w && train.py --arch {model} | tee log", name=model),
+    "a variable": lambda model: a_pod("train.py", env={"MODEL": model}, name=model),
+    "a variable that nothing explains": lambda model: a_pod("train.py", env={"X": model}, name=model),
+    "an image": lambda model: a_pod("train.py", image=f"registry.example.com/{model.lower()}:1", name=model),
+    "a ConfigMap": lambda model: a_pod("train.py", name=model, volumes=config_map(f"{model}-config")),
+    "where it saves, by the name of the run": lambda model: a_pod("train.py", f"--output_dir=/c/{model}", name=model),
+    "the name of the run alone": lambda model: a_pod("train.py", "--run_name", f"{model}-sft", name=f"{model}-sft"),
+}
+"""Each run is called as its model is, which is the hardest case: names of runs are taken out elsewhere."""
+
+
+@pytest.mark.parametrize("way", WAYS_TO_NAME_A_MODEL.values(), ids=WAYS_TO_NAME_A_MODEL)
+def test_a_model_is_told_apart_however_the_pod_names_it(way):
+    by_model = {model: names(way(model)).exact for model in MODELS}
+    assert len(set(by_model.values())) == len(MODELS), sorted(by_model.items(), key=lambda item: item[1])
+
+
 @pytest.mark.parametrize("size", ["70b", "8x7B", "405B", "1.5b", "350m", "8x22b", "a22b"])
 def test_the_size_of_a_model_is_no_run_id(size):
     one, other = (a_pod("t.py", f"--out=/c/llm-{each}", name=f"llm-{each}") for each in (size, "13b"))
@@ -358,6 +414,27 @@ def test_an_osmo_task_is_known_by_its_workflow_pool_and_task():
     other_pool = osmo_pod("train-llama-7", "0", uuids[0])
     other_pool["metadata"]["labels"]["osmo.pool"] = "other"
     assert names(one).coarse != names(other_pool).coarse
+
+
+def example_of_osmo(file: str, workflow_run: str, seed: str) -> dict[str, Any]:
+    """A task as OSMO makes it for another run of the same workflow: with other uuids, and the workflow's next number."""
+    text = (EXAMPLES / file).read_text()
+    wholes = set(re.findall(r"\b[0-9a-f]{32}\b", text))
+    for uuid in sorted({*wholes, *re.findall(r"\b[0-9a-f]{16}\b", text)}, key=len, reverse=True):
+        whole = next((each for each in sorted(wholes) if each.startswith(uuid)), uuid)
+        text = text.replace(uuid, sha256((seed + whole).encode()).hexdigest()[: len(uuid)])
+    pod: dict[str, Any] = next(yaml.safe_load_all(text))
+    workflow = pod["metadata"]["labels"]["osmo.workflow_id"]
+    renamed = json.dumps(pod).replace(workflow, f"{workflow.rpartition('-')[0]}-{workflow_run}")
+    again: dict[str, Any] = json.loads(renamed)
+    return again
+
+
+@pytest.mark.parametrize("file", ["rc6-group-as-webhook-sees.yaml", "rc6-single-train-as-webhook-sees.yaml"])
+def test_a_task_as_osmo_makes_it_has_the_names_of_its_workflows_next_run(file):
+    one, other = example_of_osmo(file, "7", "a"), example_of_osmo(file, "112", "b")
+    assert one["metadata"]["name"] != other["metadata"]["name"]
+    assert names(one) == names(other)
 
 
 def test_pods_of_one_job_share_their_names_whatever_their_rank():

@@ -28,6 +28,7 @@ _FAMILIES = (
     "zephyr"
 )
 _FAMILY = re.compile(rf"(?:{_FAMILIES})v?\d{{0,4}}(?:\.\d{{1,3}})?", re.IGNORECASE)
+_SIZE_WORD = re.compile(r"pico|nano|micro|mini|tiny|small|base|medium|large|x{1,3}l|huge|giant|pro|ultra")
 _VERSION = re.compile(r"v?\d{1,2}")
 _UUID = r"(?<![0-9a-zA-Z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9a-zA-Z])"
 _DATE = (
@@ -58,7 +59,9 @@ _IS_RANK = re.compile(
     r"rank|(?:.*[-_.])?(?:node|machine|local|global|group|process|worker|host|trainer|task)[-_]?(?:rank|index)"
     r"|(?:.*[-_.])?(?:node|machine|process|worker|host|trainer)[-_]?id|(?:.*[-_.])?completion[-_]index|pod[-_]index"
 )
-_IS_RUN_ID = re.compile(r"(?:.*[-_.])?(?:(?:run|job|trial|execution|workflow|rdzv|attempt)[-_]?id|uuid|uid|timestamp)")
+_IS_RUN_ID = re.compile(
+    r"(?:.*[-_.])?(?:(?:run|job|trial|execution|workflow|rdzv|attempt|submission)[-_]?id|uuid|uid|timestamp)"
+)
 _TELLS_A_MODEL = re.compile(
     r".*(?:model|config|arch|recipe|pretrained|tokenizer|data|weights|preset|variant|size|base|revision|lora|adapter)"
 )
@@ -98,9 +101,10 @@ class OwnNames:
         return _pattern_of(tuple(self.stems)).sub(lambda match: replacement(self.stems[match[0]]), text)
 
 
-def own_names(candidates: Iterable[object], numbered: Iterable[object] = ()) -> OwnNames:
-    """Return the usable ones of these names. Of those that are numbered, the number at the end is the run's."""
+def own_names(candidates: Iterable[object], numbered: Iterable[object] = (), ids: Iterable[object] = ()) -> OwnNames:
+    """Return the usable ones of these names. Of those that are numbered, the number at the end is the run's; ids are wholly."""
     stems = {name: _stem(name) for name in candidates if _is_usable(name)}
+    stems |= {name: _TAKEN_OUT for name in ids if _is_usable(name)}
     stems |= {name: without_last_number(name) for name in numbered if _is_usable(name)}
     return OwnNames({name: stems[name] for name in sorted(stems, key=lambda name: (-len(name), name))})
 
@@ -117,12 +121,12 @@ def _is_usable(name: object) -> TypeGuard[str]:
 
 
 def _model_in(stem: str) -> str:
-    """Return what the name of a run tells about its model: sizes, and families with their version."""
+    """Return what the name of a run tells about its model: sizes, in numbers or words, and families with their version."""
     words, follows = [], False
     for part in _BETWEEN_PARTS.split(stem):
         is_family = _FAMILY.fullmatch(part) is not None
         is_version = follows and _VERSION.fullmatch(part) is not None
-        if is_family or is_version or _SIZE.fullmatch(part):
+        if is_family or is_version or _SIZE.fullmatch(part) or _SIZE_WORD.fullmatch(part):
             words.append(part.lower())
         follows = is_family or is_version
     return " ".join(words)

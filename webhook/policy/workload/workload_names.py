@@ -26,7 +26,6 @@ _LABELS_WITH_A_NAME_OF_THE_RUN = (
     "batch.kubernetes.io/job-name",
     "job-name",
     "jobset.sigs.k8s.io/jobset-name",
-    "jobset.sigs.k8s.io/jobset-uid",
     "training.kubeflow.org/job-name",
     "trainer.kubeflow.org/trainjob-name",
     "volcano.sh/job-name",
@@ -35,13 +34,17 @@ _LABELS_WITH_A_NAME_OF_THE_RUN = (
     "leaderworkerset.sigs.k8s.io/name",
     "workflows.argoproj.io/workflow",
     "katib.kubeflow.org/trial",
-    "execution-id",
     "elasticjob.dlrover/name",
+)
+"""Labels whose value one run has and the next has not: by Helm, Kubernetes and training systems."""
+_LABELS_WITH_AN_ID_OF_THE_RUN = (
+    "jobset.sigs.k8s.io/jobset-uid",
+    "execution-id",
     "osmo.workflow_uuid",
     "osmo.group_uuid",
     "osmo.task_uuid",
 )
-"""Labels whose value one run has and the next has not: by Helm, Kubernetes, training systems, Flyte and OSMO."""
+"""Labels whose value tells nothing but which run it is: by JobSet, Flyte and OSMO."""
 _LABELS_OF_AN_OSMO_TASK = ("osmo.pool", "osmo.platform", "osmo.task_name")
 _OSMO_WORKFLOW = "osmo.workflow_id"
 """An OSMO workflow's name and the number of its run."""
@@ -124,7 +127,8 @@ def _size_of_job(pod: Pod) -> dict[str, Any]:
 def _own_names(pod: Pod) -> OwnNames:
     labels = (pod.labels.get(label) for label in _LABELS_WITH_A_NAME_OF_THE_RUN)
     owners = (owner.name for owner in pod.owners)
-    return run_ids.own_names((pod.name, *owners, *labels), numbered=(pod.labels.get(_OSMO_WORKFLOW),))
+    ids = (pod.labels.get(label) for label in _LABELS_WITH_AN_ID_OF_THE_RUN)
+    return run_ids.own_names((pod.name, *owners, *labels), numbered=(pod.labels.get(_OSMO_WORKFLOW),), ids=ids)
 
 
 def _prepares(pod: Pod) -> Iterator[Container]:
