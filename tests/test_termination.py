@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.terminations import SCENARIOS
-from tests.terminations import EXPECTED, FILES, NEWEST, Event, classified, events_of
+from tests.terminations import EXPECTED, FILES, NEWEST, Event, classified, events_of, histories_of
 from webhook.policy.observed.termination import TerminationClass
 from webhook.policy.pod.timestamp import seconds_of
 
@@ -301,6 +301,12 @@ def test_a_kubelet_that_ends_a_pod_by_itself_says_why(reason, message, kind, cau
     termination = classified(altered("evicted-by-its-disk", change))
     assert termination is not None
     assert (termination.kind, termination.cause) == (kind, cause)
+
+
+def test_the_names_of_a_pods_workload_are_those_of_its_labels():
+    labels = {"gracekeeper.dev/workload-coarse": "a1", "gracekeeper.dev/workload-exact": "b2", "other": "c3"}
+    events = altered("stopped", lambda pod: pod["metadata"]["labels"].update(labels))
+    assert [history.workloads for history in histories_of(events)] == [{"a1", "b2"}]
 
 
 def test_a_pod_without_status_teaches_nothing():

@@ -14,6 +14,7 @@ from webhook.policy.decision import Outcome
 from webhook.policy.patch import operations
 from webhook.policy.pod import read_pod
 from webhook.policy.report import table, warnings
+from webhook.policy.workload.labels import are_ours
 from webhook.policy.workload.workload_names import names_of
 
 COARSE, EXACT = "gracekeeper.dev/workload-coarse", "gracekeeper.dev/workload-exact"
@@ -135,6 +136,23 @@ def test_labels_that_were_copied_from_another_pod_are_no_word_of_its_owner():
     assert patched(pod, Config()) == pod
 
 
+def test_labels_are_ours_after_everything_that_gracekeeper_changes_in_a_pod():
+    pods = [a_pod(), a_pod(annotations={"gracekeeper.dev/workload": "llama-sft"})]
+    for pod in pods:
+        after = patched(pod)
+        assert are_ours(read_pod(after), statements_of(after))
+        assert not are_ours(read_pod(pod), statements_of(pod))
+    namespace = {"metadata": {"annotations": {"gracekeeper.dev/workload": "team"}}}
+    after = patched(a_pod(), namespace=namespace)
+    assert are_ours(read_pod(after), statements_of(after))
+
+
+@pytest.mark.parametrize("foreign", [{EXACT: "0123456789abcdef"}, {COARSE: "0123456789abcdef"}])
+def test_labels_that_another_version_or_somebody_else_wrote_are_not_ours(foreign):
+    pod = a_pod(labels={COARSE: "0123456789abcdef", **foreign})
+    assert not are_ours(read_pod(pod), statements_of(pod))
+
+
 def test_the_table_for_people_tells_the_labels():
     texts = [line.text for line in table(decide_pod(a_pod(), config=LEARNS)) if hasattr(line, "text")]
     assert f"labels the pod {COARSE}={computed(a_pod())[0]}" in texts
@@ -157,6 +175,7 @@ def test_every_training_pod_of_the_cases_is_labelled_the_same_by_a_second_pass(c
     trains = decision.outcome.is_of_training_pod and decision.mode is Mode.ENFORCE
     assert ({COARSE, EXACT} <= labels) is trains
     assert operations(after, case.decide(after)) == []
+    assert are_ours(read_pod(after), case.look(after).statements) is trains
 
 
 def test_labels_change_nothing_else_of_a_decision(case):

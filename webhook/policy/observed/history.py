@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from webhook.policy.pod import Pod
 from webhook.policy.pod.status import ContainerEnd, Deletion, PodStatus
+from webhook.policy.prefix import WORKLOAD_LABELS
 
 _TORCH_CLOCKS = ("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "PET_SHUTDOWN_TIMEOUT")
 _LOST_NODE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "DeletionByDeviceTaintManager"})
@@ -34,6 +35,8 @@ class PodHistory:
     trainer: Trainer
     status: PodStatus
     """The last that was seen."""
+    workloads: frozenset[str] = frozenset()
+    """The names under which its end is remembered; one where its owner gave it."""
     deletion: Deletion | None = None
     """The first that was seen."""
     ended_before_deletion: bool = False
@@ -77,7 +80,9 @@ def first_seen(pod: Pod, status: PodStatus) -> PodHistory:
         may_run_torch=container.shows_torch or clock is not None,
         torch_clock_seconds=clock,
     )
-    return PodHistory(trainer, status, status.deletion, status.is_terminal and status.deletion is None)
+    workloads = frozenset(pod.labels[label] for label in WORKLOAD_LABELS if label in pod.labels)
+    ended_before = status.is_terminal and status.deletion is None
+    return PodHistory(trainer, status, workloads, status.deletion, ended_before)
 
 
 def next_seen(history: PodHistory, status: PodStatus, *, is_gone: bool = False) -> PodHistory:

@@ -9,6 +9,16 @@ from webhook.policy.statements.statements import Statements
 from webhook.policy.workload.workload_names import names_of
 
 
+def are_ours(pod: Pod, statements: Statements) -> bool:
+    """Return whether the labels that a pod has are those that this policy writes on it.
+
+    Another version may hash otherwise, and anybody can write a label: nothing is learned from such a pod. The coarse label
+    may be a name that a Namespace or a profile gives, so the exact one decides.
+    """
+    expected = labels_for(pod, statements)
+    return WORKLOAD_LABEL in pod.labels and pod.labels.get(EXACT_WORKLOAD_LABEL) == expected.get(EXACT_WORKLOAD_LABEL)
+
+
 def labels_for(pod: Pod, statements: Statements) -> Mapping[str, str | None]:
     """Return the labels of a training pod; None for one that it is not to have.
 
