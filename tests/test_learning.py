@@ -1,6 +1,7 @@
 """What earlier runs teach: the four runs of a workload, one after the other, and the bounds of it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -41,14 +42,16 @@ def has_a_broken_gang(grace_seconds: int) -> Termination:
     return Termination(TerminationClass.GANG_BROKEN, granted_seconds=grace_seconds)
 
 
-def graces(run: Run, terms: GraceTerms, runs: int, *, exact: bool = True) -> list[int]:
+def graces(run: Run, terms: GraceTerms, runs: int, *, exact: bool = True, seconds_between: int = DAY) -> list[int]:
     """The grace of each run, where each learns from those before; under the coarse name every run has another exact one."""
     memory, key, given = Memory(), ("ml", "w"), []
     for number in range(runs):
         samples = memory.samples_of(*key)
         learned = learned_grace(samples, samples, terms) if exact else learned_grace((), samples, terms)
         given.append(terms.without_memory if learned is None else learned.seconds)
-        memory = remembering(memory, key, run(given[-1]), number * DAY)
+        began = number * seconds_between
+        termination = replace(run(given[-1]), began=began, created=began - seconds_between // 2)
+        memory = remembering(memory, key, termination)
     return given
 
 
@@ -81,6 +84,7 @@ def graces(run: Run, terms: GraceTerms, runs: int, *, exact: bool = True) -> lis
 )
 def test_the_runs_of_a_workload_get_these_graces(run, terms, expected):
     assert graces(run, terms, len(expected)) == expected
+    assert graces(run, terms, len(expected), seconds_between=60) == expected
 
 
 @pytest.mark.parametrize(

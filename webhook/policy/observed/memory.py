@@ -110,14 +110,19 @@ def lesson_of(termination: Termination) -> Lesson | None:
     return lessons.get(termination.kind)
 
 
-def remembering(memory: Memory, key: Key, termination: Termination, at: int, owner: str = "") -> Memory:
-    """Return the memory with one more pod's termination, whose deletion began `at`; the same where that teaches nothing."""
+def remembering(memory: Memory, key: Key, termination: Termination, owner: str = "") -> Memory:
+    """Return the memory with one more pod's termination; the same where that teaches nothing.
+
+    Pods that were there together and stop within ten minutes are one run. A pod that was made after a run was told to stop
+    belongs to the next.
+    """
     lesson = lesson_of(termination)
     if lesson is None:
         return memory
+    at = termination.began
     sample = Sample(at, termination.seconds or 0, termination.granted_seconds or 0, lesson)
     samples = list(memory.samples_of(*key))
-    of_run = next((index for index, each in enumerate(samples) if abs(each.at - at) <= RUN_SECONDS), None)
+    of_run = next((index for index, each in enumerate(samples) if _is_of_run(each, termination)), None)
     if of_run is None:
         samples.append(sample)
     else:
@@ -180,6 +185,10 @@ def _newest(samples: list[Sample]) -> tuple[Sample, ...]:
         is_proof = cuts == len(newest) and all(each.granted_seconds < newest[0].granted_seconds for each in newest[1:])
         del newest[1 if is_proof else 0]
     return tuple(newest)
+
+
+def _is_of_run(run: Sample, termination: Termination) -> bool:
+    return termination.created <= run.at and abs(run.at - termination.began) <= RUN_SECONDS
 
 
 def _of_one_run(one: Sample, other: Sample) -> Sample:
