@@ -163,6 +163,23 @@ def test_the_longest_of_the_newest_stops_counts():
     assert (learned.seconds, learned.runs, learned.longest_seconds) == (90, 3, 50)
 
 
+@pytest.mark.parametrize(
+    ("samples", "sentence"),
+    [
+        ([in_time(20), in_time(50)], "longest of 2 stops in 30 days, 50 s"),
+        ([in_time(20)], "longest of 1 stop in 30 days, 20 s"),
+        ([cut(30)], "1 run cut in 30 days"),
+        ([cut(30), cut(60)], "2 runs cut in 30 days, with the default grace or more"),
+        ([cut(60, Lesson.SECOND_CLOCK, 30)], "1 run ended by a launcher's own clock before the grace was over"),
+        ([Sample(0, 0, 60, Lesson.NO_HANDLER)] * 2, "2 runs ended at once in 30 days: nobody handles the signal"),
+    ],
+)
+def test_what_a_grace_rests_on_is_told_in_words(samples, sentence):
+    learned = learned_grace(samples, (), OWN)
+    assert learned is not None
+    assert learned.sentence == sentence
+
+
 def test_one_fast_end_after_a_stop_withdraws_nothing():
     samples = [in_time(20), Sample(0, 0, 60, Lesson.NO_HANDLER), Sample(1, 0, 60, Lesson.NO_HANDLER)]
     assert told(samples, WITH_EVIDENCE) == (60, Learned.STOPPED)
