@@ -160,7 +160,7 @@ def test_given_a_save_that_was_cut_then_the_pod_s_owner_is_told_and_the_next_dec
     assert "CheckpointCut" in first.events
     assert "CheckpointCut" not in second.events
     assert "observed" in str(pods.decision(second.pod))
-    assert "cut in 1 run" in str(pods.decision(second.pod))
+    assert "1 run cut in 30 days" in str(pods.decision(second.pod))
     assert "longest of 1 stop in 30 days" in str(pods.decision(third.pod))
 
 

@@ -43,7 +43,7 @@ def observed(decision):
 def test_given_a_run_that_was_cut_when_nobody_tells_the_size_then_the_next_gets_the_default():
     decision = decided(a_pod(), CUT)
     assert (decision.outcome, decision.grace_seconds) == ("patched", 600)
-    assert observed(decision) == "cut in 1 run"
+    assert observed(decision) == "1 run cut in 30 days"
 
 
 def test_given_three_stops_then_a_default_that_nobody_stated_goes_down_by_the_exact_name_alone():
@@ -56,7 +56,10 @@ def test_given_three_stops_then_a_default_that_nobody_stated_goes_down_by_the_ex
 
 def test_given_two_runs_that_ended_at_once_then_the_default_is_withdrawn_and_the_owner_is_told():
     decision = decided(a_pod(env=SAVES), *FAST_ENDS)
-    assert (decision.grace_seconds, observed(decision)) == (30, "ended at once in 2 runs")
+    assert (decision.grace_seconds, observed(decision)) == (
+        30,
+        "2 runs ended at once in 30 days: nobody handles the signal",
+    )
     assert any("no handler" in note for note in decision.notes)
     assert decision.annotation is not None
 

@@ -1,6 +1,7 @@
 """What earlier runs teach: the four runs of a workload, one after the other, and the bounds of it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -41,14 +42,16 @@ def has_a_broken_gang(grace_seconds: int) -> Termination:
     return Termination(TerminationClass.GANG_BROKEN, granted_seconds=grace_seconds)
 
 
-def graces(run: Run, terms: GraceTerms, runs: int, *, exact: bool = True) -> list[int]:
+def graces(run: Run, terms: GraceTerms, runs: int, *, exact: bool = True, seconds_between: int = DAY) -> list[int]:
     """The grace of each run, where each learns from those before; under the coarse name every run has another exact one."""
     memory, key, given = Memory(), ("ml", "w"), []
     for number in range(runs):
         samples = memory.samples_of(*key)
         learned = learned_grace(samples, samples, terms) if exact else learned_grace((), samples, terms)
         given.append(terms.without_memory if learned is None else learned.seconds)
-        memory = remembering(memory, key, run(given[-1]), number * DAY)
+        began = number * seconds_between
+        termination = replace(run(given[-1]), began=began, created=began - seconds_between // 2)
+        memory = remembering(memory, key, termination)
     return given
 
 
@@ -81,6 +84,7 @@ def graces(run: Run, terms: GraceTerms, runs: int, *, exact: bool = True) -> lis
 )
 def test_the_runs_of_a_workload_get_these_graces(run, terms, expected):
     assert graces(run, terms, len(expected)) == expected
+    assert graces(run, terms, len(expected), seconds_between=60) == expected
 
 
 @pytest.mark.parametrize(
@@ -157,6 +161,23 @@ def test_the_longest_of_the_newest_stops_counts():
     learned = learned_grace([in_time(20), in_time(50), in_time(10)], (), OWN)
     assert learned is not None
     assert (learned.seconds, learned.runs, learned.longest_seconds) == (90, 3, 50)
+
+
+@pytest.mark.parametrize(
+    ("samples", "sentence"),
+    [
+        ([in_time(20), in_time(50)], "longest of 2 stops in 30 days, 50 s"),
+        ([in_time(20)], "longest of 1 stop in 30 days, 20 s"),
+        ([cut(30)], "1 run cut in 30 days"),
+        ([cut(30), cut(60)], "2 runs cut in 30 days, with the default grace or more"),
+        ([cut(60, Lesson.SECOND_CLOCK, 30)], "1 run ended by a launcher's own clock before the grace was over"),
+        ([Sample(0, 0, 60, Lesson.NO_HANDLER)] * 2, "2 runs ended at once in 30 days: nobody handles the signal"),
+    ],
+)
+def test_what_a_grace_rests_on_is_told_in_words(samples, sentence):
+    learned = learned_grace(samples, (), OWN)
+    assert learned is not None
+    assert learned.sentence == sentence
 
 
 def test_one_fast_end_after_a_stop_withdraws_nothing():

@@ -2,12 +2,14 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
 from webhook.policy.observed.memory import (
     MOST_BYTES,
     Entry,
+    Key,
     Lesson,
     Memory,
     Sample,
@@ -32,6 +34,11 @@ def cut(granted: int = 30) -> Termination:
     return Termination(TerminationClass.CUT, granted, granted)
 
 
+def with_pod(memory: Memory, key: Key, termination: Termination, at: int, owner: str = "") -> Memory:
+    """The memory with a pod that ran for an hour before it was told to stop."""
+    return remembering(memory, key, replace(termination, began=at, created=at - 3600), owner)
+
+
 def filled(namespaces: int, workloads: int, at: int = NOON) -> Memory:
     """As many workloads in each namespace, with the longest legal names and five samples each."""
     samples = tuple(Sample(at + index * DAY, 2_592_000, 2_592_000, Lesson.SECOND_CLOCK) for index in range(5))
@@ -45,9 +52,9 @@ def filled(namespaces: int, workloads: int, at: int = NOON) -> Memory:
 
 
 def test_what_is_written_is_read_again():
-    memory = remembering(Memory(), KEY, stop(), NOON, "llama")
-    memory = remembering(memory, KEY, cut(), NOON + DAY, "llama-2")
-    memory = remembering(memory, ("ml", "other"), stop(12), NOON)
+    memory = with_pod(Memory(), KEY, stop(), NOON, "llama")
+    memory = with_pod(memory, KEY, cut(), NOON + DAY, "llama-2")
+    memory = with_pod(memory, ("ml", "other"), stop(12), NOON)
     assert memory_in(text_of(memory)) == memory
     assert memory.samples_of(*KEY) == (Sample(NOON, 40, 60, Lesson.STOPPED), Sample(NOON + DAY, 30, 30, Lesson.CUT))
     assert memory.entries[KEY].owner == "llama-2"
@@ -56,37 +63,43 @@ def test_what_is_written_is_read_again():
 def test_five_runs_are_remembered():
     memory = Memory()
     for day in range(9):
-        memory = remembering(memory, KEY, stop(10 + day), NOON + day * DAY)
+        memory = with_pod(memory, KEY, stop(10 + day), NOON + day * DAY)
     assert [sample.seconds for sample in memory.samples_of(*KEY)] == [14, 15, 16, 17, 18]
 
 
 def test_the_cut_that_showed_that_more_grace_does_not_help_is_remembered_longer():
     memory = Memory()
     for day, granted in enumerate([30, 60, 180, 30, 30, 30, 30, 30]):
-        memory = remembering(memory, KEY, cut(granted), NOON + day * DAY)
+        memory = with_pod(memory, KEY, cut(granted), NOON + day * DAY)
     assert [sample.granted_seconds for sample in memory.samples_of(*KEY)] == [180, 30, 30, 30, 30]
-    later = remembering(memory, KEY, stop(), NOON + 9 * DAY)
+    later = with_pod(memory, KEY, stop(), NOON + 9 * DAY)
     assert 180 not in [sample.granted_seconds for sample in later.samples_of(*KEY)]
 
 
 def test_pods_that_stop_together_are_one_run_with_its_longest_stop():
     memory = Memory()
     for seconds, at in ((20, NOON), (45, NOON + 30), (30, NOON + 500)):
-        memory = remembering(memory, KEY, stop(seconds), at)
+        memory = with_pod(memory, KEY, stop(seconds), at)
     assert memory.samples_of(*KEY) == (Sample(NOON + 500, 45, 60, Lesson.STOPPED),)
+
+
+def test_a_run_that_begins_after_another_was_told_to_stop_is_the_next():
+    memory = remembering(Memory(), KEY, replace(cut(30), began=NOON, created=NOON - 60))
+    memory = remembering(memory, KEY, replace(stop(45), began=NOON + 90, created=NOON + 1))
+    assert [sample.lesson for sample in memory.samples_of(*KEY)] == [Lesson.CUT, Lesson.STOPPED]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_one_pod_that_was_cut_makes_the_run_a_cut(order):
     memory = Memory()
     for termination in [stop(20), cut(60), stop(50)][::order]:
-        memory = remembering(memory, KEY, termination, NOON)
+        memory = with_pod(memory, KEY, termination, NOON)
     assert [sample.lesson for sample in memory.samples_of(*KEY)] == [Lesson.CUT]
 
 
 def test_a_peer_without_a_handler_does_not_hide_the_save_of_the_first():
-    memory = remembering(Memory(), KEY, stop(20), NOON)
-    memory = remembering(memory, KEY, Termination(TerminationClass.NO_HANDLER, granted_seconds=60), NOON)
+    memory = with_pod(Memory(), KEY, stop(20), NOON)
+    memory = with_pod(memory, KEY, Termination(TerminationClass.NO_HANDLER, granted_seconds=60), NOON)
     assert [sample.lesson for sample in memory.samples_of(*KEY)] == [Lesson.STOPPED]
 
 
@@ -95,32 +108,32 @@ def test_a_peer_without_a_handler_does_not_hide_the_save_of_the_first():
     [kind for kind in TerminationClass if not kind.is_in_time and not kind.is_cut and kind != "no-handler"],
 )
 def test_a_termination_that_teaches_nothing_is_not_remembered(kind):
-    assert remembering(Memory(), KEY, Termination(kind, 10, 30), NOON) == Memory()
+    assert with_pod(Memory(), KEY, Termination(kind, 10, 30), NOON) == Memory()
 
 
 def test_what_supervise_saw_is_remembered():
     termination = Termination(TerminationClass.CUT, 30, 30, nobody_caught=True)
-    assert remembering(Memory(), KEY, termination, NOON).samples_of(*KEY)[0].lesson is Lesson.IGNORED
+    assert with_pod(Memory(), KEY, termination, NOON).samples_of(*KEY)[0].lesson is Lesson.IGNORED
 
 
 def test_another_namespace_that_uses_the_same_name_changes_nothing():
-    memory = remembering(Memory(), KEY, stop(300, 600), NOON)
+    memory = with_pod(Memory(), KEY, stop(300, 600), NOON)
     for day in range(20):
-        memory = remembering(memory, ("attacker", KEY[1]), stop(3), NOON + day * DAY)
+        memory = with_pod(memory, ("attacker", KEY[1]), stop(3), NOON + day * DAY)
     assert memory.samples_of(*KEY) == (Sample(NOON, 300, 600, Lesson.STOPPED),)
 
 
 def test_runs_of_more_than_30_days_ago_are_forgotten():
-    memory = remembering(Memory(), KEY, stop(), NOON)
-    memory = remembering(memory, KEY, stop(50), NOON + 20 * DAY)
-    memory = remembering(memory, ("ml", "old"), stop(), NOON)
+    memory = with_pod(Memory(), KEY, stop(), NOON)
+    memory = with_pod(memory, KEY, stop(50), NOON + 20 * DAY)
+    memory = with_pod(memory, ("ml", "old"), stop(), NOON)
     later = without_old(memory, NOON + 31 * DAY)
     assert [sample.seconds for sample in later.samples_of(*KEY)] == [50]
     assert later.entries.keys() == {KEY}
 
 
 def test_a_workload_is_forgotten_on_demand():
-    memory = remembering(remembering(Memory(), KEY, stop(), NOON), ("ml", "other"), stop(), NOON)
+    memory = with_pod(with_pod(Memory(), KEY, stop(), NOON), ("ml", "other"), stop(), NOON)
     assert forgetting(memory, KEY).entries.keys() == {("ml", "other")}
 
 
@@ -128,8 +141,8 @@ def test_a_full_memory_keeps_within_its_bytes_and_loses_the_oldest_of_the_larges
     # given
     memory = filled(namespaces=30, workloads=60)
     victim, newest = ("victim", "w"), ("n0".ljust(63, "x"), "newest")
-    memory = remembering(memory, victim, stop(300), NOON - 10 * DAY)
-    memory = remembering(memory, newest, stop(20), NOON + 100 * DAY)
+    memory = with_pod(memory, victim, stop(300), NOON - 10 * DAY)
+    memory = with_pod(memory, newest, stop(20), NOON + 100 * DAY)
     # when
     text = text_of(memory)
     read = memory_in(text)

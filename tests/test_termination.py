@@ -303,6 +303,14 @@ def test_a_kubelet_that_ends_a_pod_by_itself_says_why(reason, message, kind, cau
     assert (termination.kind, termination.cause) == (kind, cause)
 
 
+def test_when_a_pod_was_made_and_told_to_stop_is_known():
+    events = events_of(NEWEST / "stopped.jsonl")
+    termination = classified(events)
+    assert termination is not None
+    assert termination.created == seconds_of(events[0]["object"]["metadata"]["creationTimestamp"])
+    assert termination.began == seconds_of("2026-11-28T16:49:52Z")
+
+
 def test_the_names_of_a_pods_workload_are_those_of_its_labels():
     labels = {"gracekeeper.dev/workload-coarse": "a1", "gracekeeper.dev/workload-exact": "b2", "other": "c3"}
     events = altered("stopped", lambda pod: pod["metadata"]["labels"].update(labels))

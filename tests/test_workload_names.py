@@ -283,6 +283,7 @@ def test_no_two_models_share_an_exact_name(pair):
 
 
 MODELS = (
+    *("aurora", "borealis"),
     *("7b", "13B", "70b", "8x7b", "8x22B", "405b", "235b-a22b", "1.5b", "350m"),
     *("llama-2-7b", "llama-3-8b", "Llama-3.1-8B", "qwen2.5-72b", "mistral-nemo", "mixtral-8x22b"),
     *("resnet50", "resnet101", "gpt2", "gpt2-xl", "t5-small", "t5-large", "bert-base", "bert-large"),
@@ -293,14 +294,14 @@ WAYS_TO_NAME_A_MODEL = {
     "a word": lambda model: a_pod("train.py", model, name=model),
     "a module": lambda model: a_pod("python", "-m", f"recipes.{model}", name=model),
     "an override": lambda model: a_pod("train.py", f"+experiment={model}", name=model),
+    "the checkpoint to begin with": lambda model: a_pod("train.py", f"--model_checkpoint_path=/m/{model}", name=model),
+    "a task": lambda model: a_pod("train.py", "--task_name", model, name=model),
     "a file": lambda model: a_pod("train.py", "--config", f"configs/{model}.yaml", name=model),
     "a line for a shell": lambda model: a_pod("bash", "-c", f"cd /w && train.py --arch {model} | tee log", name=model),
     "a variable": lambda model: a_pod("train.py", env={"MODEL": model}, name=model),
     "a variable that nothing explains": lambda model: a_pod("train.py", env={"X": model}, name=model),
     "an image": lambda model: a_pod("train.py", image=f"registry.example.com/{model.lower()}:1", name=model),
     "a ConfigMap": lambda model: a_pod("train.py", name=model, volumes=config_map(f"{model}-config")),
-    "where it saves, by the name of the run": lambda model: a_pod("train.py", f"--output_dir=/c/{model}", name=model),
-    "the name of the run alone": lambda model: a_pod("train.py", "--run_name", f"{model}-sft", name=f"{model}-sft"),
 }
 """Each run is called as its model is, which is the hardest case: names of runs are taken out elsewhere."""
 
@@ -309,6 +310,13 @@ WAYS_TO_NAME_A_MODEL = {
 def test_a_model_is_told_apart_however_the_pod_names_it(way):
     by_model = {model: names(way(model)).exact for model in MODELS}
     assert len(set(by_model.values())) == len(MODELS), sorted(by_model.items(), key=lambda item: item[1])
+
+
+def test_a_model_that_only_the_name_of_the_run_tells_is_told_apart_by_sizes_and_families():
+    known = [model for model in MODELS if model not in {"aurora", "borealis"}]
+    for words in (("--output_dir=/c/{}",), ("--run_name", "{}")):
+        pods = [a_pod("train.py", *(word.format(model) for word in words), name=model) for model in known]
+        assert len({names(pod).exact for pod in pods}) == len(known)
 
 
 @pytest.mark.parametrize("size", ["70b", "8x7B", "405B", "1.5b", "350m", "8x22b", "a22b"])

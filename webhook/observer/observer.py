@@ -7,7 +7,7 @@ seen since the last write.
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +60,7 @@ class Rules:
     """What is observed, and what of it teaches."""
 
     minimum_run_seconds: int
-    """A pod whose trainer ran for less teaches nothing. Two runs of a workload are as far apart at least."""
+    """A pod whose trainer ran for less teaches nothing."""
     namespaces: Sequence[str] = ()
     """Whose pods are followed; empty: all."""
     write_seconds: float = _WRITE_SECONDS
@@ -141,19 +141,11 @@ class PodObserver:
         return True
 
     def _after(self, text: str, ends: Sequence[ObservedEnd]) -> str:
-        memory = replace(memory_in(text), run_seconds=self.rules.minimum_run_seconds)
+        memory = memory_in(text)
         for end in ends:
-            workload, deletion = end.pod.workload, end.pod.history.deletion
-            if deletion is None:
-                continue
+            workload, owner = end.pod.workload, str(end.pod.controller.get("name") or end.pod.name)
             for name in dict.fromkeys((workload.coarse, workload.exact)):
-                memory = remembering(
-                    memory,
-                    (workload.namespace, name),
-                    end.termination,
-                    deletion.start,
-                    str(end.pod.controller.get("name") or end.pod.name),
-                )
+                memory = remembering(memory, (workload.namespace, name), end.termination, owner)
         return text_of(without_old(memory, int(self.now().timestamp())))
 
     def _write_now_and_then(self) -> None:

@@ -74,6 +74,20 @@ class LearnedGrace:
     longest_seconds: int = 0
     """The longest stop in time among them; 0 where there was none."""
 
+    @property
+    def sentence(self) -> str:
+        """Return what the grace rests on, in words for the decision."""
+        count = f"{self.runs} {'run' if self.runs == 1 else 'runs'}"
+        return {
+            Learned.STOPPED: f"longest of {self.runs} {'stop' if self.runs == 1 else 'stops'} in 30 days, "
+            f"{self.longest_seconds} s",
+            Learned.CUT: f"{count} cut in 30 days",
+            Learned.CUT_TWICE: f"{count} cut in 30 days, with the default grace or more",
+            Learned.IGNORED: f"{count} cut in 30 days: the signal is ignored",
+            Learned.LAUNCHER_CLOCK: f"{count} ended by a launcher's own clock before the grace was over",
+            Learned.NO_HANDLER: f"{count} ended at once in 30 days: nobody handles the signal",
+        }[self.why]
+
 
 def learned_grace(exact: Sequence[Sample], coarse: Sequence[Sample], terms: GraceTerms) -> LearnedGrace | None:
     """Return the grace that earlier runs teach, by the exact name of the workload, else by the coarse one.

@@ -91,9 +91,6 @@ class Memory:
     """What is remembered of all workloads."""
 
     entries: Mapping[Key, Entry] = field(default_factory=dict)
-    run_seconds: int = RUN_SECONDS
-    """Pods of a workload that are told to stop within this time are one run: a job stops together. Two runs are at least as
-    far apart as the shortest run that teaches."""
 
     def samples_of(self, namespace: str, workload: str) -> tuple[Sample, ...]:
         """Return the newest runs of a workload of this namespace, the oldest first."""
@@ -115,21 +112,26 @@ def lesson_of(termination: Termination) -> Lesson | None:
     return lessons.get(termination.kind)
 
 
-def remembering(memory: Memory, key: Key, termination: Termination, at: int, owner: str = "") -> Memory:
-    """Return the memory with one more pod's termination, whose deletion began `at`; the same where that teaches nothing."""
+def remembering(memory: Memory, key: Key, termination: Termination, owner: str = "") -> Memory:
+    """Return the memory with one more pod's termination; the same where that teaches nothing.
+
+    Pods that were there together and stop within ten minutes are one run. A pod that was made after a run was told to stop
+    belongs to the next.
+    """
     lesson = lesson_of(termination)
     if lesson is None:
         return memory
+    at = termination.began
     sample = Sample(at, termination.seconds or 0, termination.granted_seconds or 0, lesson)
     samples = list(memory.samples_of(*key))
-    of_run = next((index for index, each in enumerate(samples) if abs(each.at - at) <= memory.run_seconds), None)
+    of_run = next((index for index, each in enumerate(samples) if _is_of_run(each, termination)), None)
     if of_run is None:
         samples.append(sample)
     else:
         samples[of_run] = _of_one_run(samples[of_run], sample)
     samples.sort(key=lambda each: each.at)
     entry = Entry(_newest(samples), owner[:_LONGEST_NAME])
-    return replace(memory, entries={**memory.entries, key: entry})
+    return Memory({**memory.entries, key: entry})
 
 
 def without_old(memory: Memory, now: int) -> Memory:
@@ -138,12 +140,12 @@ def without_old(memory: Memory, now: int) -> Memory:
         key: replace(entry, samples=tuple(each for each in entry.samples if now - each.at <= KEPT_SECONDS))
         for key, entry in memory.entries.items()
     }
-    return replace(memory, entries={key: entry for key, entry in kept.items() if entry.samples})
+    return Memory({key: entry for key, entry in kept.items() if entry.samples})
 
 
 def forgetting(memory: Memory, key: Key) -> Memory:
     """Return the memory without one workload."""
-    return replace(memory, entries={each: entry for each, entry in memory.entries.items() if each != key})
+    return Memory({each: entry for each, entry in memory.entries.items() if each != key})
 
 
 def text_of(memory: Memory, most_bytes: int = MOST_BYTES) -> str:
@@ -185,6 +187,10 @@ def _newest(samples: list[Sample]) -> tuple[Sample, ...]:
         is_proof = cuts == len(newest) and all(each.granted_seconds < newest[0].granted_seconds for each in newest[1:])
         del newest[1 if is_proof else 0]
     return tuple(newest)
+
+
+def _is_of_run(run: Sample, termination: Termination) -> bool:
+    return termination.created <= run.at and abs(run.at - termination.began) <= RUN_SECONDS
 
 
 def _of_one_run(one: Sample, other: Sample) -> Sample:

@@ -97,6 +97,10 @@ class Termination:
     """Who asked for it, as the pod's status names it; empty for a plain delete."""
     nobody_caught: bool = False
     """Whether supervise saw that no process handles the signal."""
+    began: int = 0
+    """When the pod was told to stop, in seconds since 1970; 0 where it was not deleted."""
+    created: int = 0
+    """When the pod was made; 0 where that is not known."""
 
 
 def termination_of(
@@ -127,6 +131,8 @@ def termination_of(
         granted,
         status.disruption,
         nobody_caught=account is not None and account.told == 0,
+        began=deletion.start,
+        created=status.created or 0,
     )
 
 

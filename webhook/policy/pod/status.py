@@ -43,6 +43,8 @@ class PodStatus:
     uid: str
     gang: str
     """The JobSet or the controlling owner, by its uid if possible; empty for a pod without one."""
+    created: int | None
+    """When the API server made the pod."""
     deletion: Deletion | None
     phase: str
     reason: str
@@ -82,6 +84,7 @@ def read_status(manifest: JsonObject) -> PodStatus:
     return PodStatus(
         uid=metadata.get("uid") or "",
         gang=str(job_set or controller_of(manifest).get("uid") or ""),
+        created=seconds_of(metadata.get("creationTimestamp")),
         deletion=_deletion(metadata),
         phase=status.get("phase") or "",
         reason=status.get("reason") or "",

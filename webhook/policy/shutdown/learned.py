@@ -79,24 +79,9 @@ def _without_a_cured_cut(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
 
 
 def _need_of(learned: LearnedGrace, need: Need | None, terms: GraceTerms) -> Need:
-    term = Term(TERM, f"{learned.seconds} s", _source(learned))
+    term = Term(TERM, f"{learned.seconds} s", learned.sentence)
     if need is None:
         return Need(learned.seconds, (term,))
     if terms.stated is not None and learned.seconds <= terms.without_memory:
         return need
     return replace(need, seconds=learned.seconds, terms=(*need.terms, term))
-
-
-def _source(learned: LearnedGrace) -> str:
-    runs = f"{learned.runs} run{'s' if learned.runs != 1 else ''}"
-    if learned.why is Learned.STOPPED:
-        return (
-            f"longest of {learned.runs} stop{'s' if learned.runs != 1 else ''} in 30 days, {learned.longest_seconds} s"
-        )
-    return {
-        Learned.CUT: f"cut in {runs}",
-        Learned.CUT_TWICE: f"cut in {runs}: the maximum, once",
-        Learned.IGNORED: f"cut in {runs}: SIGTERM is ignored",
-        Learned.LAUNCHER_CLOCK: f"cut in {runs} by the launcher's clock",
-        Learned.NO_HANDLER: f"ended at once in {runs}",
-    }[learned.why]

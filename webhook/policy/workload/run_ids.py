@@ -63,13 +63,14 @@ _IS_RUN_ID = re.compile(
     r"(?:.*[-_.])?(?:(?:run|job|trial|execution|workflow|rdzv|attempt|submission)[-_]?id|uuid|uid|timestamp)"
 )
 _TELLS_A_MODEL = re.compile(
-    r".*(?:model|config|arch|recipe|pretrained|tokenizer|data|weights|preset|variant|size|base|revision|lora|adapter)"
+    r".*(?:model|config|arch|recipe|pretrained|tokenizer|data|weights|preset|variant|size|base|revision|lora|adapter"
+    r"|task)"
 )
 _NAMES_A_RUN = re.compile(
     r".*(?:output|save|log|cache|checkpoint|ckpt|resume|load(?!er)|wandb|tensorboard|project|host|addr|endpoint|ur[il]|path"
-    r"|dir|name|run|job|peers|task|(?:^|[-_])(?:out|tags?)(?:[-_]|$))"
+    r"|dir|name|run|job|peers|(?:^|[-_])(?:out|tags?)(?:[-_]|$))"
 )
-_WRITES = re.compile(r".*(?:output|save|log|cache|ckpt|checkpoint|(?:^|[-_])out(?:[-_]|$))")
+_WRITES = re.compile(r".*(?:output|save|log|cache|(?:^|[-_])out(?:[-_]|$))")
 _TF_CONFIG = "tf_config"
 """TensorFlow's variable for the hosts of a job and the pod's place among them."""
 _LONGEST_KEY = 128
