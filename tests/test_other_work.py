@@ -30,6 +30,7 @@ CAUSES = {
     ("bash", "-c", "source ~/.bashrc && conda activate x && sleep infinity"): "it runs sleep",
     ("bash", "-c", ". /venv/bin/activate; service ssh start; sleep infinity"): "it runs sleep",
     ("python", "preprocess_data.py"): "it runs preprocess_data",
+    ("python", "model_consolidation.py", "--output_dir=/x"): "it runs model_consolidation",
     # they may train
     ("bash", "-c", "source /opt/train.sh"): "",
     ("bash", "-c", "source; sleep 9"): "",

@@ -23,7 +23,7 @@ _OTHER_PROGRAMS = re.compile(
 """Programs that wait, show or evaluate."""
 _OTHER_SCRIPTS = re.compile(
     r"(?:^|[_.-])(?:eval\w*|infer\w*|serv(?:e|er|ing)|predict\w*|generat\w*|bench\w*|convert\w*|export\w*|download\w*"
-    r"|notebook|jupyter\w*|tensorboard|prepare\w*|preprocess\w*|tokeni[sz]\w*|merge\w*|upload\w*|quanti[sz]\w*)(?=$|[_.-])"
+    r"|notebook|jupyter\w*|tensorboard|consolidat\w*|prepare\w*|preprocess\w*|tokeni[sz]\w*|merge\w*|upload\w*|quanti[sz]\w*)(?=$|[_.-])"
 )
 _TRAINING_SCRIPTS = re.compile(r"train|tun(?:e|ing)|(?:^|[_.-])(?:sft|dpo|ppo|grpo|fit)(?=$|[_.-])")
 """What a script's name may hold that trains, whatever else it holds: `train_and_eval.py`."""
