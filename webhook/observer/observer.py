@@ -183,14 +183,14 @@ class PodObserver:
         try:
             self.api.post(path, event, timeout_seconds=_CALL_SECONDS)
         except ApiError as error:
-            self.logger.warning("an Event was not written", namespace=end.pod.workload.namespace, why=str(error))
+            self.logger.warning("Event not written", namespace=end.pod.workload.namespace, why=str(error))
 
     def _survive(self, act: Callable[[], object]) -> None:
         """Act; a failure is logged, and the thread goes on: it is the only one that follows pods."""
         try:
             act()
         except Exception as error:  # noqa: BLE001
-            self.logger.warning("a bug", why=type(error).__name__, **log.trace(error))
+            self.logger.warning("bug", why=type(error).__name__, **log.trace(error))
 
     def _tell_problem(self, problem: str) -> None:
         if problem and problem != self._problem:
