@@ -19,6 +19,7 @@ from webhook.policy.report import table
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "patches-of-0.1.0.json").read_text())
 OTHER_CLOCK_SINCE = {
     "grace-of-the-largest-number": "no clock is set above 30 days",
+    "kind-appwrapper": "a PyTorchJob's pods of a file carry PET_NNODES, as its operator writes it",
     "mark-kubeflow-v1-variables": "MASTER_ADDR with WORLD_SIZE show torch",
     "upload": "the trainer uploads itself, so its clock has the upload's time",
 }

@@ -20,6 +20,7 @@ CAUSES = {
     ("torchrun", "tools/run_inference.py"): "it runs run_inference",
     ("accelerate", "launch", "-m", "lm_eval", "--model", "hf"): "it runs lm_eval",
     ("python", "/app/serve.py"): "it runs serve",
+    ("neuron_parallel_compile", "torchrun", "train.py"): "it runs neuron_parallel_compile",
     ("bash", "/scripts/convert_hf.sh"): "it runs convert_hf",
     ("vllm", "serve", "m"): "it runs vllm serve",
     ("bash", "-c", "vllm \\\n serve m"): "it runs vllm serve",

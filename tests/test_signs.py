@@ -134,3 +134,10 @@ def test_a_mount_that_is_read_only_is_no_sign():
 def test_an_evaluation_with_a_name_that_is_sure_keeps_what_it_has_today():
     command = ["python", "evaluate.py", "--output_dir=/x"]
     assert sign(command=command) == "argument --output_dir"
+
+
+def test_given_a_command_of_64_kib_when_a_likely_name_stands_behind_it_then_only_a_sure_one_counts():
+    words = ["python", "t.py", *["x" * 100] * 700]
+    assert sign(command=[*words, "--save_steps=5"]) is None
+    assert sign(command=[*words, "--save_dir=/x"]) == "argument --save_dir"
+    assert sign(command=["python", "t.py", "--save_steps=5", *words]) == "argument --save_steps"

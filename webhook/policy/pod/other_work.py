@@ -18,7 +18,7 @@ _SERVERS = re.compile(
 _BENCHMARK = re.compile(r"\w+_perf(?:_mpi)?|osu_\w+|ib_(?:write|read|send)_\w+")
 """Tests of the network: nccl-tests, rccl-tests, OSU, perftest."""
 _OTHER_PROGRAMS = re.compile(
-    r"sleep|tail|sshd|tensorboard|code-server|ollama|lm[_-]eval|trtexec|(?:jupyter|start-notebook)[\w.-]*"
+    r"sleep|tail|sshd|tensorboard|code-server|ollama|lm[_-]eval|trtexec|neuron_parallel_compile|(?:jupyter|start-notebook)[\w.-]*"
 )
 """Programs that wait, show or evaluate."""
 _OTHER_SCRIPTS = re.compile(
