@@ -26,6 +26,7 @@ VALUES = {
         "observer": {"minimumRunSeconds": MINIMUM_RUN_SECONDS},
     },
 }
+REPLICAS = 2
 OVER_SECONDS = 240
 LEARNED_SECONDS = 30
 """From a pod's end to a server that knows of it: a watch, a write, another watch."""
@@ -133,6 +134,8 @@ class Runs:
 @pytest.fixture(scope="module")
 def runs(request, kube, release, trainer_image):
     release.upgrade(**VALUES)
+    # A replica that drains still answers, and writes no labels.
+    eventually(lambda: len(release.pods()) == REPLICAS, "the former pods are gone", OVER_SECONDS)
     kube.make_namespace(NAMESPACE)
     target = request.config.getoption("--target")
     rows = [name for name, row in ROWS.items() if target in {None, "release" if row.release else CI}]
