@@ -137,6 +137,12 @@ class TestWhereTheStartLosesTheSignal:
         patched = jsonpatch.apply_patch(pod, operations(pod, self.decided(pod, *runs)))
         assert operations(patched, self.decided(patched, *runs)) == []
 
+    def test_given_a_pod_that_its_owner_wants_unwrapped_then_the_cut_counts(self):
+        pod = self.pod()
+        pod["metadata"]["annotations"] = {"gracekeeper.dev/forward-sigterm": "false"}
+        decision = self.decided(pod, CUT)
+        assert (decision.changes, decision.grace_seconds) == (None, 600)
+
     def test_given_runs_that_were_saved_through_supervise_then_the_next_is_wrapped_too(self):
         saved = tuple(replace(stop, lesson=Lesson.SAVED) for stop in STOPS)
         assert self.decided(self.pod(), *saved).changes is not None

@@ -97,10 +97,10 @@ def test_the_table_tells_what_each_part_took_and_which_failed_or_was_not_reached
     steps = [StepRecord("lint", 40.2, 0), StepRecord("test-supervise", 80, 0), StepRecord("test-unit", 10, 2)]
     assert table("test", steps, None) == [
         "make test                      took   share",
-        "  lint, types                  0:40    1:00",
-        "  supervise                    1:20    1:00  over its share",
-        "  unit, chart                  0:10    4:00  FAILED",
-        "  core of e2e                     -    6:00  not run",
+        "  lint, types                  0:40    0:30  over its share",
+        "  supervise                    1:20    1:30",
+        "  unit, chart                  0:10    4:30  FAILED",
+        "  core of e2e                     -    5:30  not run",
         "together                       2:10   12:00  FAILED",
     ]
 

@@ -179,7 +179,9 @@ def test_given_a_real_shell_when_the_reading_is_certain_then_it_is_right(script,
     train = tmp_path / "train"
     train.write_text(f"#!{sys.executable}\nimport os\nopen('pid', 'w').write(str(os.getpid()))\n")
     train.chmod(0o755)
-    with subprocess.Popen([shell, "-c", script], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+    # A job in the background of a shell ignores SIGINT, and bash sets no trap for a signal that is ignored.
+    command = ["env", "--default-signal=INT", shell, "-c", script]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
         process.wait(30)
     became = int((tmp_path / "pid").read_text()) == process.pid
     life = read_start([shell, "-c", script]).shell

@@ -38,10 +38,10 @@ E2E_PARTS = (
 
 COMMANDS: dict[str, Sequence[Step]] = {
     "test": (
-        Step("lint", Part("lint, types", 1)),
-        Step("test-supervise", Part("supervise", 1)),
-        Step("test-unit", Part("unit, chart", 4)),
-        Step("e2e-core", Part("core of e2e", 6), "core"),
+        Step("lint", Part("lint, types", 0.5)),
+        Step("test-supervise", Part("supervise", 1.5)),
+        Step("test-unit", Part("unit, chart", 4.5)),
+        Step("e2e-core", Part("core of e2e", 5.5), "core"),
     ),
     "e2e": (
         Step("e2e-ci", Part("e2e", 26), "ci"),

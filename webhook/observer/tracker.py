@@ -3,15 +3,15 @@
 Law: what was not seen is not guessed. A pod that is gone from a list, with no event of its end, teaches nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from webhook.observer.pods import ObservedPod, after
 from webhook.policy.observed.history import PodHistory
 from webhook.policy.observed.termination import Termination, termination_of
 
-_MOST_FAILED = 1000
-"""Pods that are gone and had failed: one explains why the others of its gang could not save."""
+_MOST_GANGS, _MOST_FAILED = 500, 100
+"""Gangs of which a pod has failed, and the pods of one that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,9 @@ class Tracker:
     tell: Callable[[ObservedEnd], object]
     _pods: dict[str, ObservedPod] = field(default_factory=dict, init=False)
     """Pods that exist, by namespace/name."""
-    _gangs: dict[str, set[str]] = field(default_factory=dict, init=False)
-    """The keys of the pods of each gang."""
-    _failed: dict[str, PodHistory] = field(default_factory=dict, init=False)
-    """Pods that are gone and had failed, by uid, the oldest first."""
+    _failed: dict[str, dict[str, PodHistory]] = field(default_factory=dict, init=False)
+    """Pods that failed, by gang and uid, also those that are gone: one explains why its peers could not save. A gang may be
+    large, so the others are not kept here."""
     _told: set[str] = field(default_factory=set, init=False)
     """Keys of pods that exist and whose end was told."""
 
@@ -67,33 +66,25 @@ class Tracker:
     def _take(self, key: str, pod: ObservedPod) -> None:
         self._pods[key] = pod
         gang = pod.history.status.gang
-        if gang:
-            self._gangs.setdefault(gang, set()).add(key)
+        if gang and pod.history.failed is not None:
+            self._note_failure(gang, pod.history)
         if key in self._told:
             return
-        termination = termination_of(
-            pod.history, self._peers(key, pod.history), minimum_run_seconds=self.minimum_run_seconds
-        )
+        peers = tuple(self._failed.get(gang, {}).values())
+        termination = termination_of(pod.history, peers, minimum_run_seconds=self.minimum_run_seconds)
         if termination is not None:
             self._told.add(key)
             self.tell(ObservedEnd(pod, termination))
 
     def _drop(self, key: str) -> None:
-        history = self._pods.pop(key).history
+        del self._pods[key]
         self._told.discard(key)
-        keys = self._gangs.get(history.status.gang, set())
-        keys.discard(key)
-        if not keys:
-            self._gangs.pop(history.status.gang, None)
-        if history.failed is not None:
-            self._failed[history.status.uid] = history
-            if len(self._failed) > _MOST_FAILED:
-                del self._failed[next(iter(self._failed))]
 
-    def _peers(self, key: str, history: PodHistory) -> Iterable[PodHistory]:
-        """Return the other pods of its gang; not looked for before it is told to stop."""
-        gang = history.status.gang
-        if not gang or history.deletion is None:
-            return ()
-        living = (self._pods[other].history for other in self._gangs[gang] if other != key)
-        return (*living, *(failed for failed in self._failed.values() if failed.status.gang == gang))
+    def _note_failure(self, gang: str, history: PodHistory) -> None:
+        peers = self._failed.pop(gang, {})
+        peers[history.status.uid] = history
+        if len(peers) > _MOST_FAILED:
+            del peers[next(iter(peers))]
+        self._failed[gang] = peers  # the newest last
+        if len(self._failed) > _MOST_GANGS:
+            del self._failed[next(iter(self._failed))]

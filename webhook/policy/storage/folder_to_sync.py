@@ -12,8 +12,9 @@ from webhook.policy.storage.destination import destination_of
 def folder_to_sync(pod: Pod, statements: Statements) -> str:
     """Return the path at which the trainer container mounts the checkpoint's volume; empty where no such volume is known."""
     destination = destination_of(pod, statements)
-    names = (*destination.volume_names, *filter(None, (destination.on_one_node,)))
-    if len(names) != 1:
+    names = {*destination.volume_names, *filter(None, (destination.on_one_node,))}
+    volumes = [volume for volume in pod.volumes if volume.name in names]
+    if len(names) != 1 or not all(volume.has_claim or volume.host_path for volume in volumes):
         return ""
-    mounts = (mount.path for mount in pod.trainer.mounts if mount.volume_name == names[0] and not mount.read_only)
+    mounts = (mount.path for mount in pod.trainer.mounts if mount.volume_name in names and not mount.read_only)
     return next(mounts, "")
