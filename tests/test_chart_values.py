@@ -110,7 +110,7 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "supervise.prePull.nodeSelector": ("everything", f"{PRE_PULL} > nodeSelector", {"pool": "training"}),
     "supervise.prePull.tolerations": ("everything", f"{PRE_PULL} > tolerations > 0 > key", "nvidia.com/gpu"),
     "observer.enabled": ("everything", variable("MEMORY_NAME"), "time-for-checkpoints-terminations"),
-    "observer.namespaces": ("everything", f"{OBSERVER} > env > GRACEKEEPER_OBSERVER_NAMESPACES > value", "ml,research"),
+    "observer.namespaces": ("everything", f"{OBSERVER} > env > GRACEKEEPER_OBSERVER_NAMESPACES > value", "default"),
     "observer.writeSeconds": ("everything", f"{OBSERVER} > env > GRACEKEEPER_OBSERVER_WRITE_SECONDS > value", "30"),
     "observer.resources.requests.cpu": ("everything", f"{OBSERVER} > resources > requests > cpu", "30m"),
     "observer.resources.requests.memory": ("everything", f"{OBSERVER} > resources > requests > memory", "100Mi"),
