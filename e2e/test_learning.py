@@ -7,13 +7,12 @@ The rows of one file run side by side, each with one pod after the other. The de
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
 
 from e2e import pods
-from e2e.targets import CI
 from scripts.terminations import IGNORES, saves_for
 from tools.kube import Json, eventually
 
@@ -32,6 +31,16 @@ LEARNED_SECONDS = 30
 """From a pod's end to a server that knows of it: a watch, a write, another watch."""
 
 
+ENDED_BY_ITS_INIT = (
+    "import os, signal, subprocess, sys\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time\\nwhile True: time.sleep(0.1)'])\n"
+    "signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGTERM))\n"
+    "code = child.wait()\n"
+    "os._exit(143 if code == -signal.SIGTERM else code)\n"
+)
+"""A program without a handler below an init such as tini, which hands SIGTERM on and ends as its child did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A workload: what its trainer does on SIGTERM, how each of its runs is deleted, and the grace that each should have."""
@@ -43,6 +52,9 @@ class Row:
     """Options of `kubectl delete pod`, in every run."""
     release: bool = False
     """Whether the row takes too long for CI."""
+    shell: str = ""
+    """A line for a shell that starts the program, which it has as $PROGRAM; empty: the program starts by itself."""
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 ROWS: Mapping[str, Row] = {
@@ -51,6 +63,12 @@ ROWS: Mapping[str, Row] = {
     "deleted-with-a-shorter-grace": Row(saves_for(25), [(30, 30), (30, 30)], delete=["--grace-period=5"]),
     "saves-very-slowly": Row(
         saves_for(100), [(30, 30), (60, 60), (180, 180), (180, 180), (180, 180), (163, 172)], release=True
+    ),
+    "behind-a-shell": Row(
+        saves_for(10), [(30, 30), (30, 30), (30, 30)], release=True, shell='python3 -u -c "$PROGRAM"; echo done'
+    ),
+    "no-handler-but-a-sign": Row(
+        ENDED_BY_ITS_INIT, [(60, 60), (60, 60), (30, 30)], release=True, env={"CHECKPOINT_DIR": "/checkpoints"}
     ),
     "ignores-sigterm": Row(IGNORES, [(30, 30), (60, 60), (180, 180), (30, 30)], release=True),
 }
@@ -72,10 +90,13 @@ def a_trainer(row: str, run: int, image: str) -> Json:
     The program gets the row's name, in which no digit is: the rows would else have one coarse name.
     """
     name = f"{row}-{run}"
-    command = ("python3", "-u", "-c", ROWS[row].program, row)
+    played = ROWS[row]
+    command = ("sh", "-c", played.shell, row) if played.shell else ("python3", "-u", "-c", played.program, row)
     pod = pods.a_pod(name, labels={"training.kubeflow.org/job-name": name}, command=command)
     del pod["spec"]["schedulingGates"]
-    pod["spec"]["containers"][0] |= {"image": image, "imagePullPolicy": "Never"}
+    env = {**played.env, **({"PROGRAM": played.program} if played.shell else {})}
+    variables = [{"name": name, "value": value} for name, value in env.items()]
+    pod["spec"]["containers"][0] |= {"image": image, "imagePullPolicy": "Never", "env": variables}
     return {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}
 
 
@@ -133,12 +154,12 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(request, kube, release, trainer_image):
-    release.upgrade(**VALUES)
+    release.upgrade("--set=supervise.prePull.enabled=true", **VALUES)
     # A replica that drains still answers, and writes no labels.
     eventually(lambda: len(release.pods()) == REPLICAS, "the former pods are gone", OVER_SECONDS)
     kube.make_namespace(NAMESPACE)
-    target = request.config.getoption("--target")
-    rows = [name for name, row in ROWS.items() if target in {None, "release" if row.release else CI}]
+    chosen = {item.callspec.params.get("row") for item in request.session.items if hasattr(item, "callspec")}
+    rows = [name for name in ROWS if name in chosen]
     runs = Runs(kube, release, trainer_image, rows)
     yield runs
     runs.end()
@@ -170,3 +191,21 @@ def test_given_a_save_that_was_cut_then_the_pod_s_owner_is_told_and_the_next_dec
 @pytest.mark.release
 def test_given_a_trainer_that_ignores_sigterm_then_its_owner_is_told(runs):
     assert "ignores SIGTERM" in str(pods.decision(runs.of("ignores-sigterm")[-1].pod))
+
+
+@pytest.mark.release
+def test_given_a_trainer_behind_a_shell_when_its_save_was_lost_then_the_next_runs_start_through_supervise(runs):
+    """The signal is cured, and no grace is raised: with it the save fits into 30 s."""
+    first, second, third = runs.of("behind-a-shell")
+    commands = [seen.pod["spec"]["containers"][0]["command"][0] for seen in (first, second, third)]
+    assert [command.endswith("/supervise") for command in commands] == [False, True, True]
+    assert "CheckpointCut" in first.events
+    assert "CheckpointCut" not in second.events
+    assert "longest of 1 stop in 30 days" in str(pods.decision(third.pod))
+
+
+@pytest.mark.release
+def test_given_a_trainer_without_a_handler_then_the_default_is_withdrawn_and_its_owner_is_told(runs):
+    decision = str(pods.decision(runs.of("no-handler-but-a-sign")[-1].pod))
+    assert "2 runs ended at once" in decision
+    assert "has no handler that saves" in decision
