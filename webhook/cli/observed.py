@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -13,9 +12,8 @@ from rich.table import Table
 from webhook.api import Api, ApiError
 from webhook.cli.from_cluster import in_words
 from webhook.cli.inputs import CommandError
-from webhook.observer.memory_object import MemoryObject, text_of
-from webhook.policy.observed import memory as memories
-from webhook.policy.observed.memory import Entry, Key, Memory, memory_in
+from webhook.observer.memory_object import MemoryObject, text_in
+from webhook.policy.observed.memory import Entry, Key, Memory, forgetting, memory_in, text_of
 
 _DONE, _NOTHING_SHOWN = 0, 1
 _CALL_SECONDS = 10.0
@@ -49,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("observed takes one NAME, or `forget NAME`")
     try:
         place = _memory_object(Api.from_environment(options.context))
-        text = text_of(place.api.get(place.path, timeout_seconds=_CALL_SECONDS))
+        text = text_in(place.api.get(place.path, timeout_seconds=_CALL_SECONDS))
         chosen = dict(_chosen(memory_in(text), options.namespace, *names))
         if forgets and chosen:
             place.change(lambda text: _without(text, options.namespace, names[0]))
@@ -82,9 +80,9 @@ def _chosen(memory: Memory, namespace: str | None, name: str | None = None) -> I
 
 def _without(text: str, namespace: str | None, name: str) -> str:
     memory = memory_in(text)
-    gone = dict(_chosen(memory, namespace, name))
-    kept = {key: entry for key, entry in memory.entries.items() if key not in gone}
-    return memories.text_of(replace(memory, entries=kept))
+    for key, _ in list(_chosen(memory, namespace, name)):
+        memory = forgetting(memory, key)
+    return text_of(memory)
 
 
 def _print(chosen: dict[Key, Entry], *, with_runs: bool, forgotten: bool) -> None:

@@ -37,7 +37,7 @@ class MemoryObject:
         while True:
             attempts += 1
             held = self.api.get(self.path, timeout_seconds=_CALL_SECONDS)
-            text = text_of(held)
+            text = text_in(held)
             after = changed(text)
             if after == text:
                 return text
@@ -51,7 +51,7 @@ class MemoryObject:
                 return after
 
 
-def text_of(config_map: object) -> str:
+def text_in(config_map: object) -> str:
     """Return the text that a ConfigMap holds; empty where it holds none."""
     data = config_map.get("data") if isinstance(config_map, dict) else None
     text = data.get(DATA_KEY) if isinstance(data, dict) else None

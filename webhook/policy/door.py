@@ -29,7 +29,7 @@ from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
 from webhook.policy.storage.speed import Target, notes_on_losses, target_of
 from webhook.policy.storage.throughput import Throughput
-from webhook.policy.workload.labels import labels_for, names_to_look_up
+from webhook.policy.workload.labels import labels_for, names_in
 
 _LONGEST_NAME = 80
 _LEFT_ALONE = {
@@ -51,6 +51,8 @@ class Look:
     recognition: Recognition
     lookups: Lookups
     """What to look up; nothing where no decision could change the pod."""
+    labels: Mapping[str, str | None]
+    """The labels of its workload; none where nobody observes. None: it is to have none of that name."""
 
     @property
     def mode(self) -> Mode:
@@ -68,13 +70,12 @@ def first_look(pod: Pod, namespace: Namespace, config: Config) -> Look:
     profile = config.profile_for(namespace.name, pod.labels, pod.owner_kinds)
     statements = statements_about(pod, namespace.manifest, profile)
     recognition = recognition_of(pod, namespace.manifest, statements, profile)
-    lookups = Lookups()
+    lookups, labels = Lookups(), dict[str, str | None]()
     if recognition.trains:
-        lookups = replace(
-            lookups_for(pod, statements, config.unknown_size_for(profile)),
-            workload_names=names_to_look_up(pod, statements) if config.observer.enabled else None,
-        )
-    return Look(pod, namespace, config, profile, statements, recognition, lookups)
+        labels |= labels_for(pod, statements) if config.observer.enabled else {}
+        lookups = lookups_for(pod, statements, config.unknown_size_for(profile))
+        lookups = replace(lookups, workload_names=names_in(labels))
+    return Look(pod, namespace, config, profile, statements, recognition, lookups, labels)
 
 
 def decide(look: Look, facts: Facts) -> Decision:
@@ -90,7 +91,7 @@ def decide(look: Look, facts: Facts) -> Decision:
         trainer=brevity.short(look.pod.trainer.name, _LONGEST_NAME) or None if trains else None,
         ignored=look.statements.ignored_of_pod,
         osmo=None if task is None else treatment_of(look.pod, task, facts, look.statements, look.config),
-        labels=_labels(look) if trains else {},
+        labels=_labels(look),
         restored=look.pod.undone.lists if trains and look.pod.undone is not None else {},
     )
     if verdict in {Verdict.OPTED_OUT, Verdict.EXCLUDED}:
@@ -101,9 +102,8 @@ def decide(look: Look, facts: Facts) -> Decision:
 
 
 def _labels(look: Look) -> Mapping[str, str | None]:
-    """Return the labels of a training pod; none where nobody observes, and in audit mode only where they are wanted."""
-    is_wanted_here = look.mode is Mode.ENFORCE or look.config.audit_labels
-    return labels_for(look.pod, look.statements) if look.config.observer.enabled and is_wanted_here else {}
+    """Return the labels of a training pod; in audit mode only where they are wanted."""
+    return look.labels if look.mode is Mode.ENFORCE or look.config.audit_labels else {}
 
 
 def _of_training_pod(look: Look, facts: Facts, base: Decision) -> Decision:

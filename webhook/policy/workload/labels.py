@@ -35,8 +35,7 @@ def labels_for(pod: Pod, statements: Statements) -> Mapping[str, str | None]:
     return {WORKLOAD_LABEL: stated.value, EXACT_WORKLOAD_LABEL: stated.value if is_owners else names.exact}
 
 
-def names_to_look_up(pod: Pod, statements: Statements) -> tuple[str, str] | None:
-    """Return the exact and the coarse name under which earlier runs are remembered; None where the pod wants none to be."""
-    labels = labels_for(pod, statements)
+def names_in(labels: Mapping[str, str | None]) -> tuple[str, str] | None:
+    """Return the exact and the coarse name under which earlier runs are remembered; None where these labels have none."""
     exact, coarse = labels.get(EXACT_WORKLOAD_LABEL), labels.get(WORKLOAD_LABEL)
     return None if exact is None or coarse is None else (exact, coarse)
