@@ -292,6 +292,24 @@ def test_different_keys_in_the_templates_of_one_job_are_told(run):
     assert "different keys" not in err
 
 
+@pytest.mark.parametrize("field", ["labels", "annotations"])
+def test_given_a_key_on_the_job_itself_then_it_is_told_that_no_pod_gets_it(run, field):
+    job = f"{{apiVersion: batch/v1, kind: Job, metadata: {{name: j, {field}: {{gracekeeper.dev/checkpoint-size: 9Gi}}}}, "
+    code, _, err = run(job + "spec: {template: {spec: {containers: [{name: a}]}}}}")
+    assert code == 1
+    line = f"gracekeeper.dev/checkpoint-size in its own {field} reaches no pod: set it in the pod template"
+    assert f"pod.yaml: Job j: {line}\n" in err
+
+
+def test_given_a_key_on_a_namespace_or_a_pod_then_it_counts(run):
+    namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: a, labels: {gracekeeper.dev/enabled: 'true'}}}"
+    pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, annotations: {gracekeeper.dev/checkpoint-size: 9Gi}}, "
+    code, out, err = run(f"{namespace}\n---\n{pod}spec: {{containers: [{{name: a}}]}}}}")
+    assert code == 0
+    assert "reaches no pod" not in err
+    assert "9 GiB" in out
+
+
 def test_the_steps_of_a_workflow_may_carry_different_keys(run):
     gpu = "resources: {limits: {nvidia.com/gpu: 1}}"
     keys = "metadata: {annotations: {gracekeeper.dev/checkpoint-size: 1Gi}}"

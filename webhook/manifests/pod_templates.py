@@ -8,6 +8,7 @@ from typing import Any
 
 from webhook.manifests import argo, katib, trainjob
 from webhook.policy.pod.metadata import JsonObject
+from webhook.policy.prefix import PREFIX
 
 _TEKTON = "tekton.dev"
 _OPERATOR_S_OWN = {
@@ -17,6 +18,11 @@ _OPERATOR_S_OWN = {
     *((_TEKTON, kind) for kind in ("Task", "TaskRun", "Pipeline", "PipelineRun")),
 }
 """Kinds whose pods are put together from parts by an operator, in ways that only it knows."""
+
+_OF_THEIR_OWN_KEYS = {("", "Pod"), ("", "Namespace")}
+"""Kinds whose own labels and annotations are read."""
+_KEYS_OF_OBJECTS = {f"{PREFIX}doctor-skip"}
+"""Keys that are meant for objects that are no pods."""
 
 
 def created(objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> Iterator[dict[str, Any]]:
@@ -65,7 +71,18 @@ def unread_of(document: JsonObject, objects: Sequence[JsonObject], others: Seque
         why = katib.unread(document)
     elif kind[0] == argo.GROUP:
         why = argo.unread(document)
+    yield from (f"{called}: {each}" for each in _keys_beside_the_template(document))
     yield from (f"{called}: {each}" for each in why)
+
+
+def _keys_beside_the_template(document: JsonObject) -> Iterator[str]:
+    """Yield a line for keys of gracekeeper on an object that makes pods: its controller copies them to no pod."""
+    if group_and_kind(document) in _OF_THEIR_OWN_KEYS:
+        return
+    for field in ("labels", "annotations"):
+        keys = [key for key in (document.get("metadata") or {}).get(field) or () if str(key).startswith(PREFIX)]
+        if keys := [key for key in keys if key not in _KEYS_OF_OBJECTS]:
+            yield f"{', '.join(keys)} in its own {field} reaches no pod: set it in the pod template"
 
 
 def _runtimes(objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> list[JsonObject]:

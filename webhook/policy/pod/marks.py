@@ -154,6 +154,8 @@ INTERRUPTIBLE_LABEL = ("qos.coreweave.cloud/interruptable", "true")
 """CoreWeave ends such a pod without its grace when it acts on the node."""
 GRACEFULLY_INTERRUPTIBLE_LABEL = "qos.coreweave.com/graceful-interruptible"
 """CoreWeave waits for the end of such a pod, for the length of its grace (its documentation of June 2026)."""
+SLURM_BRIDGE_SCHEDULER = "slurm-bridge-scheduler"
+"""Slurm's job ends, and its node is free for the next one, as soon as such a pod begins to end (SlinkyProject/slurm-bridge#16)."""
 
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"

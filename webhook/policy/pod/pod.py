@@ -60,6 +60,8 @@ class Pod:
     operating_system: str | None
     runtime_class: str
     """Empty for the node's own runtime."""
+    scheduler_name: str
+    """Empty for the cluster's default."""
     image_pull_secrets: tuple[str, ...]
     undone: UndoneWrapping | None
     """The wrapping of an earlier call that another webhook broke. The other fields are those of the pod without it."""
@@ -120,6 +122,7 @@ def read_pod(manifest: JsonObject) -> Pod:
         has_resource_claims=bool(spec.get("resourceClaims")),
         operating_system=(spec.get("os") or {}).get("name"),
         runtime_class=spec.get("runtimeClassName") or "",
+        scheduler_name=spec.get("schedulerName") or "",
         image_pull_secrets=tuple(secret.get("name") for secret in spec.get("imagePullSecrets") or ()),
         undone=undone,
     )

@@ -134,13 +134,16 @@ def notes_on_unknown_pre_stops(pod: Pod) -> tuple[str, ...]:
 
 
 def notes_on_lost_grace(pod: Pod) -> tuple[str, ...]:
-    """Return a note where a label takes the whole grace away."""
+    """Return a note where a label takes the whole grace away, and one where a scheduler gives the node away meanwhile."""
     label, value = marks.INTERRUPTIBLE_LABEL
-    if pod.labels.get(label) != value:
-        return ()
-    return (
-        f"CoreWeave ends a pod labelled interruptable without its grace: use {marks.GRACEFULLY_INTERRUPTIBLE_LABEL}",
-    )
+    notes = []
+    if pod.labels.get(label) == value:
+        notes.append(
+            f"CoreWeave ends a pod labelled interruptable without its grace: use {marks.GRACEFULLY_INTERRUPTIBLE_LABEL}"
+        )
+    if pod.scheduler_name == marks.SLURM_BRIDGE_SCHEDULER:
+        notes.append("slurm-bridge gives the node to the next job while this pod still saves: save at intervals too")
+    return tuple(notes)
 
 
 def smallest_cap(caps: Mapping[str, GraceCap], placement: Placement) -> tuple[str, int] | None:
