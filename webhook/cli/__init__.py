@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from webhook import __version__
-from webhook.cli import check_config, mutate, observed
+from webhook.cli import check_config, doctor, mutate, observed
 from webhook.cli.inputs import CommandError
 from webhook.config import settings
 from webhook.config.field_errors import ConfigError
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     mutate.add_to(commands)
     check_config.add_to(commands)
     observed.add_to(commands)
+    doctor.add_to(commands)
     serve = commands.add_parser(
         "serve",
         help="run the webhook (in a pod: the chart does it)",

@@ -1,0 +1,153 @@
+"""`gracekeeper doctor -f DUMP` as a user runs it: what it prints, its exit codes, what it could not look at."""
+
+import json
+
+import pytest
+
+from tests.doctor.objects import lists_of, node, trainer
+from tests.doctor.test_karpenter_termination import LABEL, claim, pool
+from webhook.cli import main
+
+EVERY_KIND = (
+    "pods",
+    "nodes",
+    "namespaces",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "storageclasses",
+    "volumeattributesclasses",
+    "jobs",
+    "nodepools",
+    "nodeclaims",
+)
+
+
+@pytest.fixture
+def dump(tmp_path):
+    """Writes a folder as the loop of docs/doctor.md does: a file for each resource, as kubectl prints it."""
+
+    def write(*objects, without=()):
+        by_kind = {kind.lower(): of_kind for kind, of_kind in lists_of(*objects).items()}
+        for resource in set(EVERY_KIND) - set(without):
+            items = by_kind.get(resource.removesuffix("s"), [])
+            (tmp_path / f"{resource}.json").write_text(json.dumps({"kind": "List", "items": items}))
+        return str(tmp_path)
+
+    return write
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments):
+        code = main(["doctor", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+CUT = (pool("5m"), claim("5m"), node(**LABEL), trainer("long"))
+FINE = (pool("1h"), claim("1h"), node(**LABEL), trainer("long"))
+
+
+def test_the_pool_table_comes_first_then_findings_with_pods_seconds_and_a_command(run, dump):
+    code, out, err = run("-f", dump(*CUT))
+    lines = out.splitlines()
+    assert (code, err) == (1, "")
+    assert lines[0].split() == ["POOL", "NODES", "KUBELET", "SHORTEST", "BY", "PODS", "CUT"]
+    assert "300 s" in lines[1]
+    assert "Karpenter NodePool h100 (GK105)" in lines[1]
+    assert "1 of 1, longest needs 782 s" in lines[1]
+    assert lines[3].startswith("error   GK105  Karpenter ends the nodes of NodePool h100 5m after")
+    assert lines[4].strip() == "1 pod asks for more: ml/long loses 482 s of 782 s."
+    assert lines[5].strip().startswith("Fix: kubectl patch nodepools.karpenter.sh h100 ")
+
+
+def test_a_cluster_without_findings_ends_with_0(run, dump):
+    code, out, _ = run("-f", dump(*FINE), "--fail-on", "unseen")
+    assert code == 0
+    assert "errors: 0, warnings: 0, not looked at: 0" in out
+
+
+def test_what_the_dump_does_not_hold_is_not_ok(run, dump):
+    folder = dump(*FINE, without=("nodepools", "nodes"))
+    code, out, _ = run("-f", folder)
+    assert code == 0
+    [pools] = [line for line in out.splitlines() if "nodepools.karpenter.sh" in line]
+    assert pools.startswith("unseen  GK105  nodepools.karpenter.sh: the dump has no list of them.")
+    assert pools.endswith("kubectl get nodepools.karpenter.sh -o json > nodepools.json")
+    [nodes] = [line for line in out.splitlines() if " nodes:" in line]
+    assert nodes.startswith("unseen  GK105,GK117,GK302  nodes:")
+    assert run("-f", folder, "--fail-on", "unseen")[0] == 1
+    assert run("-f", folder, "--fail-on", "unseen", "--only", "GK117", "--skip", "GK1")[0] == 2
+
+
+@pytest.mark.parametrize(("level", "code"), [("error", 1), ("warning", 1), ("unseen", 1), ("never", 0)])
+def test_fail_on_chooses_what_ends_with_1(run, dump, level, code):
+    assert run("-f", dump(*CUT), "--fail-on", level)[0] == code
+
+
+def test_wide_adds_what_shows_it_and_what_the_cure_restarts(run, dump):
+    out = run("-f", dump(*CUT), "-o", "wide")[1]
+    assert (
+        "See: kubectl get nodepools.karpenter.sh h100 -o jsonpath='{.spec.template.spec.terminationGracePeriod}'" in out
+    )
+    assert ".spec.template.spec.terminationGracePeriod is 5m" in out
+    assert "makes every node of the pool Drifted" in out
+    assert "docs/doctor.md#gk105" in out
+
+
+def test_json_holds_the_same(run, dump):
+    code, out, _ = run("-f", dump(*CUT, without=("jobs",)), "-o", "json")
+    report = json.loads(out)
+    assert code == 1
+    [finding] = report["findings"]
+    assert (finding["id"], finding["severity"], finding["object"], finding["seconds"], finding["asked"]) == (
+        "GK105",
+        "error",
+        "NodePool h100",
+        300,
+        782,
+    )
+    assert finding["pods"] == [{"name": "ml/long", "asked": 782, "given": 300}]
+    assert report["cluster"]["pools"][0]["smallestCap"] == {
+        "seconds": 300,
+        "by": "Karpenter NodePool h100",
+        "id": "GK105",
+    }
+    assert {(each["id"], each["what"], each["reason"]) for each in report["unseen"]} == {
+        (check, "jobs.batch", "not-in-dump") for check in ("GK105", "GK117", "GK302")
+    }
+
+
+def test_one_file_of_many_kinds_and_a_typed_list_are_read(run, tmp_path):
+    mixed, typed = tmp_path / "a.json", tmp_path / "b.json"
+    mixed.write_text(json.dumps({"kind": "List", "items": CUT[1:]}))
+    untyped = {key: value for key, value in CUT[0].items() if key != "kind"}
+    typed.write_text(json.dumps({"kind": "NodePoolList", "items": [untyped]}))
+    code, out, _ = run("-f", str(mixed), "-f", str(typed))
+    assert code == 1
+    assert "GK105" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["-f", "gone.json"], "gone.json: no such file"),
+        (["-f", "gone.json", "--only", "GK9"], "no check is called GK9"),
+        (["-f", "gone.json", "--skip", "GK"], "--only and --skip leave no check"),
+    ],
+)
+def test_what_cannot_run_ends_with_2_and_one_line(run, arguments, error):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert error in err
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"items": []}', '"a"'])
+def test_a_file_that_is_no_dump_is_refused(run, tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    code, _, err = run("-f", str(tmp_path))
+    assert code == 2
+    assert err.startswith("gracekeeper: ")
+    assert "a.json" in err

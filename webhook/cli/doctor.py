@@ -1,0 +1,111 @@
+"""`gracekeeper doctor`: what cuts the grace of training pods in this cluster, or in a dump of one, and the line that cures it."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from webhook.cli import doctor_output
+from webhook.cli.inputs import CommandError, config_of
+from webhook.doctor import dump, table
+from webhook.doctor.examination import Report, examined, kinds_of
+from webhook.doctor.finding import Severity
+
+_NOTHING, _FINDINGS = 0, 1
+_ERROR, _WARNING, _UNSEEN, _NEVER = "error", "warning", "unseen", "never"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser's."""
+    doctor = commands.add_parser(
+        "doctor",
+        help="find what cuts a save in this cluster, and the line that cures it",
+        description="Reads a cluster, or a dump of one, and prints the shortest time that a training pod can count on in each "
+        "node pool, what makes it so, which pods lose a save, and a command that cures it. It never writes.",
+        epilog="Exit codes: 0 nothing at the level of --fail-on; 1 findings; 2 it could not run.",
+    )
+    doctor.add_argument(
+        "-f",
+        "--filename",
+        metavar="DUMP",
+        action="append",
+        help="a file of `kubectl get KIND -A -o json`, or a folder of such files; can be repeated; - reads standard input",
+    )
+    doctor.add_argument("--config", metavar="FILE", help="gracekeeper's configuration, the chart's value `config`")
+    doctor.add_argument(
+        "--only", metavar="IDS", action="append", help="only these checks: GK105,GK3 (all ids that begin so)"
+    )
+    doctor.add_argument("--skip", metavar="IDS", action="append", help="leave these checks out")
+    doctor.add_argument(
+        "--fail-on",
+        choices=(_ERROR, _WARNING, _UNSEEN, _NEVER),
+        default=_ERROR,
+        help="exit with 1 on this or worse: error (default), warning, unseen (also where it could not look), never",
+    )
+    doctor.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "wide", "json"),
+        default="table",
+        help="table (default); wide adds evidence, what a cure restarts and all pods; json",
+    )
+    doctor.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examine, print the report, and return the exit code."""
+    only, skip = _ids(options.only), _ids(options.skip)
+    unknown = table.unknown((*only, *skip))
+    if unknown:
+        raise CommandError(f"no check is called {', '.join(unknown)}: docs/doctor.md lists them")
+    checks = tuple(table.chosen(only, skip))
+    if not checks:
+        raise CommandError("--only and --skip leave no check")
+    if not options.filename:
+        raise CommandError("doctor needs -f DUMP")
+    report = _of_dump(options, checks)
+    doctor_output.printed(report, options.output)
+    return _FINDINGS if fails(report, options.fail_on) else _NOTHING
+
+
+def fails(report: Report, fail_on: str) -> bool:
+    """Return whether the report holds something at or above the level."""
+    severities = {finding.severity for finding in report.findings}
+    return {
+        _NEVER: False,
+        _ERROR: Severity.ERROR in severities,
+        _WARNING: bool(severities & {Severity.ERROR, Severity.WARNING}),
+        _UNSEEN: bool(severities & {Severity.ERROR, Severity.WARNING} or report.unseen),
+    }[fail_on]
+
+
+def _ids(words: Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(each.strip().upper() for word in words or () for each in word.split(",") if each.strip())
+
+
+def _of_dump(options: argparse.Namespace, checks: Sequence[table.Check]) -> Report:
+    try:
+        objects = dump.objects_of((name, _bytes_of(name)) for name in _files(options.filename))
+    except dump.BadDumpError as error:
+        raise CommandError(str(error)) from None
+    return examined(objects, dump.unseen_in(objects, kinds_of(checks)), config_of(options.config), checks)
+
+
+def _files(names: Iterable[str]) -> Iterable[str]:
+    """Yield the files, and of a folder all that end in .json."""
+    for name in names:
+        if name == "-" or not Path(name).is_dir():
+            yield name
+            continue
+        of_folder = sorted(str(path) for path in Path(name).glob("*.json"))
+        if not of_folder:
+            raise CommandError(f"{name}: no file in it ends in .json")
+        yield from of_folder
+
+
+def _bytes_of(name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{name}: {(error.strerror or str(error)).lower()}") from None

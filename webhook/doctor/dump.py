@@ -1,0 +1,88 @@
+"""A dump: files of `kubectl get ... -o json`, read as the lists of a cluster."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import orjson
+
+from webhook import yaml_text
+from webhook.doctor.finding import UnseenReason
+from webhook.doctor.kinds import KINDS
+from webhook.doctor.lists import KindUnseen
+
+_LIST = "List"
+
+
+class BadDumpError(Exception):
+    """A file that is no dump; the message is one line that says why."""
+
+
+def objects_of(texts: Iterable[tuple[str, str | bytes]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the objects of files (name and text) by kind.
+
+    kubectl does not say which kind an empty list is of. The name of the file does, where it is that of the resource.
+    """
+    objects: dict[str, list[dict[str, Any]]] = {}
+    for name, text in texts:
+        documents = list(_documents(name, text))
+        kind = _kind_by_file(name)
+        if kind is not None and documents:
+            objects.setdefault(kind, [])
+        for document in documents:
+            _add(objects, name, document)
+    return objects
+
+
+def unseen_in(objects: Mapping[str, Any], kinds: Iterable[str]) -> dict[str, KindUnseen]:
+    """Return the kinds that the dump does not have, and so could not be looked at."""
+    return {kind: KindUnseen(UnseenReason.NOT_IN_DUMP) for kind in kinds if kind not in objects}
+
+
+def slimmed(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Drop from an object what no check reads and what takes most of the room."""
+    metadata, status = manifest.get("metadata"), manifest.get("status")
+    if isinstance(metadata, dict):
+        metadata.pop("managedFields", None)
+    if manifest.get("kind") == "Node" and isinstance(status, dict):
+        status.pop("images", None)
+    return manifest
+
+
+def _kind_by_file(name: str) -> str | None:
+    stem = PurePath(name).name.removesuffix(".json")
+    return next((kind.name for kind in KINDS.values() if stem in {kind.resource, kind.kubectl_name}), None)
+
+
+def _documents(name: str, text: str | bytes) -> Iterator[Any]:
+    if not text.strip():  # kubectl was refused, and wrote nothing
+        return
+    try:
+        yield orjson.loads(text)
+    except orjson.JSONDecodeError:
+        yield from _yaml_documents(name, text)
+
+
+def _yaml_documents(name: str, text: str | bytes) -> Iterator[Any]:
+    """Yield the documents of YAML, and of several lists in one file."""
+    try:
+        yield from yaml_text.documents(text if isinstance(text, str) else text.decode())
+    except UnicodeDecodeError:
+        raise BadDumpError(f"{name}: not UTF-8 text") from None
+    except yaml_text.NotYamlError as error:
+        raise BadDumpError(f"{name}: {error}") from None
+
+
+def _add(objects: dict[str, list[dict[str, Any]]], name: str, document: Any) -> None:
+    kind = document.get("kind") if isinstance(document, dict) else None
+    if not isinstance(kind, str):
+        raise BadDumpError(f"{name}: holds no Kubernetes object: write it with `kubectl get KIND -A -o json`")
+    items = document.get("items")
+    if not isinstance(items, list):
+        objects.setdefault(kind, []).append(slimmed(document))
+        return
+    of_kind = kind.removesuffix(_LIST)
+    if of_kind:  # PodList: the objects in it name no kind
+        objects.setdefault(of_kind, [])
+    for item in items:
+        _add(objects, name, {"kind": of_kind, **item} if of_kind and isinstance(item, dict) else item)

@@ -1,0 +1,70 @@
+"""The kinds that checks may ask for: the paths of their collections, and the words by which kubectl and RBAC know them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KindSource:
+    """Where the objects of one kind are listed."""
+
+    name: str
+    """The kind, as in an object's `kind`."""
+    group: str
+    """The API group; empty for the core group."""
+    versions: tuple[str, ...]
+    """The versions that can be read, the best first."""
+    resource: str
+    """The plural, as in paths and in RBAC rules."""
+    is_namespaced: bool = True
+    in_view: bool = True
+    """Whether Kubernetes' ClusterRole `view` may list it."""
+    page_objects: int = 500
+
+    @property
+    def kubectl_name(self) -> str:
+        """Return the words for `kubectl get`."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+    def paths(self, namespace: str | None = None) -> tuple[str, ...]:
+        """Return the paths of the collection, one for each version; of one namespace where it is named."""
+        within = f"namespaces/{namespace}/" if namespace is not None and self.is_namespaced else ""
+        base = f"/apis/{self.group}" if self.group else "/api"
+        return tuple(f"{base}/{version}/{within}{self.resource}" for version in self.versions)
+
+
+_STORAGE = "storage.k8s.io"
+KINDS = {
+    kind.name: kind
+    for kind in (
+        KindSource("Pod", "", ("v1",), "pods"),
+        KindSource("Node", "", ("v1",), "nodes", is_namespaced=False, in_view=False, page_objects=100),
+        KindSource("Namespace", "", ("v1",), "namespaces", is_namespaced=False),
+        KindSource("PersistentVolumeClaim", "", ("v1",), "persistentvolumeclaims"),
+        KindSource("PersistentVolume", "", ("v1",), "persistentvolumes", is_namespaced=False, in_view=False),
+        KindSource("StorageClass", _STORAGE, ("v1",), "storageclasses", is_namespaced=False, in_view=False),
+        KindSource(
+            "VolumeAttributesClass",
+            _STORAGE,
+            ("v1", "v1beta1"),
+            "volumeattributesclasses",
+            is_namespaced=False,
+            in_view=False,
+        ),
+        KindSource("Job", "batch", ("v1",), "jobs"),
+        KindSource("Deployment", "apps", ("v1",), "deployments"),
+        KindSource("StatefulSet", "apps", ("v1",), "statefulsets"),
+        KindSource("NodePool", "karpenter.sh", ("v1",), "nodepools", is_namespaced=False, in_view=False),
+        KindSource("NodeClaim", "karpenter.sh", ("v1",), "nodeclaims", is_namespaced=False, in_view=False),
+    )
+}
+FOR_TRAINERS = (
+    "Pod",
+    "Node",
+    "Namespace",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "StorageClass",
+    "VolumeAttributesClass",
+    "Job",
+)
+"""What a check asks for that looks at training pods: the pods, their nodes, and what decides how long they need to save."""

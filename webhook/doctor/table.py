@@ -1,0 +1,66 @@
+"""The table of checks. To add one: a file in checks/ with `ID` and `findings`, and a row here.
+
+tests/doctor/test_table.py holds that each file has a row, a section in docs/doctor.md and a test of its own.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from webhook.doctor.checks import job_replacement, karpenter_termination, overridden_grace
+from webhook.doctor.finding import Finding, Severity, Unseen
+from webhook.doctor.kinds import FOR_TRAINERS
+from webhook.doctor.lists import ClusterLists, covers
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row: what it looks for, how bad that is, and what it asks for."""
+
+    id: str
+    severity: Severity
+    """The worst that it reports."""
+    title: str
+    """The heading of its section in docs/doctor.md, after the id."""
+    kinds: tuple[str, ...]
+    """The kinds that it asks for; without one of them it could not look."""
+    findings: Callable[[ClusterLists], Iterable[Finding | Unseen]]
+    """The check itself, a pure function."""
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        karpenter_termination.ID,
+        Severity.ERROR,
+        "Karpenter ends a node before the pods on it have saved",
+        (*FOR_TRAINERS, "NodePool", "NodeClaim"),
+        karpenter_termination.findings,
+    ),
+    Check(
+        overridden_grace.ID,
+        Severity.WARNING,
+        "Pods are being deleted with less than their own grace",
+        FOR_TRAINERS,
+        overridden_grace.findings,
+    ),
+    Check(
+        job_replacement.ID,
+        Severity.ERROR,
+        "A Job starts the next pod while the old one still writes",
+        FOR_TRAINERS,
+        job_replacement.findings,
+    ),
+)
+
+
+def chosen(only: Iterable[str], skip: Iterable[str]) -> Iterator[Check]:
+    """Yield the checks that these ids, or beginnings of ids (GK2), choose and do not leave out. No `only` chooses all."""
+    only, skip = tuple(only), tuple(skip)
+    for check in CHECKS:
+        is_chosen = not only or any(covers(pattern, check.id) for pattern in only)
+        if is_chosen and not any(covers(pattern, check.id) for pattern in skip):
+            yield check
+
+
+def unknown(patterns: Iterable[str]) -> list[str]:
+    """Return the patterns that mean no check."""
+    return [pattern for pattern in patterns if not any(covers(pattern, check.id) for check in CHECKS)]

@@ -1,0 +1,136 @@
+"""The training pods of a cluster, each with the product's own decision, made anew from the objects around it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.doctor.finding import PodLoss, longest_loss_first
+from webhook.policy.configuration import Config
+from webhook.policy.decision import Decision
+from webhook.policy.door import Look, decide, first_look
+from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespace, Sidecars
+from webhook.policy.pod import KUBERNETES_DEFAULT_GRACE_SECONDS, read_pod
+from webhook.policy.pod.accelerators import memory_mib_by_product
+from webhook.policy.pod.metadata import JsonObject, labels_of, metadata_of
+
+_ENDED = ("Succeeded", "Failed")
+_SIDECARS = Sidecars(native=True, why_not="")
+"""The grace is the same in both modes of an OSMO task's conversion."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPod:
+    """A training pod that has not ended."""
+
+    manifest: JsonObject
+    look: Look
+    decision: Decision
+    node_name: str
+    """Empty while it is not bound to a node."""
+    node_labels: Mapping[str, Any]
+    """The labels of its node; empty where the node is not known."""
+
+    @property
+    def namespace(self) -> str:
+        """Return its namespace."""
+        return str(metadata_of(self.manifest).get("namespace", ""))
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return str(metadata_of(self.manifest).get("name", ""))
+
+    @property
+    def full_name(self) -> str:
+        """Return namespace/name."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def asked_seconds(self) -> int:
+        """Return the grace that it has, or would get today where that is more."""
+        return max(self.look.pod.grace_seconds, self.decision.grace_seconds or 0)
+
+    @property
+    def asks_for_time(self) -> bool:
+        """Return whether anybody wants more for it than Kubernetes' default; else nothing tells that it saves."""
+        return self.decision.grace_seconds is not None or self.asked_seconds > KUBERNETES_DEFAULT_GRACE_SECONDS
+
+    def is_on(self, node_selector: Mapping[str, str]) -> bool:
+        """Return whether its node has these labels; while it has no node, whether it asks for one that has them."""
+        if self.node_labels:
+            return node_selector.items() <= self.node_labels.items()
+        return self.look.pod.placement.may_bind(node_selector)
+
+
+def losses_of(trainers: Iterable[TrainingPod], given_seconds: int) -> tuple[PodLoss, ...]:
+    """Return the pods among these that ask for more than so many seconds, the longest loss first."""
+    losses = [
+        PodLoss(each.namespace, each.name, each.asked_seconds, given_seconds)
+        for each in trainers
+        if each.asks_for_time and each.asked_seconds > given_seconds
+    ]
+    return longest_loss_first(losses)
+
+
+class TrainersInLists:
+    """Decides on the pods of a cluster from lists of its objects."""
+
+    def __init__(self, objects: Mapping[str, Sequence[JsonObject]], config: Config) -> None:
+        self._objects = objects
+        self._config = config
+        self._nodes = _by_name(objects.get("Node", ()))
+        self._namespaces = _by_name(objects.get("Namespace", ()))
+        self._claims = _by_namespace(objects.get("PersistentVolumeClaim", ()))
+        self._jobs = _by_namespace(objects.get("Job", ()))
+        self._volumes = _by_name(objects.get("PersistentVolume", ()))
+        self._classes = _by_name(objects.get("StorageClass", ()))
+        self._attributes_classes = _by_name(objects.get("VolumeAttributesClass", ()))
+        schedulable = (each for each in self._nodes.values() if not (each.get("spec") or {}).get("unschedulable"))
+        self._memory_mib = memory_mib_by_product(map(labels_of, schedulable))
+
+    def trainers(self) -> tuple[TrainingPod, ...]:
+        """Return the training pods that have not ended."""
+        pods = (each for each in self._objects.get("Pod", ()) if (each.get("status") or {}).get("phase") not in _ENDED)
+        trainers = (self._trainer(each) for each in pods)
+        return tuple(each for each in trainers if each is not None)
+
+    def _trainer(self, manifest: JsonObject) -> TrainingPod | None:
+        namespace = str(metadata_of(manifest).get("namespace", ""))
+        look = first_look(read_pod(manifest), Namespace(namespace, self._namespaces.get(namespace)), self._config)
+        if not look.recognition.trains:
+            return None
+        decision = decide(look, self._facts(namespace, look.lookups))
+        node_name = str((manifest.get("spec") or {}).get("nodeName") or "")
+        node_labels = labels_of(self._nodes.get(node_name))
+        return TrainingPod(manifest, look, decision, node_name, node_labels)
+
+    def _facts(self, namespace: str, lookups: Lookups) -> Facts:
+        claims = self._claims.get(namespace, {})
+        known = {name: claims[name] for name in lookups.claim_names if name in claims}
+        missing = tuple(
+            Missing(f"PersistentVolumeClaim {namespace}/{name}", MissingReason.NOT_FOUND)
+            for name in lookups.claim_names
+            if name not in claims
+        )
+        return Facts(
+            claims=known,
+            persistent_volumes=self._volumes,
+            storage_classes=self._classes,
+            volume_attributes_classes=self._attributes_classes,
+            sidecars=_SIDECARS,
+            job=None if lookups.job is None else self._jobs.get(namespace, {}).get(lookups.job),
+            accelerator_memory_mib=self._memory_mib,
+            missing=missing,
+        )
+
+
+def _by_name(objects: Iterable[JsonObject]) -> dict[str, JsonObject]:
+    return {metadata_of(each).get("name", ""): each for each in objects}
+
+
+def _by_namespace(objects: Iterable[JsonObject]) -> dict[str, dict[str, JsonObject]]:
+    by_namespace: dict[str, dict[str, JsonObject]] = {}
+    for each in objects:
+        metadata = metadata_of(each)
+        by_namespace.setdefault(metadata.get("namespace", ""), {})[metadata.get("name", "")] = each
+    return by_namespace
