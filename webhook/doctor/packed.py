@@ -1,0 +1,45 @@
+"""The objects of one kind, held as compact JSON: a tenth of the memory that they take as dictionaries.
+
+An examination reads a list a few times, from its start to its end, so that unpacking each object anew costs little.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import orjson
+
+
+class PackedObjects(Sequence[dict[str, Any]]):
+    """A list of objects. Each reading of an object gives a new dictionary."""
+
+    def __init__(self, objects: Iterable[dict[str, Any]] = ()) -> None:
+        """Hold these objects."""
+        self._packed: list[bytes] = []
+        for each in objects:
+            self.append(each)
+
+    def append(self, manifest: dict[str, Any]) -> None:
+        """Hold one object more."""
+        self._packed.append(orjson.dumps(manifest))
+
+    def extend(self, objects: "PackedObjects") -> None:
+        """Hold these objects too."""
+        self._packed += objects._packed
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(orjson.loads, self._packed)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [orjson.loads(each) for each in self._packed[index]]
+        packed: dict[str, Any] = orjson.loads(self._packed[index])
+        return packed
