@@ -123,7 +123,7 @@ def test_signs_of_a_namespace_change_no_other_entry():
     stops = next_stops({"ml": STOP}, {"noisy": Signs(refusals=noise)}, NOW + 100)
     assert stops["ml"] == STOP
     assert stops["noisy"].lasts(NOW + 100)
-    many = next_stops(stops, {"noisy": Signs(refusals={owner: (NOW + 200,) for owner in noise})}, NOW + 200)
+    many = next_stops(stops, {"noisy": Signs(refusals=dict.fromkeys(noise, (NOW + 200,)))}, NOW + 200)
     assert many["ml"] == STOP
     assert len(many["noisy"].cleared) == 4
 

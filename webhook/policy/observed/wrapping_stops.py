@@ -175,13 +175,22 @@ def _as_json(namespace: str, stop: WrappingStop) -> Mapping[str, Any]:
 
 def _entries_in(entries: list[Any]) -> Iterator[tuple[str, WrappingStop]]:
     for entry in entries:
-        if not isinstance(entry, dict) or not _is_text(entry.get("namespace"), _LONGEST_NAMESPACE):
-            continue
-        times = [entry.get(name) for name in ("since", "until", "seconds")]
-        cause, about, cleared = (entry.get(name) for name in ("cause", "about", "cleared"))
-        is_whole = all(map(_is_number, times)) and cause in _CAUSES and _is_text(about, LONGEST_OWNER)
-        if is_whole and _is_cleared(cleared) and 0 <= times[1] - times[0] <= _DAY_SECONDS:
-            yield entry["namespace"], WrappingStop(*times, StopCause(cause), about, _newest_cleared(cleared))
+        namespace = entry.get("namespace") if isinstance(entry, dict) else None
+        if _is_text(namespace, _LONGEST_NAMESPACE):
+            stop = _stop_in(entry)
+            if stop is not None:
+                yield namespace, stop
+
+
+def _stop_in(entry: Mapping[str, Any]) -> WrappingStop | None:
+    since, until, seconds, about, cleared = map(entry.get, ("since", "until", "seconds", "about", "cleared"))
+    if not (_is_number(since) and _is_number(until) and _is_number(seconds)):
+        return None
+    if entry.get("cause") not in _CAUSES or not _is_text(about, LONGEST_OWNER) or not _is_cleared(cleared):
+        return None
+    if not 0 <= until - since <= _DAY_SECONDS:
+        return None
+    return WrappingStop(since, until, seconds, StopCause(entry["cause"]), about, _newest_cleared(cleared))
 
 
 def _is_cleared(cleared: Any) -> TypeGuard[dict[str, int]]:
