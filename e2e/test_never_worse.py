@@ -4,17 +4,15 @@ A pod beside each that gracekeeper leaves alone shows what happens without.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from e2e import pods
 from e2e.behind_a_shell import GRACE_SECONDS_WITHOUT, OVER_SECONDS, Ended, a_trainer, dry_run, is_wrapped
+from e2e.refused_images import images_refused, refuses
 from tools.cluster.steps import run
-from tools.image import SUPERVISE_REPOSITORY
 from tools.kube import Json, Kube, eventually
 from tools.release import Release
-from webhook.api import ApiError
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 OWN_RELEASE = {"e2e": "other"}
@@ -184,60 +182,6 @@ def test_given_a_policy_of_the_cluster_that_refuses_the_image_then_no_pod_is_wra
         created = kube.create_pod(namespace, unasked(trainer_image))
         assert pods.is_patched(created)
         assert not is_wrapped(created)
-
-
-def test_given_a_policy_of_a_namespace_that_refuses_the_image_then_it_says_so_until_forwarding_is_off(
-    kube, namespace, trainer_image
-):
-    """docs/supervise.md tells the admin: this is the one case that gracekeeper cannot see before."""
-    wrapped = a_trainer("dry", trainer_image, wrapped=True)
-    off = a_trainer("dry", trainer_image, wrapped=True)
-    off["metadata"]["annotations"]["gracekeeper.dev/forward-sigterm"] = "false"
-    with images_refused(kube, namespaceSelector={"matchLabels": {"kubernetes.io/metadata.name": namespace}}):
-        eventually(lambda: refuses(kube, namespace, wrapped), "a policy that is in force")
-        assert pods.is_patched(dry_run(kube, namespace, off))
-        assert not pods.is_patched(dry_run(kube, namespace, a_trainer("dry", trainer_image, wrapped=False)))
-
-
-@contextmanager
-def images_refused(kube: Kube, **where: Json) -> Iterator[None]:
-    """While this runs, no pod may have a container of supervise's image."""
-    name = "no-supervise"
-    rule = f"!c.image.startsWith('{SUPERVISE_REPOSITORY}')"
-    spec = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {
-            "resourceRules": [
-                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-            ],
-            **where,
-        },
-        "validations": [
-            {
-                "expression": f"object.spec.containers.all(c, {rule}) && "
-                f"(!has(object.spec.initContainers) || object.spec.initContainers.all(c, {rule}))",
-                "message": "no such image here",
-            }
-        ],
-    }
-    group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
-    binding = {"policyName": name, "validationActions": ["Deny"]}
-    kube.apply(
-        {**group, "kind": "ValidatingAdmissionPolicy", "spec": spec},
-        {**group, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
-    )
-    try:
-        yield
-    finally:
-        kube("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name)
-
-
-def refuses(kube: Kube, namespace: str, pod: Json) -> bool:
-    try:
-        dry_run(kube, namespace, pod)
-    except ApiError as error:
-        return "no such image here" in str(error)
-    return False
 
 
 def test_given_wrapped_pods_that_run_when_gracekeeper_is_uninstalled_then_they_save_and_new_ones_are_as_before(

@@ -1,6 +1,7 @@
 """`gracekeeper observed` against an API server in memory: what was learned, told to people, and forgotten."""
 
 import json
+import time
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests import fake_api
 from tests.test_from_cluster import write_kubeconfig
 from webhook.cli import main
 from webhook.policy.observed.memory import DATA_KEY, Entry, Lesson, Memory, Sample, memory_in, text_of
+from webhook.policy.observed.wrapping_stops import STOPS_KEY, StopCause, WrappingStop, stops_in, text_of_stops
 
 COLLECTION = "/api/v1/configmaps"
 MEMORY = "/api/v1/namespaces/gk/configmaps/gk-terminations"
@@ -99,3 +101,41 @@ def test_given_a_cluster_that_refuses_then_one_line_says_it(run, server):
     assert code == 2
     assert error.startswith("gracekeeper: the API server refuses")
     assert error.count("\n") == 1
+
+
+@pytest.fixture
+def stopped(server):
+    """Wrapping is stopped in `ml`; a stop in `other` is over."""
+    now = int(time.time())
+    stop = WrappingStop(now - 10, now + 3590, 3600, StopCause.REFUSED, "Job/[red]train")
+    over = WrappingStop(now - 7200, now - 3600, 3600, StopCause.IMAGE, "Job/train")
+    data = {DATA_KEY: text_of(Memory(ENTRIES)), STOPS_KEY: text_of_stops({"ml": stop, "other": over}, now)}
+    server.put(MEMORY, kind="ConfigMap", data=data)
+    return {"ml": stop, "other": over}
+
+
+@pytest.mark.usefixtures("stopped")
+def test_given_a_namespace_without_wrapping_then_it_is_shown_with_the_reason(run):
+    _, out, _ = run()
+    line = out.splitlines()[-1].split()
+    assert (line[0], line[-2:]) == ("ml", ["refused", "Job/[red]train"])
+    assert len(out.splitlines()) == 1 + len(ENTRIES) + 2
+    assert "wrapping stopped" not in run("-n", "other")[1]
+    assert "wrapping stopped" not in run("llama-x7f2k")[1]
+
+
+def test_when_wrapping_is_resumed_then_it_is_stopped_there_no_more_and_everything_else_stays(run, server, stopped):
+    assert run("resume", "-n", "ml") == (0, "pods of namespace ml are wrapped again\n", "")
+    held = stops_in(server.get(MEMORY)["data"][STOPS_KEY])
+    assert not held["ml"].lasts(int(time.time()))
+    assert held["other"] == stopped["other"]
+    assert remembered(server) == ENTRIES
+    assert run("resume", "-n", "ml") == (1, "wrapping is not stopped in namespace ml\n", "")
+
+
+@pytest.mark.usefixtures("stopped")
+@pytest.mark.parametrize("arguments", [["resume"], ["resume", "ml"], ["resume", "x", "-n", "ml"]])
+def test_resume_needs_a_namespace(run, arguments):
+    code, _, error = run(*arguments)
+    assert code == 2
+    assert "observed resume takes -n NAMESPACE" in error

@@ -14,11 +14,13 @@ from webhook.cli.from_cluster import in_words
 from webhook.cli.inputs import CommandError
 from webhook.observer.memory_object import MemoryObject, text_in
 from webhook.policy.observed.memory import Entry, Key, Memory, forgetting, memory_in, text_of
+from webhook.policy.observed.wrapping_stops import STOPS_KEY, StopCause, Stops, resumed, stops_in, text_of_stops
 
 _DONE, _NOTHING_SHOWN = 0, 1
 _CALL_SECONDS = 10.0
 _WIDTH = 1000
-_FORGET = "forget"
+_FORGET, _RESUME = "forget", "resume"
+_SIGNS = {StopCause.REFUSED: "refused", StopCause.IMAGE: "waiting for supervise's image"}
 _SELECTOR = "app.kubernetes.io/part-of=gracekeeper,app.kubernetes.io/component=observer"
 
 
@@ -28,10 +30,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "observed",
         help="show what was learned of how training pods end, or forget it",
         description="Shows the workloads of which terminations are remembered; with NAME its last runs. `forget NAME` forgets "
-        "a workload, so that its next run has the grace that it would have without memory.",
+        "a workload, so that its next run has the grace that it would have without memory. Shows the namespaces in which pods are "
+        "not wrapped for now; `resume -n NAMESPACE` wraps them again.",
     )
     observed.add_argument(
-        "words", nargs="*", metavar="[forget] [NAME]", help="a workload's name, or that of its last run"
+        "words", nargs="*", metavar="[forget|resume] [NAME]", help="a workload's name, or that of its last run"
     )
     observed.add_argument("-n", "--namespace", help="only workloads of this namespace")
     observed.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
@@ -40,15 +43,17 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show or forget; the result is the exit code: 1 where no workload has that name."""
+    """Show, forget or resume; the result is the exit code: 1 where no workload has that name, or nothing is stopped there."""
+    if options.words[:1] == [_RESUME]:
+        return _resume(options)
     forgets = options.words[:1] == [_FORGET]
     names = options.words[1:] if forgets else options.words
     if len(names) > 1 or (forgets and not names):
-        raise CommandError("observed takes one NAME, or `forget NAME`")
+        raise CommandError("observed takes one NAME, or `forget NAME`, or `resume -n NAMESPACE`")
     try:
         place = _memory_object(Api.from_environment(options.context))
-        text = text_in(place.api.get(place.path, timeout_seconds=_CALL_SECONDS))
-        chosen = dict(_chosen(memory_in(text), options.namespace, *names))
+        held = place.api.get(place.path, timeout_seconds=_CALL_SECONDS)
+        chosen = dict(_chosen(memory_in(text_in(held)), options.namespace, *names))
         if forgets and chosen:
             place.change(lambda text: _without(text, options.namespace, names[0]))
     except ApiError as error:
@@ -57,7 +62,31 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps([_as_json(*each) for each in chosen.items()], indent=2) + "\n")
     else:
         _print(chosen, with_runs=bool(names), forgotten=forgets)
+        if not names:
+            _print_stops(stops_in(text_in(held, STOPS_KEY)), options.namespace)
     return _DONE if chosen or not names else _NOTHING_SHOWN
+
+
+def _resume(options: argparse.Namespace) -> int:
+    """Let pods of a namespace be wrapped again."""
+    if len(options.words) > 1 or not options.namespace:
+        raise CommandError("observed resume takes -n NAMESPACE")
+    namespace, now, resumes = options.namespace, _now(), False
+
+    def without_stop(text: str) -> str:
+        nonlocal resumes
+        stops = stops_in(text)
+        stop = stops.get(namespace)
+        resumes = stop is not None and stop.lasts(now)
+        return text_of_stops({**stops, namespace: resumed(stop, now)}, now) if stop is not None and resumes else text
+
+    try:
+        _memory_object(Api.from_environment(options.context)).change(without_stop, STOPS_KEY)
+    except ApiError as error:
+        raise CommandError(in_words(error)) from None
+    done = f"pods of namespace {namespace} are wrapped again"
+    sys.stdout.write((done if resumes else f"wrapping is not stopped in namespace {namespace}") + "\n")
+    return _DONE if resumes else _NOTHING_SHOWN
 
 
 def _memory_object(api: Api) -> MemoryObject:
@@ -99,6 +128,21 @@ def _print(chosen: dict[Key, Entry], *, with_runs: bool, forgotten: bool) -> Non
     console.print(table)
     if forgotten:
         console.print(f"forgotten: {len(chosen)}")
+
+
+def _print_stops(stops: Stops, namespace: str | None) -> None:
+    """Tell in which namespaces no pod is wrapped for now."""
+    table = Table("wrapping stopped in", "until", "as pods were", "of", box=None, padding=(0, 2))
+    for name, stop in sorted(stops.items()):
+        if namespace in {None, name} and stop.lasts(_now()):
+            until = datetime.fromtimestamp(stop.until, UTC).strftime("%Y-%m-%d %H:%MZ")
+            table.add_row(name, until, _SIGNS[stop.cause], stop.about)
+    if table.row_count:
+        Console(width=_WIDTH, highlight=False, markup=False).print(table)
+
+
+def _now() -> int:
+    return int(datetime.now(UTC).timestamp())
 
 
 def _as_json(key: Key, entry: Entry) -> dict[str, object]:

@@ -170,10 +170,12 @@ class Cluster:
         self._begin(reads, _jobs_of(namespace), jobs)  # beside the claims, whose volumes are a second read
         claims = await self._claims(namespace, lookups.claim_names, reads, missing)
         volumes = await self._volumes(claims, reads, missing)
-        exact_runs, coarse_runs = ((), ()) if self._earlier_runs is None else self._earlier_runs.of(namespace, lookups)
+        learned = self._earlier_runs
+        exact_runs, coarse_runs = ((), ()) if learned is None else learned.of(namespace, lookups)
         return Facts(
             exact_runs=exact_runs,
             coarse_runs=coarse_runs,
+            wrapping_stop=None if learned is None else learned.stop_in(namespace),
             claims=claims,
             persistent_volumes=volumes,
             storage_classes=await self._classes(self.storage_classes, "storageClassName", claims, reads, missing),

@@ -1,7 +1,11 @@
 """What the observer has learned, as the servers read it: one ConfigMap, watched by its name.
 
-Law: a memory that cannot be read teaches nothing, and no pod waits for it.
+Law: a memory that cannot be read teaches nothing and stops nothing, and no pod waits for it.
 """
+
+import time
+from collections.abc import Callable
+from typing import Any
 
 from webhook.api import Api
 from webhook.cluster.stream import Kind, Patience
@@ -9,11 +13,12 @@ from webhook.cluster.watched import Watched
 from webhook.log import Logger
 from webhook.policy.facts import Lookups
 from webhook.policy.observed.memory import DATA_KEY, Memory, Sample, memory_in
+from webhook.policy.observed.wrapping_stops import STOPS_KEY, Stops, WrappingStop, stops_in
 from webhook.policy.pod.metadata import JsonObject
 
 
 class EarlierRuns:
-    """The runs of workloads that were seen to end."""
+    """The runs of workloads that were seen to end, and the namespaces in which wrapping is stopped."""
 
     def __init__(self, api: Api, namespace: str, name: str, logger: Logger, patience: Patience) -> None:
         """Read them from this ConfigMap."""
@@ -21,11 +26,22 @@ class EarlierRuns:
         kind = Kind("ConfigMap", (path,), _read, {"fieldSelector": f"metadata.name={name}"})
         self.watched = Watched(api, kind, logger, patience)
         self._key = f"{namespace}/{name}"
+        self.clock: Callable[[], float] = time.time
+        """The clock by which a stop ends."""
 
     def now(self) -> Memory:
         """Return what is known at this moment. It never waits."""
-        memory: Memory = (self.watched.objects.get(self._key) or {}).get(DATA_KEY) or Memory()
+        memory: Memory = self._held().get(DATA_KEY) or Memory()
         return memory
+
+    def stop_in(self, namespace: str) -> WrappingStop | None:
+        """Return why wrapping is stopped in a namespace at this moment. A stop ends by itself, also if nobody observes."""
+        stops: Stops = self._held().get(STOPS_KEY) or {}
+        stop = stops.get(namespace)
+        return stop if stop is not None and stop.lasts(int(self.clock())) else None
+
+    def _held(self) -> JsonObject:
+        return self.watched.objects.get(self._key) or {}
 
     def of(self, namespace: str, lookups: Lookups) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
         """Return the runs of the exact and of the coarse name of a workload of this namespace, the oldest first."""
@@ -35,6 +51,7 @@ class EarlierRuns:
         return memory.samples_of(namespace, exact), memory.samples_of(namespace, coarse)
 
 
-def _read(config_map: JsonObject) -> dict[str, Memory]:
-    """Return the memory that a ConfigMap holds. It is read in the thread of the watch, so that no review waits for it."""
-    return {DATA_KEY: memory_in((config_map.get("data") or {}).get(DATA_KEY))}
+def _read(config_map: JsonObject) -> dict[str, Any]:
+    """Return what a ConfigMap holds. It is read in the thread of the watch, so that no review waits for it."""
+    data = config_map.get("data") or {}
+    return {DATA_KEY: memory_in(data.get(DATA_KEY)), STOPS_KEY: stops_in(data.get(STOPS_KEY))}

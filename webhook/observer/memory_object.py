@@ -28,20 +28,20 @@ class MemoryObject:
         """Return where the API has the ConfigMap."""
         return f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}"
 
-    def change(self, changed: Callable[[str], str]) -> str:
-        """Replace the text that it holds by what `changed` makes of it, and return that. An equal text is not written.
+    def change(self, changed: Callable[[str], str], key: str = DATA_KEY) -> str:
+        """Replace the text under a key by what `changed` makes of it, and return that.
 
-        If somebody else writes meanwhile, their text is read and changed. Raises ApiError if it cannot be read or written.
+        An equal text is not written. If somebody else writes meanwhile, their text is read and changed. Raises ApiError if it cannot be read or written.
         """
         attempts = 0
         while True:
             attempts += 1
             held = self.api.get(self.path, timeout_seconds=_CALL_SECONDS)
-            text = text_in(held)
+            text = text_in(held, key)
             after = changed(text)
             if after == text:
                 return text
-            content = {**held, "data": {**(held.get("data") or {}), DATA_KEY: after}}
+            content = {**held, "data": {**(held.get("data") or {}), key: after}}
             try:
                 self.api.put(self.path, content, timeout_seconds=_CALL_SECONDS)
             except ApiError as error:
@@ -51,8 +51,8 @@ class MemoryObject:
                 return after
 
 
-def text_in(config_map: object) -> str:
-    """Return the text that a ConfigMap holds; empty where it holds none."""
+def text_in(config_map: object, key: str = DATA_KEY) -> str:
+    """Return the text that a ConfigMap holds under a key; empty where it holds none."""
     data = config_map.get("data") if isinstance(config_map, dict) else None
-    text = data.get(DATA_KEY) if isinstance(data, dict) else None
+    text = data.get(key) if isinstance(data, dict) else None
     return text if isinstance(text, str) else ""

@@ -14,10 +14,12 @@ from typing import Any
 from webhook import log
 from webhook.api import Api, ApiError
 from webhook.cluster.stream import Kind, Patience, Stream
+from webhook.observer.breaker import Breaker
 from webhook.observer.events import event_of
 from webhook.observer.memory_object import MemoryObject
 from webhook.observer.observer_metrics import ObserverMetrics
 from webhook.observer.pods import read_observed_pod
+from webhook.observer.supervise_waits import SuperviseWaits
 from webhook.observer.tracker import ObservedEnd, Tracker
 from webhook.policy.observed.memory import lesson_of, memory_in, remembering, text_of, without_old
 from webhook.policy.prefix import WORKLOAD_LABEL
@@ -33,6 +35,9 @@ _END_SECONDS = 10.0
 class PodStream(Stream):
     """The pods with a workload's label, of one namespace or of all."""
 
+    waits: SuperviseWaits | None = None
+    """Where pods that wait for supervise's image are noted."""
+
     def __init__(
         self, api: Api, namespace: str | None, tracker: Tracker, logger: log.Logger, patience: Patience
     ) -> None:
@@ -41,18 +46,25 @@ class PodStream(Stream):
         kind = Kind("Pod", (path,), read_observed_pod, {"labelSelector": WORKLOAD_LABEL}, page_objects=100)
         super().__init__(api, kind, logger, patience)
         self.tracker = tracker
+        self._prefix = "" if namespace is None else f"{namespace}/"
 
     def take_list(self, objects: Mapping[str, Any]) -> None:
         """Take all pods."""
         self.tracker.listed(objects)
+        if self.waits is not None:
+            self.waits.listed(self._prefix, objects)
 
     def take_change(self, key: str, shortened: Any) -> None:
         """Take one pod."""
         self.tracker.changed(key, shortened)
+        if self.waits is not None:
+            self.waits.seen(key, shortened)
 
     def take_removal(self, key: str, shortened: Any) -> None:
         """Take a pod's last state."""
         self.tracker.removed(key, shortened)
+        if self.waits is not None:
+            self.waits.gone(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +97,24 @@ class PodObserver:
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _streams: Sequence[PodStream] = field(init=False)
     _threads: Sequence[threading.Thread] = field(init=False)
+    _breaker: Breaker = field(init=False)
 
     def __post_init__(self) -> None:
+        namespaces: Sequence[str | None] = self.rules.namespaces or (None,)
+        self._breaker = Breaker(self.api, self.memory, self.metrics, self.logger, self.now)
+        self._breaker.between_writes_seconds = min(self.rules.write_seconds, self._breaker.between_writes_seconds)
+        self._breaker.watch_events(namespaces, self.patience)
         self._streams = [
             PodStream(self.api, name, Tracker(self.rules.minimum_run_seconds, self._ended), self.logger, self.patience)
-            for name in (self.rules.namespaces or (None,))
+            for name in namespaces
         ]
+        for stream in self._streams:
+            stream.waits = self._breaker.waits
         self._threads = [
-            *(threading.Thread(target=stream.run, args=(self._stop,), name="watch-Pod") for stream in self._streams),
+            *(
+                threading.Thread(target=stream.run, args=(self._stop,), name=f"watch-{stream.kind.name}")
+                for stream in (*self._streams, *self._breaker.streams)
+            ),
             threading.Thread(target=self._write_now_and_then, name="memory"),
         ]
         self.metrics.pods(lambda: sum(stream.tracker.count for stream in self._streams))
@@ -106,7 +128,7 @@ class PodObserver:
     def stop(self) -> None:
         """End, and write what is not written yet."""
         self._stop.set()
-        for stream in self._streams:
+        for stream in (*self._streams, *self._breaker.streams):
             stream.end_watch()
         for thread in self._threads:
             thread.join(_END_SECONDS)
@@ -120,7 +142,7 @@ class PodObserver:
     def notes(self) -> Sequence[str]:
         """Return what is wrong although pods are observed."""
         failures = [f"pods are not watched: {stream.failure}" for stream in self._streams if stream.failure]
-        return [*failures, *([self._problem] if self._problem else [])]
+        return [*failures, *([self._problem] if self._problem else []), *self._breaker.notes()]
 
     def write(self) -> bool:
         """Write what the pending ends teach; False where it has to be tried again."""
@@ -151,6 +173,7 @@ class PodObserver:
     def _write_now_and_then(self) -> None:
         written_at = time.monotonic() - self.rules.write_seconds
         while not self._stop.wait(_LOOK_SECONDS):
+            self._survive(self._breaker.look)
             if self._pending and time.monotonic() - written_at >= self.rules.write_seconds:
                 written_at = time.monotonic()
                 self._survive(self.write)

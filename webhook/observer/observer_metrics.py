@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from webhook import __version__
 from webhook.observer.tracker import ObservedEnd
 from webhook.policy.observed.termination import TerminationClass
+from webhook.policy.observed.wrapping_stops import StopCause
 
 
 class ObserverMetrics:
@@ -39,6 +40,19 @@ class ObserverMetrics:
             "gracekeeper_remembered_workloads", "Workloads of which terminations are remembered.", registry=registry
         )
 
+        stops = Counter(
+            "gracekeeper_wrapping_stops",
+            "Times that wrapping was stopped in a namespace, by cause.",
+            ["cause"],
+            registry=registry,
+        )
+        self._stops = {cause: stops.labels(cause) for cause in StopCause}
+        self._stopped = Gauge(
+            "gracekeeper_wrapping_stopped_namespaces",
+            "Namespaces in which no pod is wrapped for now.",
+            registry=registry,
+        )
+
     def ended(self, end: ObservedEnd) -> None:
         """Count one pod's end."""
         self._terminations[end.termination.kind].inc()
@@ -56,6 +70,14 @@ class ObserverMetrics:
     def pods(self, count: Callable[[], int]) -> None:
         """Ask for the number of followed pods at each scrape."""
         self._pods.set_function(count)
+
+    def wrapping_stopped(self, cause: StopCause) -> None:
+        """Count one stop of wrapping."""
+        self._stops[cause].inc()
+
+    def stopped_namespaces(self, count: Callable[[], int]) -> None:
+        """Ask for the number of namespaces without wrapping at each scrape."""
+        self._stopped.set_function(count)
 
     def text(self) -> bytes:
         """Return all of it as Prometheus reads it."""

@@ -6,8 +6,9 @@ from typing import Any
 
 from webhook.policy.observed.history import PodHistory, first_seen, next_seen
 from webhook.policy.pod import Pod, read_pod
+from webhook.policy.pod.marks import SUPERVISE_INIT
 from webhook.policy.pod.metadata import JsonObject, controller_of, metadata_of
-from webhook.policy.pod.status import read_status
+from webhook.policy.pod.status import InitProgress, init_progress, read_status
 from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
 from webhook.policy.statements.statements import statements_about
 from webhook.policy.workload.labels import are_ours
@@ -33,6 +34,8 @@ class ObservedPod:
     accelerators: int
     """How many accelerators all its containers ask for."""
     history: PodHistory
+    install: InitProgress | None = None
+    """How far gracekeeper's init container came in the object that was read; None in a pod without one."""
 
     @property
     def uid(self) -> str:
@@ -56,6 +59,7 @@ def read_observed_pod(manifest: JsonObject) -> ObservedPod | None:
         controller=controller_of(manifest),
         accelerators=sum(sum(container.accelerators.values()) for container in pod.containers),
         history=first_seen(pod, read_status(manifest)),
+        install=init_progress(manifest, SUPERVISE_INIT),
     )
 
 
@@ -63,7 +67,9 @@ def after(before: ObservedPod | None, seen: ObservedPod, *, is_gone: bool = Fals
     """Return a pod with one more object of it; `before` is what was known of that name, or None."""
     if before is None or before.uid != seen.uid:
         before = seen
-    return replace(before, history=next_seen(before.history, seen.history.status, is_gone=is_gone))
+    return replace(
+        before, install=seen.install, history=next_seen(before.history, seen.history.status, is_gone=is_gone)
+    )
 
 
 def _workload_of(pod: Pod, namespace: str) -> ObservedWorkload | None:

@@ -91,7 +91,7 @@ def decide(look: Look, facts: Facts) -> Decision:
         trainer=brevity.short(look.pod.trainer.name, _LONGEST_NAME) or None if trains else None,
         ignored=look.statements.ignored_of_pod,
         osmo=None if task is None else treatment_of(look.pod, task, facts, look.statements, look.config),
-        labels=_labels(look),
+        labels=_labels(look, facts),
         restored=look.pod.undone.lists if trains and look.pod.undone is not None else {},
     )
     if verdict in {Verdict.OPTED_OUT, Verdict.EXCLUDED}:
@@ -101,8 +101,10 @@ def decide(look: Look, facts: Facts) -> Decision:
     return _of_training_pod(look, facts, base)
 
 
-def _labels(look: Look) -> Mapping[str, str | None]:
-    """Return the labels of a training pod; in audit mode only where they are wanted."""
+def _labels(look: Look, facts: Facts) -> Mapping[str, str | None]:
+    """Return the labels of a training pod; in audit mode only where they are wanted, and none where wrapping is stopped."""
+    if facts.wrapping_stop is not None:
+        return {}
     return look.labels if look.mode is Mode.ENFORCE or look.config.audit_labels else {}
 
 

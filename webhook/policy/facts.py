@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from webhook.policy.observed.memory import Lesson, Sample
+from webhook.policy.observed.wrapping_stops import WrappingStop
 from webhook.policy.pod.metadata import JsonObject
 
 
@@ -113,6 +114,8 @@ class Facts:
     """Earlier runs of this very workload, the oldest first."""
     coarse_runs: tuple[Sample, ...] = ()
     """Earlier runs of workloads that differ from it in numbers, dates and names at most."""
+    wrapping_stop: WrappingStop | None = None
+    """Why wrapping and labelling are stopped in the pod's namespace; None where they are not."""
     missing: tuple[Missing, ...] = ()
 
     @property

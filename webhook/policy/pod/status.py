@@ -8,6 +8,8 @@ from webhook.policy.pod.timestamp import seconds_of
 
 _TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 _KUBELETS_CONDITIONS = frozenset({"Ready", "ContainersReady"})
+_STILL_BEING_MADE = frozenset({"", "PodInitializing", "ContainerCreating"})
+"""Reasons for which a container waits while nothing is wrong."""
 _JOB_SET_LABELS = ("jobset.sigs.k8s.io/jobset-uid", "jobset.sigs.k8s.io/jobset-name")
 
 
@@ -34,6 +36,16 @@ class ContainerEnd:
     message: str
     started: int | None
     finished: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InitProgress:
+    """How far one init container of a pod has come."""
+
+    is_stuck: bool
+    """Whether it cannot begin: no image, no container, or it has failed."""
+    done: int | None
+    """When it ended well, by its node's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,20 @@ def read_status(manifest: JsonObject) -> PodStatus:
         kubelet_reported=_kubelet_reported(metadata),
         latest_of_node=max(_times_of_node(states, conditions), default=None),
     )
+
+
+def init_progress(manifest: JsonObject, name: str) -> InitProgress | None:
+    """Return how far an init container has come; None where the pod's status has none of that name."""
+    statuses = (manifest.get("status") or {}).get("initContainerStatuses") or ()
+    state = next((each.get("state") or {} for each in statuses if each.get("name") == name), None)
+    if state is None:
+        return None
+    waiting, terminated = state.get("waiting"), state.get("terminated")
+    if terminated:
+        end = _end(terminated)
+        return InitProgress(end.exit_code != 0, end.finished if end.exit_code == 0 else None)
+    reason = (waiting or {}).get("reason") or ""
+    return InitProgress(reason not in _STILL_BEING_MADE, None)
 
 
 def _deletion(metadata: JsonObject) -> Deletion | None:

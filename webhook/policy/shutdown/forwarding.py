@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from webhook.policy.configuration import Config, ForwardSigterm
 from webhook.policy.facts import Facts
+from webhook.policy.observed.wrapping_stops import StopCause
 from webhook.policy.pod import Pod
 from webhook.policy.shutdown import supervise_parts as parts
 from webhook.policy.shutdown.automatic import automatic_wrapping
@@ -22,6 +23,11 @@ from webhook.policy.shutdown.uploader import Uploader, edits_of, notes_on_upload
 from webhook.policy.statements.statements import Statements
 
 _AUTOMATIC = Term("forward-sigterm", "auto", "the trainer's start loses the save")
+
+_STOPPED = {
+    StopCause.REFUSED: "stopped here, as pods were refused: allow supervise's image (gracekeeper observed resume)",
+    StopCause.IMAGE: "stopped here, as pods wait for supervise's image (gracekeeper observed resume)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,8 @@ def _wrapping(pod: Pod, facts: Facts, wish: Wish, config: Config, grace_seconds:
 
 
 def _obstacles(pod: Pod, facts: Facts, config: Config) -> Iterator[str]:
+    if facts.wrapping_stop is not None:
+        yield _STOPPED[facts.wrapping_stop.cause]
     if pod.undone is not None:
         yield f"not wrapped, as another webhook breaks it: {pod.undone.lost}"
     if not pod.trainer.command:
