@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from webhook.observer.tracker import ObservedEnd
+from webhook.observer.gangs import ObservedEnd
 from webhook.policy.observed.termination import TerminationClass
 
 CHECKPOINT_CUT = "CheckpointCut"

@@ -29,7 +29,7 @@ from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
 from webhook.policy.storage.speed import Target, notes_on_losses, target_of
 from webhook.policy.storage.throughput import Throughput
-from webhook.policy.workload.labels import labels_for, names_in
+from webhook.policy.workload.labels import labels_for, with_earlier_runs
 
 _LONGEST_NAME = 80
 _LEFT_ALONE = {
@@ -74,7 +74,7 @@ def first_look(pod: Pod, namespace: Namespace, config: Config) -> Look:
     if recognition.trains:
         labels |= labels_for(pod, statements) if config.observer.enabled else {}
         lookups = lookups_for(pod, statements, config.unknown_size_for(profile))
-        lookups = replace(lookups, workload_names=names_in(labels))
+        lookups = with_earlier_runs(lookups, pod, labels, config.observer)
     return Look(pod, namespace, config, profile, statements, recognition, lookups, labels)
 
 
