@@ -69,7 +69,7 @@ def first_look(pod: Pod, namespace: Namespace, config: Config) -> Look:
     """Look at a pod that is about to be created in a namespace."""
     profile = config.profile_for(namespace.name, pod.labels, pod.owner_kinds)
     statements = statements_about(pod, namespace.manifest, profile)
-    recognition = recognition_of(pod, namespace.manifest, statements, profile)
+    recognition = recognition_of(pod, namespace.manifest, statements, profile, config.compatibility)
     lookups, labels = Lookups(), dict[str, str | None]()
     if recognition.trains:
         labels |= labels_for(pod, statements) if config.observer.enabled else {}
@@ -243,7 +243,8 @@ def _reason_for_default(look: Look) -> str | None:
         return None
     if look.unknown_size is UnknownSize.DEFAULT:
         return "unknownSize is default"
-    return evidence_of_saving(look.pod, look.statements, has_profile=look.profile is not None)
+    has_profile, compatibility = look.profile is not None, look.config.compatibility
+    return evidence_of_saving(look.pod, look.statements, has_profile=has_profile, compatibility=compatibility)
 
 
 def _maximum(look: Look) -> Amount:
