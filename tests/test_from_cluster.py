@@ -117,9 +117,73 @@ def test_the_table_shows_what_trains_and_counts_the_rest(server, run):
     code, out, _ = run()
     assert code == 0
     header, line, rest = out.splitlines()
-    assert header.split() == ["namespace", "workload", "pods", "today", "tomorrow", "outcome", "from"]
-    assert line.split() == ["team-a", "Pod", "alone", "1", "30", "s", "280", "s", "patched", "pod", "annotation"]
+    columns = ["namespace", "workload", "pods", "today", "tomorrow", "outcome", "from", "since", "0.1.0"]
+    assert header.split() == columns
+    cells = ["team-a", "Pod", "alone", "1", "30", "s", "280", "s", "patched", "pod", "annotation", "same"]
+    assert line.split() == cells
     assert rest == "workloads that train: 1, left alone: 1"
+
+
+TRAINS_BY_ITSELF = {
+    "containers": [
+        {
+            "name": "pytorch-trainer",
+            "resources": {"limits": {"nvidia.com/gpu": "4"}},
+            "volumeMounts": [{"name": "storage", "mountPath": "/checkpoints"}],
+        }
+    ],
+    "volumes": [{"name": "storage", "persistentVolumeClaim": {"claimName": "data"}}],
+}
+"""A pod that 0.1.0 did not recognise."""
+SERVES = {
+    "containers": [{"name": "vllm", "command": ["vllm", "serve", "m"], "env": [{"name": "OUTPUT_DIR", "value": "/o"}]}]
+}
+"""A server in a JobSet, which 0.1.0 took for training."""
+OF_A_JOB_SET = {"labels": {"jobset.sigs.k8s.io/jobset-name": "serves"}}
+
+
+def lines_by_pod(out):
+    """The last column of the table, by the pod that is its own workload."""
+    rows = [line for line in out.splitlines() if line.startswith("  team-a")]
+    return {line.split()[2]: line.rstrip().rsplit("  ", 1)[1].strip() for line in rows}
+
+
+def test_what_this_version_changes_against_0_1_0_is_told_by_workload(server, run, tmp_path):
+    put_pod(server, "same", annotations=SIZE)
+    put_pod(server, "new", **TRAINS_BY_ITSELF)
+    put_pod(server, "serves", metadata=OF_A_JOB_SET, **SERVES)
+    put_pod(server, "web")
+    config = tmp_path / "config.yaml"
+    config.write_text("{}")
+    out = run("--config", str(config))[1]
+    assert out.splitlines()[-1] == "workloads that train: 2, left alone: 2"
+    assert lines_by_pod(out) == {
+        "same": "same",
+        "new": "changed: grace 30 s -> 600 s",
+        "serves": "changed: grace 600 s -> 30 s",
+    }
+    told = {each["name"]: each["since"] for each in json.loads(run("-o", "json", "--config", str(config))[1])}
+    assert told == {
+        "same": {"version": "0.1.0", "changes": [], "seconds": 280},
+        "new": {"version": "0.1.0", "changes": ["grace"], "seconds": 30},
+        "serves": {"version": "0.1.0", "changes": ["grace"], "seconds": 600},
+        "web": {"version": "0.1.0", "changes": [], "seconds": 30},
+    }
+
+
+def test_labels_for_learning_are_a_change_and_one_value_of_the_configuration_keeps_0_1_0_s_behaviour(
+    server, run, tmp_path
+):
+    put_pod(server, "same", annotations=SIZE)
+    put_pod(server, "new", **TRAINS_BY_ITSELF)
+    config = tmp_path / "config.yaml"
+    config.write_text("observer: {enabled: true}")
+    assert lines_by_pod(run("--config", str(config))[1]) == {
+        "same": "changed: labels",
+        "new": "changed: grace 30 s -> 600 s, labels",
+    }
+    config.write_text("observer: {enabled: true}\ncompatibility: 0.1.0")
+    assert lines_by_pod(run("--config", str(config))[1]) == {"same": "same"}
 
 
 def test_an_empty_namespace_is_said_in_one_line(run):

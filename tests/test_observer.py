@@ -58,7 +58,7 @@ def observer(server, lines):
     assert not [thread for thread in threading.enumerate() if thread.name in {"watch-Pod", "memory"}]
 
 
-def play(server, scenario: str, name: str = "") -> dict[str, Any]:
+def play(server, scenario: str, name: str = "", owner: dict[str, Any] | None = None) -> dict[str, Any]:
     """Let the API server show what it showed when this was recorded; the result is the last state of the first pod."""
     events = events_of(NEWEST / f"{scenario}.jsonl")
     first = events[0]["object"]["metadata"]["uid"]
@@ -67,6 +67,8 @@ def play(server, scenario: str, name: str = "") -> dict[str, Any]:
         pod = labelled(copy.deepcopy(event["object"]))
         pod["metadata"]["name"] += name
         pod["metadata"]["uid"] += name
+        if owner is not None:
+            pod["metadata"]["ownerReferences"] = [owner]
         path = f"{PODS}/{pod['metadata']['name']}"
         server.put(path, **pod)
         if event["type"] == "DELETED":
@@ -79,6 +81,10 @@ def play(server, scenario: str, name: str = "") -> dict[str, Any]:
 
 def remembered(server):
     return memory_in((server.get(MEMORY).get("data") or {}).get(DATA_KEY)).entries
+
+
+def lessons(server):
+    return {sample.lesson for entry in remembered(server).values() for sample in entry.samples}
 
 
 @pytest.mark.usefixtures("observer")
@@ -112,7 +118,7 @@ def test_given_an_end_that_teaches_nothing_then_nothing_is_written(server, scena
     play(server, scenario)
     play(server, "stopped")
     eventually(lambda: len(remembered(server)) >= 2)
-    assert {sample.lesson for entry in remembered(server).values() for sample in entry.samples} == {Lesson.STOPPED}
+    assert lessons(server) == {Lesson.STOPPED}
 
 
 def test_given_a_memory_that_cannot_be_written_then_it_says_so_and_writes_later(server, observer, lines):
@@ -163,6 +169,22 @@ def test_when_the_observer_is_stopped_then_what_it_saw_is_written(server, lines)
     observer.stop()
     api.close()
     assert server.count(f"PUT {MEMORY}") == 1
+
+
+def test_given_a_peer_that_lives_then_a_pod_s_end_is_counted_at_once_and_written_when_the_peer_is_gone(
+    server, observer
+):
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "gang", "uid": "gang", "controller": True}
+    peer, *_ = (labelled(event["object"]) for event in events_of(NEWEST / "stopped.jsonl"))
+    peer["metadata"] |= {"name": "peer", "uid": "peer", "ownerReferences": [owner]}
+    server.put(f"{PODS}/peer", **peer)
+    play(server, "stopped", owner=owner)
+    eventually(lambda: b'gracekeeper_terminations_total{class="stopped"} 1.0' in observer.metrics.text())
+    play(server, "cut")
+    eventually(lambda: lessons(server))
+    assert lessons(server) == {Lesson.CUT}
+    server.remove(f"{PODS}/peer")
+    eventually(lambda: lessons(server) == {Lesson.CUT, Lesson.STOPPED})
 
 
 def test_before_the_first_list_it_says_what_is_in_the_way(server, lines):

@@ -6,8 +6,9 @@ import pytest
 
 from tests.terminations import EXPECTED, NEWEST, SECONDS_THAT_A_POD_RAN, events_of
 from webhook.cluster.stream import key_of
+from webhook.observer.gangs import ObservedEnd
 from webhook.observer.pods import read_observed_pod
-from webhook.observer.tracker import ObservedEnd, Tracker
+from webhook.observer.tracker import Tracker
 from webhook.policy.observed.termination import TerminationClass
 from webhook.policy.pod import read_pod
 from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
@@ -27,8 +28,13 @@ def told() -> list[ObservedEnd]:
 
 
 @pytest.fixture
-def tracker(told) -> Tracker:
-    return Tracker(SECONDS_THAT_A_POD_RAN, told.append)
+def taught() -> list[ObservedEnd]:
+    return []
+
+
+@pytest.fixture
+def tracker(told, taught) -> Tracker:
+    return Tracker(SECONDS_THAT_A_POD_RAN, told.append, taught.append)
 
 
 def show(tracker: Tracker, event) -> None:
@@ -95,3 +101,90 @@ def test_given_a_name_that_the_owner_states_then_the_pod_is_observed_under_it(of
     seen = read_observed_pod(pod)
     assert seen is not None
     assert (seen.workload.coarse, seen.workload.exact) == ("sft", "sft")
+
+
+class TestPodsOfOneOwner:
+    """Nothing that a pod's end teaches counts while a pod lives that ran beside it."""
+
+    def member(self, name: str, event, *, created: str = "2026-11-28T00:00:00Z", namespace: str = "ml"):
+        """One recorded event, as one of a pod of the Job `gang`."""
+        pod = copy.deepcopy(event["object"])
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "gang", "uid": "gang", "controller": True}
+        pod["metadata"] |= {"name": name, "uid": name, "namespace": namespace, "ownerReferences": [owner]}
+        pod["metadata"]["creationTimestamp"] = created
+        return {"type": event["type"], "object": pod}
+
+    def starts(self, tracker, name, **how):
+        show(tracker, self.member(name, events_of(NEWEST / "stopped.jsonl")[0], **how))
+
+    def ends(self, tracker, name, scenario="stopped", **how):
+        for event in events_of(NEWEST / f"{scenario}.jsonl"):
+            show(tracker, self.member(name, event, **how))
+
+    def test_given_a_peer_that_lives_then_the_end_is_told_and_teaches_when_the_peer_has_ended(
+        self, tracker, told, taught
+    ):
+        self.starts(tracker, "one")
+        self.starts(tracker, "two")
+        self.ends(tracker, "one")
+        assert ([end.pod.name for end in told], taught) == (["one"], [])
+        self.ends(tracker, "two")
+        assert [end.pod.name for end in taught] == ["one", "two"]
+
+    def test_given_a_pod_that_was_created_in_place_of_the_ended_one_then_nobody_waits_for_it(self, tracker, taught):
+        self.starts(tracker, "one")
+        self.starts(tracker, "two")
+        self.ends(tracker, "one")
+        self.starts(tracker, "one-again", created="2030-01-01T00:00:00Z")
+        assert taught == []
+        self.ends(tracker, "two")
+        assert [end.pod.name for end in taught] == ["one", "two"]
+
+    @pytest.mark.parametrize("how", ["removed", "missing in a new list"])
+    def test_given_a_peer_that_is_gone_without_an_end_then_nobody_waits_for_it(self, tracker, told, taught, how):
+        self.starts(tracker, "one")
+        self.starts(tracker, "two")
+        self.ends(tracker, "one")
+        if how == "removed":
+            event = self.member("two", events_of(NEWEST / "stopped.jsonl")[0])
+            show(tracker, {**event, "type": "DELETED"})
+        else:
+            tracker.listed({})
+        assert [end.pod.name for end in taught] == ["one"]
+        assert [end.pod.name for end in told] == ["one"]
+
+    def test_given_a_peer_that_ended_by_itself_then_nobody_waits_for_it(self, tracker, taught):
+        event = self.member("two", events_of(NEWEST / "stopped.jsonl")[0])
+        event["object"]["status"]["phase"] = "Succeeded"
+        show(tracker, event)
+        self.ends(tracker, "one")
+        assert [end.pod.name for end in taught] == ["one"]
+
+    def test_given_another_namespace_that_names_the_same_owner_then_nobody_waits_for_its_pods(self, tracker, taught):
+        self.starts(tracker, "foreign", namespace="somebody-else")
+        self.ends(tracker, "one")
+        assert [end.pod.name for end in taught] == ["one"]
+
+    @pytest.mark.parametrize(
+        ("namespace", "kind"), [("ml", TerminationClass.GANG_BROKEN), ("somebody-else", TerminationClass.STOPPED)]
+    )
+    def test_given_a_pod_that_failed_shortly_before_then_it_breaks_the_gang_in_its_own_namespace_alone(
+        self, tracker, told, namespace, kind
+    ):
+        failed = self.member("failed", events_of(NEWEST / "gang-broken.jsonl")[3], namespace=namespace)
+        failed["object"]["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = "2026-11-28T16:49:45Z"
+        show(tracker, failed)
+        self.ends(tracker, "one")
+        assert [end.termination.kind for end in told if end.pod.name == "one"] == [kind]
+
+    def test_given_an_end_that_teaches_nothing_then_it_is_told_and_not_taught(self, tracker, told, taught):
+        self.ends(tracker, "one", "oom")
+        assert ([end.pod.name for end in told], taught) == (["one"], [])
+
+    def test_when_the_observer_ends_then_what_waits_is_taught(self, tracker, taught):
+        self.starts(tracker, "two")
+        self.ends(tracker, "one")
+        assert taught == []
+        tracker.teach_all()
+        tracker.teach_all()
+        assert [end.pod.name for end in taught] == ["one"]

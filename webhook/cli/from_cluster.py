@@ -17,6 +17,8 @@ from rich.text import Text
 from webhook import log
 from webhook.api import Api, ApiError
 from webhook.cli.inputs import CommandError
+from webhook.cli.since_0_1_0 import VERSION, DecisionChange, changes_of, grace_after, range_of
+from webhook.cli.since_0_1_0 import in_words as in_words_since
 from webhook.cluster import Cluster
 from webhook.cluster.workloads import RunningPod, Workload, Workloads
 from webhook.evaluation import HeldPod, evaluate
@@ -62,6 +64,8 @@ class PodRow:
     decision: Decision
     today_seconds: int
     tomorrow_seconds: int
+    since_0_1_0: DecisionChange
+    """The decision, beside that of version 0.1.0."""
 
 
 def report(options: argparse.Namespace, config: Config) -> int:
@@ -118,9 +122,10 @@ async def _line(cluster: Cluster, running: RunningPod, config: Config) -> PodRow
     fresh = _as_it_came(running, today)
     deadline = time.monotonic() + _FACTS_SECONDS
     provider = _WithNativeSidecars(cluster)
-    decision = await evaluate(HeldPod(fresh), running.workload.namespace, config, provider, deadline)
-    tomorrow = decision.grace_before_seconds if decision.grace_seconds is None else decision.grace_seconds
-    return PodRow(running, decision, today, tomorrow)
+    namespace = running.workload.namespace
+    decision = await evaluate(HeldPod(fresh), namespace, config, provider, deadline)
+    former = await evaluate(HeldPod(fresh), namespace, config.as_in_0_1_0(), provider, deadline)
+    return PodRow(running, decision, today, grace_after(decision), DecisionChange(former, decision))
 
 
 def _as_it_came(running: RunningPod, today_seconds: int) -> dict[str, Any]:
@@ -155,35 +160,47 @@ def _faults(decision: Decision) -> list[str]:
     return [str(missing) for missing in decision.missing if missing.is_fault]
 
 
-def _range(numbers: Sequence[int]) -> str:
-    least, most = min(numbers), max(numbers)
-    return str(least) if least == most else f"{least} to {most}"
-
-
 def _print_table(rows_by_workload: Sequence[tuple[Workload, list[PodRow]]]) -> None:
-    shown = [(workload, lines) for workload, lines in rows_by_workload if not _left_alone(lines)]
-    table = Table("namespace", "workload", "pods", "today", "tomorrow", "outcome", "from", box=None, padding=(0, 2))
+    left_alone = sum(_left_alone(lines) for _, lines in rows_by_workload)
+    shown = [each for each in rows_by_workload if not _left_alone(each[1]) or changes_of(_pairs(each[1]))]
+    table = Table(
+        "namespace",
+        "workload",
+        "pods",
+        "today",
+        "tomorrow",
+        "outcome",
+        "from",
+        f"since {VERSION}",
+        box=None,
+        padding=(0, 2),
+    )
     for column in (2, 3, 4):
         table.columns[column].justify = "right"
     for workload, lines in shown:
         today, tomorrow = [line.today_seconds for line in lines], [line.tomorrow_seconds for line in lines]
-        cells = (workload.namespace, f"{workload.kind} {workload.name}", str(len(lines)), f"{_range(today)} s")
+        cells = (workload.namespace, f"{workload.kind} {workload.name}", str(len(lines)), f"{range_of(today)} s")
         table.add_row(
             *map(Text, cells),
-            Text(f"{_range(tomorrow)} s", style="bold" if today != tomorrow else ""),
+            Text(f"{range_of(tomorrow)} s", style="bold" if today != tomorrow else ""),
             Text(_outcomes(lines)),
             Text(_source(lines)),
+            Text(in_words_since(_pairs(lines))),
         )
     console = Console(width=_WIDTH, highlight=False)
     if shown:
         console.print(table)
-    console.print(f"workloads that train: {len(shown)}, left alone: {len(rows_by_workload) - len(shown)}")
+    console.print(f"workloads that train: {len(rows_by_workload) - left_alone}, left alone: {left_alone}")
     for remark in dict.fromkeys(remark for _, lines in shown for remark in _remarks(lines)):
         console.print(Text(remark, style="yellow"))
 
 
 def _left_alone(lines: Sequence[PodRow]) -> bool:
     return all(not line.decision.outcome.is_of_training_pod and not line.decision.ignored for line in lines)
+
+
+def _pairs(lines: Sequence[PodRow]) -> list[DecisionChange]:
+    return [line.since_0_1_0 for line in lines]
 
 
 def _outcomes(lines: Sequence[PodRow]) -> str:
@@ -218,6 +235,11 @@ def _as_json(workload: Workload, lines: Sequence[PodRow]) -> dict[str, Any]:
         "name": workload.name,
         "todaySeconds": max(today),
         "tomorrowSeconds": max(tomorrow),
+        "since": {
+            "version": VERSION,
+            "changes": changes_of(_pairs(lines)),
+            "seconds": max(grace_after(pair.former) for pair in _pairs(lines)),
+        },
         "pods": [
             {
                 "name": line.running.pod["metadata"]["name"],

@@ -18,6 +18,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from webhook.config.field_errors import refusal
 from webhook.policy import quantity
 from webhook.policy.configuration import (
+    Compatibility,
     Config,
     Defaults,
     ForwardSigterm,
@@ -174,9 +175,10 @@ class _ConfigFile(_Section):
     node_throughput: dict[str, _Rate] = {}
     observer: _ObserverSection = _ObserverSection()
     audit_labels: bool = False
+    compatibility: Compatibility = Compatibility.NEWEST
 
     def policy(self) -> Config:
-        return Config(
+        config = Config(
             self.mode,
             self.unknown_size,
             self.forward_sigterm,
@@ -189,3 +191,4 @@ class _ConfigFile(_Section):
             Observer(**dict(self.observer)),
             self.audit_labels,
         )
+        return config.as_in_0_1_0() if self.compatibility is Compatibility.V0_1_0 else config

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from webhook.observer.gangs import ObservedEnd
 from webhook.observer.pods import ObservedPod
-from webhook.observer.tracker import ObservedEnd
 from webhook.policy.observed.termination import TerminationClass
 from webhook.policy.observed.wrapping_stops import StopCause, WrappingStop
 

@@ -16,12 +16,13 @@ from webhook.api import Api, ApiError
 from webhook.cluster.stream import Kind, Patience, Stream
 from webhook.observer.breaker import Breaker
 from webhook.observer.events import event_of
+from webhook.observer.gangs import ObservedEnd
 from webhook.observer.memory_object import MemoryObject
 from webhook.observer.observer_metrics import ObserverMetrics
 from webhook.observer.pods import read_observed_pod
 from webhook.observer.supervise_waits import SuperviseWaits
-from webhook.observer.tracker import ObservedEnd, Tracker
-from webhook.policy.observed.memory import lesson_of, memory_in, remembering, text_of, without_old
+from webhook.observer.tracker import Tracker
+from webhook.policy.observed.memory import memory_in, remembering, text_of, without_old
 from webhook.policy.prefix import WORKLOAD_LABEL
 
 _WRITE_SECONDS = 60.0
@@ -104,8 +105,9 @@ class PodObserver:
         self._breaker = Breaker(self.api, self.memory, self.metrics, self.logger, self.now)
         self._breaker.between_writes_seconds = min(self.rules.write_seconds, self._breaker.between_writes_seconds)
         self._breaker.watch_events(namespaces, self.patience)
+        seconds = self.rules.minimum_run_seconds
         self._streams = [
-            PodStream(self.api, name, Tracker(self.rules.minimum_run_seconds, self._ended), self.logger, self.patience)
+            PodStream(self.api, name, Tracker(seconds, self._ended, self._learned), self.logger, self.patience)
             for name in namespaces
         ]
         for stream in self._streams:
@@ -132,6 +134,8 @@ class PodObserver:
             stream.end_watch()
         for thread in self._threads:
             thread.join(_END_SECONDS)
+        for stream in self._streams:
+            stream.tracker.teach_all()
         self.write()
 
     def lacks(self) -> Sequence[str]:
@@ -192,11 +196,13 @@ class PodObserver:
             granted_seconds=termination.granted_seconds,
             cause=termination.cause,
         )
-        if lesson_of(termination) is not None:
-            with self._lock:
-                self._pending.append(end)
-                del self._pending[:-_MOST_PENDING]
         self._survive(lambda: self._tell_owner(end))
+
+    def _learned(self, end: ObservedEnd) -> None:
+        """Take one end that teaches, when its gang is over."""
+        with self._lock:
+            self._pending.append(end)
+            del self._pending[:-_MOST_PENDING]
 
     def _tell_owner(self, end: ObservedEnd) -> None:
         event = event_of(end, self.now())

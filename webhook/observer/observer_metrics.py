@@ -5,7 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
 from webhook import __version__
-from webhook.observer.tracker import ObservedEnd
+from webhook.observer.gangs import ObservedEnd
 from webhook.policy.observed.termination import TerminationClass
 from webhook.policy.observed.wrapping_stops import StopCause
 

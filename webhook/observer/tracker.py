@@ -6,20 +6,14 @@ Law: what was not seen is not guessed. A pod that is gone from a list, with no e
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from webhook.observer.gangs import Gang, Gangs, ObservedEnd, gang_of
 from webhook.observer.pods import ObservedPod, after
 from webhook.policy.observed.history import PodHistory
-from webhook.policy.observed.termination import Termination, termination_of
+from webhook.policy.observed.memory import lesson_of
+from webhook.policy.observed.termination import termination_of
 
 _MOST_GANGS, _MOST_FAILED = 500, 100
 """Gangs of which a pod has failed, and the pods of one that are remembered."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedEnd:
-    """How one pod ended."""
-
-    pod: ObservedPod
-    termination: Termination
 
 
 @dataclass(slots=True)
@@ -28,9 +22,13 @@ class Tracker:
 
     minimum_run_seconds: int
     tell: Callable[[ObservedEnd], object]
+    """Takes each end at once."""
+    teach: Callable[[ObservedEnd], object]
+    """Takes an end that teaches, when its gang is over."""
+    _gangs: Gangs = field(default_factory=Gangs, init=False)
     _pods: dict[str, ObservedPod] = field(default_factory=dict, init=False)
     """Pods that exist, by namespace/name."""
-    _failed: dict[str, dict[str, PodHistory]] = field(default_factory=dict, init=False)
+    _failed: dict[Gang, dict[str, PodHistory]] = field(default_factory=dict, init=False)
     """Pods that failed, by gang and uid, also those that are gone: one explains why its peers could not save. A gang may be
     large, so the others are not kept here."""
     _told: set[str] = field(default_factory=set, init=False)
@@ -40,6 +38,11 @@ class Tracker:
     def count(self) -> int:
         """Return how many pods are followed."""
         return len(self._pods)
+
+    def teach_all(self) -> None:
+        """Teach what waits for peers, as the observer ends."""
+        for end in self._gangs.all():
+            self.teach(end)
 
     def listed(self, pods: Mapping[str, ObservedPod | None]) -> None:
         """Take the whole collection. Pods that are missing in it ended unseen."""
@@ -65,22 +68,32 @@ class Tracker:
 
     def _take(self, key: str, pod: ObservedPod) -> None:
         self._pods[key] = pod
-        gang = pod.history.status.gang
-        if gang and pod.history.failed is not None:
+        gang = gang_of(pod)
+        if gang is not None and pod.history.failed is not None:
             self._note_failure(gang, pod.history)
+        if not pod.history.is_gone and not pod.history.status.is_terminal:
+            self._gangs.lives(key, pod)
         if key in self._told:
             return
-        peers = tuple(self._failed.get(gang, {}).values())
+        peers = () if gang is None else tuple(self._failed.get(gang, {}).values())
         termination = termination_of(pod.history, peers, minimum_run_seconds=self.minimum_run_seconds)
         if termination is not None:
             self._told.add(key)
-            self.tell(ObservedEnd(pod, termination))
+            end = ObservedEnd(pod, termination)
+            self.tell(end)
+            self._leave(key, pod, None if lesson_of(termination) is None else end)
+        elif pod.history.status.is_terminal:
+            self._leave(key, pod)
 
     def _drop(self, key: str) -> None:
-        del self._pods[key]
+        self._leave(key, self._pods.pop(key))
         self._told.discard(key)
 
-    def _note_failure(self, gang: str, history: PodHistory) -> None:
+    def _leave(self, key: str, pod: ObservedPod, end: ObservedEnd | None = None) -> None:
+        for over in self._gangs.ended(key, pod, end):
+            self.teach(over)
+
+    def _note_failure(self, gang: Gang, history: PodHistory) -> None:
         peers = self._failed.pop(gang, {})
         peers[history.status.uid] = history
         if len(peers) > _MOST_FAILED:

@@ -1,7 +1,7 @@
 """The admin's configuration as the policy reads it: plain frozen data. webhook/config/fields.py parses and checks it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from fnmatch import fnmatchcase
 from typing import ClassVar
@@ -40,6 +40,13 @@ class ForwardSigterm(StrEnum):
     AUTO = "auto"
     YES = "true"
     NO = "false"
+
+
+class Compatibility(StrEnum):
+    """Which version's behaviour counts for pods of which nobody says anything."""
+
+    NEWEST = "newest"
+    V0_1_0 = "0.1.0"
 
 
 class InterruptedCode(IntEnum):
@@ -170,6 +177,14 @@ class Config:
     observer: Observer = field(default_factory=Observer)
     audit_labels: bool = False
     """Whether the observer's labels are written in audit mode too, so that a first week of audit already learns."""
+    compatibility: Compatibility = Compatibility.NEWEST
+    """With 0.1.0, pods are recognised as in that version, nothing is learned, and nothing is wrapped unasked."""
+
+    def as_in_0_1_0(self) -> "Config":
+        """Return the configuration under which pods get what version 0.1.0 gave them."""
+        asked = ForwardSigterm.NO if self.forward_sigterm is ForwardSigterm.AUTO else self.forward_sigterm
+        observer = replace(self.observer, enabled=False)
+        return replace(self, compatibility=Compatibility.V0_1_0, observer=observer, forward_sigterm=asked)
 
     def unknown_size_for(self, profile: Profile | None) -> UnknownSize:
         """Return the rule for pods that this profile covers; without a profile the rule for all."""

@@ -29,7 +29,7 @@ from webhook.policy.statements.statements import Statements, statements_about
 from webhook.policy.storage.lookups import lookups_for
 from webhook.policy.storage.speed import Target, notes_on_losses, target_of
 from webhook.policy.storage.throughput import Throughput
-from webhook.policy.workload.labels import labels_for, names_in
+from webhook.policy.workload.labels import labels_for, with_earlier_runs
 
 _LONGEST_NAME = 80
 _LEFT_ALONE = {
@@ -69,12 +69,12 @@ def first_look(pod: Pod, namespace: Namespace, config: Config) -> Look:
     """Look at a pod that is about to be created in a namespace."""
     profile = config.profile_for(namespace.name, pod.labels, pod.owner_kinds)
     statements = statements_about(pod, namespace.manifest, profile)
-    recognition = recognition_of(pod, namespace.manifest, statements, profile)
+    recognition = recognition_of(pod, namespace.manifest, statements, profile, config.compatibility)
     lookups, labels = Lookups(), dict[str, str | None]()
     if recognition.trains:
         labels |= labels_for(pod, statements) if config.observer.enabled else {}
         lookups = lookups_for(pod, statements, config.unknown_size_for(profile))
-        lookups = replace(lookups, workload_names=names_in(labels))
+        lookups = with_earlier_runs(lookups, pod, labels, config.observer)
     return Look(pod, namespace, config, profile, statements, recognition, lookups, labels)
 
 
@@ -245,7 +245,8 @@ def _reason_for_default(look: Look) -> str | None:
         return None
     if look.unknown_size is UnknownSize.DEFAULT:
         return "unknownSize is default"
-    return evidence_of_saving(look.pod, look.statements, has_profile=look.profile is not None)
+    has_profile, compatibility = look.profile is not None, look.config.compatibility
+    return evidence_of_saving(look.pod, look.statements, has_profile=has_profile, compatibility=compatibility)
 
 
 def _maximum(look: Look) -> Amount:

@@ -61,6 +61,10 @@ class Lookups:
     """Whether only the nodes know how much memory the pod's GPUs have."""
     workload_names: tuple[str, str] | None = None
     """The exact and the coarse name under which the pod's earlier runs are remembered; None where nobody observes."""
+    gang: str = ""
+    """The JobSet or the owner whose pods get one answer from earlier runs; empty for a pod without one."""
+    gang_seconds: float = 0
+    """For how long after a pod of the gang the next one gets the same answer."""
 
 
 @dataclass(frozen=True, slots=True)

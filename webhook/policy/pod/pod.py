@@ -6,7 +6,7 @@ from typing import Any
 
 from webhook.policy.pod import marks
 from webhook.policy.pod.container import Container, read_container
-from webhook.policy.pod.metadata import JsonObject, annotations_of, labels_of, metadata_of
+from webhook.policy.pod.metadata import JsonObject, annotations_of, gang_of, labels_of, metadata_of
 from webhook.policy.pod.osmo_task import OsmoTask, read_osmo_task
 from webhook.policy.pod.other_work import other_work_of
 from webhook.policy.pod.placement import Placement, read_placement
@@ -38,6 +38,8 @@ class Pod:
     annotations: Mapping[str, Any]
     owners: tuple[Owner, ...]
     """The controlling owner first."""
+    gang: str
+    """The JobSet or the controlling owner, by its uid if possible; empty for a pod without one."""
     containers: tuple[Container, ...]
     """The regular containers."""
     init_containers: tuple[Container, ...]
@@ -109,6 +111,7 @@ def read_pod(manifest: JsonObject) -> Pod:
         labels=labels,
         annotations=annotations,
         owners=_owners(metadata),
+        gang=gang_of(manifest),
         containers=containers,
         init_containers=init_containers,
         trainer=trainer,

@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from webhook.policy.pod.metadata import JsonObject, controller_of, labels_of, metadata_of
+from webhook.policy.pod.metadata import JsonObject, gang_of, metadata_of
 from webhook.policy.pod.timestamp import seconds_of
 
 _TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 _KUBELETS_CONDITIONS = frozenset({"Ready", "ContainersReady"})
 _STILL_BEING_MADE = frozenset({"", "PodInitializing", "ContainerCreating"})
 """Reasons for which a container waits while nothing is wrong."""
-_JOB_SET_LABELS = ("jobset.sigs.k8s.io/jobset-uid", "jobset.sigs.k8s.io/jobset-name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +90,9 @@ def read_status(manifest: JsonObject) -> PodStatus:
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
     disruption = conditions.get("DisruptionTarget") or {}
     is_disrupted = disruption.get("status") == "True"
-    labels = labels_of(manifest)
-    job_set = next((labels[label] for label in _JOB_SET_LABELS if labels.get(label)), "")
     return PodStatus(
         uid=metadata.get("uid") or "",
-        gang=str(job_set or controller_of(manifest).get("uid") or ""),
+        gang=gang_of(manifest),
         created=seconds_of(metadata.get("creationTimestamp")),
         deletion=_deletion(metadata),
         phase=status.get("phase") or "",

@@ -3,15 +3,23 @@
 A trainer without a handler would sit out the whole grace and hold its accelerators.
 """
 
+from webhook.policy.configuration import Compatibility
 from webhook.policy.pod import Pod
 from webhook.policy.pod.metadata import JsonObject, labels_of
 from webhook.policy.prefix import ENABLED_LABEL
+from webhook.policy.recognition import version_0_1_0
 from webhook.policy.recognition.signs import sign_of_saving
 from webhook.policy.statements.keys import ENABLED
 from webhook.policy.statements.statements import Statements
 
 
-def evidence_of_saving(pod: Pod, statements: Statements, *, has_profile: bool) -> str | None:
+def evidence_of_saving(
+    pod: Pod,
+    statements: Statements,
+    *,
+    has_profile: bool,
+    compatibility: Compatibility = Compatibility.NEWEST,
+) -> str | None:
     """Return the evidence in words for the decision; None where there is none."""
     if speaks_for_itself(statements):
         return "the pod carries a gracekeeper key"
@@ -19,7 +27,7 @@ def evidence_of_saving(pod: Pod, statements: Statements, *, has_profile: bool) -
         return "an OSMO task"
     if has_profile or statements.wants_something:
         return "a profile or the Namespace speaks for it"
-    return sign_of_saving(pod)
+    return sign_of_saving(pod) if compatibility is Compatibility.NEWEST else version_0_1_0.sign_of_saving(pod)
 
 
 def is_wanted(statements: Statements, namespace: JsonObject | None, *, has_profile: bool) -> bool:

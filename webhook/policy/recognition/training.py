@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from webhook.policy.configuration import Profile
+from webhook.policy.configuration import Compatibility, Profile
 from webhook.policy.names import shown
 from webhook.policy.pod import Pod, marks
 from webhook.policy.pod.launchers import Launcher
 from webhook.policy.pod.metadata import JsonObject, labels_of
 from webhook.policy.pod.other_work import server_of
 from webhook.policy.prefix import ENABLED_LABEL
+from webhook.policy.recognition import version_0_1_0
+from webhook.policy.recognition.pod_marks import batch_of, marks_of_serving, marks_of_training
 from webhook.policy.recognition.signs import accelerator_of, has_lasting_volume, sign_of_saving
 from webhook.policy.statements.keys import ENABLED
 from webhook.policy.statements.statements import Statements
@@ -50,16 +52,24 @@ class Recognition:
 
 
 def recognition_of(
-    pod: Pod, namespace: JsonObject | None, statements: Statements, profile: Profile | None
+    pod: Pod,
+    namespace: JsonObject | None,
+    statements: Statements,
+    profile: Profile | None,
+    compatibility: Compatibility = Compatibility.NEWEST,
 ) -> Recognition:
     """Return whether the pod trains, and the mark by which it is known."""
     by_choice = _left_out(pod, namespace, statements) or _opted_in(namespace, statements, profile)
     if by_choice is not None:
         return by_choice
-    serving = next(_marks_of_serving(pod), None)
+    is_newest = compatibility is Compatibility.NEWEST
+    serving = next(_marks_of_serving(pod) if is_newest else marks_of_serving(pod), None)
     if serving is not None:
         return Recognition(Verdict.NOT_TRAINING, serving)
-    mark = next(_marks(pod), None) or _in_a_batch(pod) or _by_itself(pod)
+    if is_newest:
+        mark = next(marks_of_training(pod), None) or _in_a_batch(pod) or _by_itself(pod)
+    else:
+        mark = version_0_1_0.mark_of_training(pod)
     if mark is None:
         return Recognition(Verdict.NOT_TRAINING, "no mark of a training system")
     return Recognition(Verdict.TRAINING, mark)
@@ -91,19 +101,9 @@ def _opted_in(namespace: JsonObject | None, statements: Statements, profile: Pro
 
 
 def _marks_of_serving(pod: Pod) -> Iterator[str]:
-    label = marks.first_match(pod.labels, marks.NOT_TRAINING_LABELS)
-    if label is not None:
-        yield f"label {label}"
-    pairs = (*marks.NOT_TRAINING_LABEL_VALUES, *((marks.REPLICATED_JOB_LABEL, job) for job in marks.INITIALIZER_JOBS))
-    yield from (f"label {key}={value}" for key, value in pairs if pod.labels.get(key) == value)
-    step, trainer = marks.TRAINER_STEP_LABEL
-    if pod.labels.get(step, trainer) != trainer:
-        yield f"label {step}={shown(pod.labels[step])}"
-    for owner in pod.owners:
-        if owner.kind in marks.NOT_TRAINING_OWNER_KINDS or any(
-            word in owner.kind for word in marks.NOT_TRAINING_KIND_WORDS
-        ):
-            yield f"owned by a {shown(owner.kind)}"
+    yield from marks_of_serving(pod)
+    label = marks.REPLICATED_JOB_LABEL
+    yield from (f"label {label}={job}" for job in marks.INITIALIZER_JOBS if pod.labels.get(label) == job)
     server = server_of(pod.start)
     if server is not None:
         yield f"it runs {server}"
@@ -117,25 +117,9 @@ def _is_probed_server(pod: Pod) -> bool:
     return may_serve and pod.trainer.answers_requests and pod.start.launcher in {None, Launcher.RAY}
 
 
-def _marks(pod: Pod) -> Iterator[str]:
-    label = marks.first_match(pod.labels, marks.TRAINING_LABELS)
-    if label is not None:
-        yield f"label {shown(label)}"
-    for owner in pod.owners:
-        if owner.group in marks.TRAINING_OWNER_GROUPS:
-            yield f"owned by a {shown(owner.kind)} of {owner.group}"
-    annotation = marks.first_match(pod.annotations, marks.TRAINING_ANNOTATIONS)
-    if annotation is not None:
-        yield f"annotation {shown(annotation)}"
-    for container in pod.containers:
-        variable = marks.first_match(container.variable_names, marks.TRAINING_VARIABLES)
-        if variable is not None:
-            yield f"environment variable {shown(variable)} of container {shown(container.name)}"
-
-
 def _in_a_batch(pod: Pod) -> str | None:
     """Return what shows training in a batch: an accelerator, or a launcher of ranks beside a path to save to."""
-    batch = _batch(pod)
+    batch = batch_of(pod)
     if batch is None:
         return None
     accelerator, launcher = accelerator_of(pod), pod.start.launcher
@@ -163,14 +147,3 @@ def _accelerator_in_limits(pod: Pod) -> str | None:
         return "a DRA claim"
     resources = (marks.first_match(container.limits, marks.ACCELERATORS) for container in pod.containers)
     return next((shown(resource) for resource in resources if resource is not None), None)
-
-
-def _batch(pod: Pod) -> str | None:
-    for owner in pod.owners:
-        if (owner.group, owner.kind) in marks.BATCH_OWNERS:
-            return f"a {owner.kind}"
-    if pod.owners:
-        return None
-    pairs = (f"{key}={value}" for key, value in marks.BATCH_LABEL_VALUES if pod.labels.get(key) == value)
-    label = marks.first_match(pod.labels, marks.BATCH_LABELS) or next(pairs, None)
-    return f"a batch (label {label})" if label else None

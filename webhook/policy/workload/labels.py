@@ -1,7 +1,10 @@
 """The labels by which the observer knows a workload again."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from webhook.policy.configuration import Observer
+from webhook.policy.facts import Lookups
 from webhook.policy.pod import Pod
 from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL, WORKLOAD_LABELS
 from webhook.policy.statements import keys
@@ -35,7 +38,8 @@ def labels_for(pod: Pod, statements: Statements) -> Mapping[str, str | None]:
     return {WORKLOAD_LABEL: stated.value, EXACT_WORKLOAD_LABEL: stated.value if is_owners else names.exact}
 
 
-def names_in(labels: Mapping[str, str | None]) -> tuple[str, str] | None:
-    """Return the exact and the coarse name under which earlier runs are remembered; None where these labels have none."""
+def with_earlier_runs(lookups: Lookups, pod: Pod, labels: Mapping[str, str | None], observer: Observer) -> Lookups:
+    """Return the lookups with the names under which earlier runs are remembered; none where these labels have none."""
     exact, coarse = labels.get(EXACT_WORKLOAD_LABEL), labels.get(WORKLOAD_LABEL)
-    return None if exact is None or coarse is None else (exact, coarse)
+    names = None if exact is None or coarse is None else (exact, coarse)
+    return replace(lookups, workload_names=names, gang=pod.gang, gang_seconds=observer.minimum_run_seconds)
