@@ -17,7 +17,7 @@ from tests.policy_calls import facts_in_files
 from webhook import manifests
 from webhook.config import fields
 from webhook.manifests.file_facts import FileFacts
-from webhook.policy.configuration import Config
+from webhook.policy.configuration import Config, Observer
 from webhook.policy.decision import Decision
 from webhook.policy.door import Look, decide, first_look
 from webhook.policy.facts import Facts, Namespace, Sidecars
@@ -49,6 +49,10 @@ class Case:
 
     def look(self, pod: dict[str, Any] | None = None) -> Look:
         return first_look(read_pod(self.pod if pod is None else pod), self.namespace, self.config)
+
+    def without_observer(self) -> "Case":
+        """Return the case as it is with `observer.enabled=false`."""
+        return replace(self, config=replace(self.config, observer=Observer(enabled=False)))
 
     def golden(self) -> list[dict[str, Any]]:
         operations: list[dict[str, Any]] = _yaml_of(self.name, "patch.yaml")

@@ -168,7 +168,7 @@ def test_a_stopping_pod_has_time_to_drain(file):
 
 def test_the_server_may_do_this_and_nothing_else(default):
     name = f"{chart.NAMESPACE}.gk-gracekeeper"
-    assert chart.the(default, "ClusterRole")["rules"] == [
+    assert chart.the(default, "ClusterRole", ".gk-gracekeeper")["rules"] == [
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]},
         {
@@ -194,6 +194,12 @@ def test_the_server_may_do_this_and_nothing_else(default):
             "verbs": ["get", "update"],
         },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]},
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["gk-gracekeeper-terminations"],
+            "verbs": ["list", "watch"],
+        },
     ]
     assert chart.the(default, "MutatingWebhookConfiguration")["metadata"]["name"] == name
     assert chart.the(default, "Secret")["metadata"]["name"] == "gk-gracekeeper-tls"
@@ -213,24 +219,27 @@ def test_the_roles_are_bound_to_the_server_s_account_alone(default):
 @pytest.mark.parametrize("source", ["files", "cert-manager", "issuer"])
 def test_a_certificate_from_elsewhere_needs_no_rights_to_write(helm, source):
     manifests = chart.rendered(helm, source)
-    assert all(verbs <= {"get", "list", "watch"} for verbs in verbs_by_resource(manifests, "ClusterRole").values())
-    assert verbs_by_resource(of_the_server(manifests), "Role") == {"pods": {"create"}}
+    ours = of_the_server(manifests)
+    assert all(verbs <= {"get", "list", "watch"} for verbs in verbs_by_resource(ours, "ClusterRole").values())
+    assert verbs_by_resource(ours, "Role") == {"pods": {"create"}, "configmaps": {"list", "watch"}}
     assert not chart.of_kind(manifests, "Secret")
 
 
 def test_where_no_pod_is_converted_nothing_more_may_be_read_or_created(helm):
-    manifests = chart.objects(helm, "--set", "supervise.enabled=false")
+    off = ("--set", "supervise.enabled=false,observer.enabled=false")
+    manifests = chart.objects(helm, *off)
     allowed = verbs_by_resource(manifests, "ClusterRole")
     assert allowed["nodes"] == {"list", "watch"}
     assert not {"limitranges", "resourcequotas"} & allowed.keys()
     assert verbs_by_resource(of_the_server(manifests), "Role").keys() == {"secrets"}
-    with_files = chart.objects(helm, "--set", "supervise.enabled=false", *chart.ci("files"))
+    with_files = chart.objects(helm, *off, *chart.ci("files"))
     assert not chart.of_kind(of_the_server(with_files), "Role")
 
 
 def of_the_server(manifests):
-    """Without what the check of the installation has for itself."""
-    return [each for each in manifests if each["metadata"]["labels"]["app.kubernetes.io/component"] != "check"]
+    """Without what the check of the installation and the observer have for themselves."""
+    of_others = {"check", "observer"}
+    return [each for each in manifests if each["metadata"]["labels"]["app.kubernetes.io/component"] not in of_others]
 
 
 def verbs_by_resource(manifests, kind: str) -> dict[str, set[str]]:
@@ -328,14 +337,15 @@ def test_each_pod_of_the_server_first_runs_what_tasks_will_run(file):
 
 def test_an_image_that_the_configuration_names_is_the_one_that_is_tried(helm):
     manifests = chart.objects(helm, "--set", "config.supervise.image=elsewhere:1,supervise.prePull.enabled=true")
-    server, pre_pull, *_ = chart.pod_specs(manifests)
+    server = chart.the(manifests, "Deployment")["spec"]["template"]["spec"]
+    pre_pull = chart.the(manifests, "DaemonSet")["spec"]["template"]["spec"]
     assert "image: elsewhere:1\n" in chart.the(manifests, "ConfigMap")["data"]["config.yaml"]
     assert {each["image"] for each in (*server["initContainers"], *chart.containers(pre_pull))} == {"elsewhere:1"}
 
 
 def test_the_image_is_kept_on_linux_nodes_of_its_architectures_whatever_their_taints(helm):
     options = "supervise.prePull.enabled=true,config.supervise.architectures={amd64,arm64}"
-    _, pod, *_ = chart.pod_specs(chart.objects(helm, "--set", options))
+    pod = chart.the(chart.objects(helm, "--set", options), "DaemonSet")["spec"]["template"]["spec"]
     (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [
         {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},

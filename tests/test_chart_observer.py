@@ -1,12 +1,14 @@
-"""The observer in the chart: nothing of it unless it is wanted, its own account and rights, and a memory without data."""
+"""The observer in the chart: its own account and rights, a memory without data, and nothing of it where it is not wanted."""
 
 import pytest
+import yaml
 
 from tests import chart
 from tests.test_chart_values import server_settings
+from webhook.config.fields import load_config
 from webhook.config.settings import ObserverSettings
 
-ON = ("--set", "observer.enabled=true")
+OFF = ("--set", "observer.enabled=false")
 
 
 @pytest.fixture(params=chart.HELMS)
@@ -27,13 +29,33 @@ def environment(manifests):
     return {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
 
 
-def test_given_the_default_then_nothing_of_it_is_rendered(helm):
-    assert of_observer(chart.rendered(helm)) == []
-    assert server_settings(chart.rendered(helm)).memory_name is None
+def configuration(manifests):
+    return yaml.safe_load(chart.the(manifests, "ConfigMap", "gk-gracekeeper")["data"]["config.yaml"])
 
 
-def test_given_it_is_enabled_then_it_has_an_account_of_its_own_and_the_server_gets_no_right_on_pods(helm):
-    manifests = chart.objects(helm, *ON)
+def test_given_one_value_then_nothing_of_it_is_rendered_and_no_pod_is_labelled(helm):
+    manifests = chart.objects(helm, *OFF)
+    assert of_observer(manifests) == []
+    (config_file,) = [each for each in chart.template(helm, *OFF).split("---\n") if "config.yaml: |" in each]
+    assert "observe" not in chart.template(helm, *OFF).replace(config_file, "").lower()
+    assert server_settings(manifests).memory_name is None
+    assert not load_config(configuration(manifests)).observer.enabled
+
+
+def test_given_the_default_then_pods_are_labelled_and_the_configuration_may_set_the_rest(helm):
+    manifests = chart.objects(helm, "--set", "config.observer.minimumRunSeconds=60")
+    assert configuration(manifests)["observer"] == {"enabled": True, "minimumRunSeconds": 60}
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_given_a_configuration_that_differs_then_the_chart_refuses_it_and_says_why(helm, value):
+    differs = {"true": "false", "false": "true"}[value]
+    refusal = chart.refusal(helm, "--set", f"observer.enabled={value},config.observer.enabled={differs}")
+    assert "leave config.observer.enabled out" in refusal
+
+
+def test_given_the_default_then_it_has_an_account_of_its_own_and_the_server_gets_no_right_on_pods(helm):
+    manifests = chart.rendered(helm)
     pod = chart.the(manifests, "Deployment", "-observer")["spec"]["template"]["spec"]
     assert pod["serviceAccountName"] == "gk-gracekeeper-observer"
     assert pod["automountServiceAccountToken"] is False
@@ -49,7 +71,7 @@ def test_given_it_is_enabled_then_it_has_an_account_of_its_own_and_the_server_ge
 
 
 def test_given_namespaces_then_it_has_a_role_in_each_and_no_cluster_role(helm):
-    manifests = chart.objects(helm, *ON, "--set", "observer.namespaces={ml,research}")
+    manifests = chart.objects(helm, "--set", "observer.namespaces={ml,research}")
     assert rules(manifests, "ClusterRole") == []
     places = {
         each["metadata"]["namespace"]
@@ -61,23 +83,23 @@ def test_given_namespaces_then_it_has_a_role_in_each_and_no_cluster_role(helm):
 
 
 def test_the_memory_is_rendered_without_data_so_that_nobody_takes_away_what_was_learned(helm):
-    memory = chart.the(chart.objects(helm, *ON), "ConfigMap", "-terminations")
+    memory = chart.the(chart.rendered(helm), "ConfigMap", "-terminations")
     assert memory.keys() == {"apiVersion", "kind", "metadata"}
 
 
 def test_server_and_observer_name_the_same_memory_and_share_the_configuration(helm):
-    manifests = chart.objects(helm, *ON)
+    manifests = chart.rendered(helm)
     prefix = "GRACEKEEPER_OBSERVER_"
     values = {name.removeprefix(prefix).lower(): value for name, value in environment(manifests).items() if value}
     settings = ObserverSettings.model_validate(values)
     memory = chart.the(manifests, "ConfigMap", "-terminations")["metadata"]
     assert (settings.namespace, settings.memory_name) == (memory["namespace"], memory["name"])
     assert server_settings(manifests).memory_name == memory["name"]
-    assert "observer:\n  enabled: true" in chart.the(manifests, "ConfigMap", "gk-gracekeeper")["data"]["config.yaml"]
+    assert load_config(configuration(manifests)).observer.enabled
 
 
 def test_there_is_one_observer_and_never_two(helm):
-    spec = chart.the(chart.objects(helm, *ON), "Deployment", "-observer")["spec"]
+    spec = chart.the(chart.rendered(helm), "Deployment", "-observer")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
-    webhook = chart.the(chart.objects(helm, *ON), "Deployment", "gk-gracekeeper")["spec"]["selector"]["matchLabels"]
+    webhook = chart.the(chart.rendered(helm), "Deployment", "gk-gracekeeper")["spec"]["selector"]["matchLabels"]
     assert not webhook.items() <= spec["template"]["metadata"]["labels"].items()

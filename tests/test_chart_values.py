@@ -109,7 +109,7 @@ EFFECTS: dict[str, tuple[str, str, Any]] = {
     "supervise.prePull.enabled": ("everything", f"{PRE_PULL} > containers > pause > args", ["pause"]),
     "supervise.prePull.nodeSelector": ("everything", f"{PRE_PULL} > nodeSelector", {"pool": "training"}),
     "supervise.prePull.tolerations": ("everything", f"{PRE_PULL} > tolerations > 0 > key", "nvidia.com/gpu"),
-    "observer.enabled": ("everything", variable("MEMORY_NAME"), "time-for-checkpoints-terminations"),
+    "observer.enabled": ("bare", CONFIG, Holding("enabled: false")),
     "observer.namespaces": ("everything", f"{OBSERVER} > env > GRACEKEEPER_OBSERVER_NAMESPACES > value", "default"),
     "observer.writeSeconds": ("everything", f"{OBSERVER} > env > GRACEKEEPER_OBSERVER_WRITE_SECONDS > value", "30"),
     "observer.resources.requests.cpu": ("everything", f"{OBSERVER} > resources > requests > cpu", "30m"),
@@ -464,7 +464,8 @@ def test_every_setting_of_the_server_comes_from_the_chart():
 def test_without_values_the_chart_says_what_the_server_would_do_anyway():
     settings = server_settings(chart.rendered("helm4"))
     built_in = ServerSettings.model_construct()
-    placed = {"config_file", "replicas", "namespace", "service_name", "secret_name", "webhook_configuration_names"}
+    names = {"service_name", "secret_name", "webhook_configuration_names", "memory_name"}
+    placed = {"config_file", "replicas", "namespace", *names}
     for name in ServerSettings.model_fields.keys() - placed:
         assert getattr(settings, name) == getattr(built_in, name)
     supervise = Supervise(image="gracekeeper/supervise:0.1.0")

@@ -30,7 +30,7 @@ def section(printed: str, title: str) -> str:
 
 def test_a_pod_with_a_size_is_shown_before_and_after_with_its_reasons(printed):
     shown = section(printed, "A pod that trains with torchrun and says how big its checkpoint is")
-    assert "POST /mutate -> allowed, 3 changes, in " in shown
+    assert "POST /mutate -> allowed, 4 changes, in " in shown
     for line in (
         "-  terminationGracePeriodSeconds: 30",
         "+  terminationGracePeriodSeconds: 251",
@@ -52,7 +52,7 @@ def test_a_kubeflow_worker_without_a_size_gets_the_default(printed):
 
 def test_an_unreadable_value_is_told_and_blocks_nothing(printed):
     shown = section(printed, "A pod whose size cannot be read: it is created all the same, and its owner is told")
-    assert "allowed, 2 changes" in shown
+    assert "allowed, 3 changes" in shown
     assert "kubectl would print: Warning: gracekeeper: ignored checkpoint-size=80Gb: a lower-case b means bits" in shown
 
 

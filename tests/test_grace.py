@@ -8,7 +8,7 @@ import pytest
 from tests.policy_calls import decide_pod
 from webhook.policy.checkpoint.size import Amount
 from webhook.policy.checkpoint.writers import Share
-from webhook.policy.configuration import Config, Defaults, Mode
+from webhook.policy.configuration import Config, Defaults, Mode, Observer
 from webhook.policy.facts import Facts
 from webhook.policy.patch import DoubtfulPatchError, operations
 from webhook.policy.pod import read_pod
@@ -47,7 +47,7 @@ def test_where_the_pods_annotations_leave_no_room_it_gets_its_grace_without_a_wo
     pod = a_pod()
     own = {"gracekeeper.dev/grace-seconds": "900", "gracekeeper.dev/decision": "copied"}
     pod["metadata"]["annotations"] = {**own, "big": "x" * (256 * 1024 - 60 - left_bytes)}
-    patch = operations(pod, decide_pod(pod, Facts(), Config(), "n"))
+    patch = operations(pod, decide_pod(pod, Facts(), Config(observer=Observer(enabled=False)), "n"))
     assert [operation["path"].rpartition("/")[2] for operation in patch] == [
         "terminationGracePeriodSeconds",
         *(["gracekeeper.dev~1decision"] if is_told else []),

@@ -14,7 +14,7 @@ from webhook.policy.observed.memory import Lesson, Sample
 from webhook.policy.patch import operations
 from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
 
-CONFIG = Config(observer=Observer(enabled=True))
+CONFIG = Config()
 LABELS = {"training.kubeflow.org/job-name": "j"}
 CUT = Sample(0, 30, 30, Lesson.CUT)
 STOPS = tuple(Sample(day, 40 + day, 600, Lesson.STOPPED) for day in range(1, 4))
@@ -113,13 +113,11 @@ def test_when_gracekeeper_is_called_again_for_the_same_pod_then_nothing_changes(
 class TestWhereTheStartLosesTheSignal:
     """`bash -c "torchrun ... | tee log"` with the pre-pull: the start is cured first."""
 
-    CONFIG = replace(WITH_SUPERVISE, observer=Observer(enabled=True))
-
     def pod(self):
         return a_pod(("bash", "-c", "python train.py | tee log"))
 
     def decided(self, pod, *runs):
-        return decided(pod, config=self.CONFIG, facts=replace(READY, exact_runs=runs))
+        return decided(pod, config=WITH_SUPERVISE, facts=replace(READY, exact_runs=runs))
 
     def test_given_one_cut_then_it_is_wrapped_and_nothing_is_raised(self):
         decision = self.decided(self.pod(), CUT)
@@ -158,7 +156,7 @@ def test_the_names_that_are_looked_up_are_the_labels_that_are_written():
 @pytest.mark.parametrize(
     ("pod", "config"),
     [
-        (a_pod(), Config()),
+        (a_pod(), Config(observer=Observer(enabled=False))),
         (a_pod(annotations={"gracekeeper.dev/workload": "none"}), CONFIG),
         ({"metadata": {}, "spec": {"containers": [{"name": "web"}]}}, CONFIG),
     ],

@@ -92,7 +92,7 @@ def test_forget_needs_a_name_and_no_more_than_one(run):
 
 def test_given_no_observer_then_one_line_says_how_to_get_it(run, server):
     server.remove(f"{COLLECTION}/gk-terminations")
-    assert run() == (2, "", "gracekeeper: no observer is installed: observer.enabled=true\n")
+    assert run() == (2, "", "gracekeeper: no observer is installed: observer.enabled is false\n")
 
 
 def test_given_a_cluster_that_refuses_then_one_line_says_it(run, server):

@@ -9,7 +9,7 @@ import pytest
 
 from tests import golden, kubernetes_schemas
 from tests.policy_calls import decide_pod
-from webhook.policy.configuration import Config, OsmoMode
+from webhook.policy.configuration import Config, Observer, OsmoMode
 from webhook.policy.decision import Outcome
 from webhook.policy.osmo.sidecar_resources import resources_of_sidecar
 from webhook.policy.osmo.treatment import Treatment
@@ -186,7 +186,7 @@ def test_given_an_osmo_ctrl_without_resources_when_it_becomes_a_sidecar_then_it_
 
 def test_given_no_image_of_supervise_when_a_task_comes_then_it_is_left_as_it_is_and_the_decision_says_why():
     native = next(case for case in CONVERTED if case.name == "osmo-native")
-    decision = decide_pod(native.pod, native.facts, Config(), native.namespace.name)
+    decision = decide_pod(native.pod, native.facts, Config(observer=Observer(enabled=False)), native.namespace.name)
     assert decision.outcome == Outcome.UNSUPPORTED
     assert "no image of supervise is configured" in str(decision.annotation)
     assert [operation["path"] for operation in operations(native.pod, decision)] == ["/metadata/annotations"]

@@ -94,10 +94,8 @@ def _memory_object(api: Api) -> MemoryObject:
     found = api.get("/api/v1/configmaps", query={"labelSelector": _SELECTOR}, timeout_seconds=_CALL_SECONDS)
     metadata = [each["metadata"] for each in found["items"] or ()]
     if len(metadata) != 1:
-        why = (
-            "no observer is installed: observer.enabled=true" if not metadata else "more than one observer is installed"
-        )
-        raise CommandError(why)
+        none = "no observer is installed: observer.enabled is false"
+        raise CommandError("more than one observer is installed" if metadata else none)
     return MemoryObject(api, metadata[0]["namespace"], metadata[0]["name"])
 
 

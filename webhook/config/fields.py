@@ -159,7 +159,7 @@ class _OsmoSection(_Section):
 
 
 class _ObserverSection(_Section):
-    enabled: bool = False
+    enabled: bool = True
     minimum_run_seconds: int = Field(600, ge=1, le=30 * 24 * 3600)
 
 

@@ -14,23 +14,23 @@ class PackedObjects(Sequence[dict[str, Any]]):
 
     def __init__(self, objects: Iterable[dict[str, Any]] = ()) -> None:
         """Hold these objects."""
-        self._packed: list[bytes] = []
+        self.packed: list[bytes] = []
         for each in objects:
             self.append(each)
 
     def append(self, manifest: dict[str, Any]) -> None:
         """Hold one object more."""
-        self._packed.append(orjson.dumps(manifest))
+        self.packed.append(orjson.dumps(manifest))
 
     def extend(self, objects: "PackedObjects") -> None:
         """Hold these objects too."""
-        self._packed += objects._packed
+        self.packed += objects.packed
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self.packed)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return map(orjson.loads, self._packed)
+        return map(orjson.loads, self.packed)
 
     @overload
     def __getitem__(self, index: int) -> dict[str, Any]: ...
@@ -40,6 +40,6 @@ class PackedObjects(Sequence[dict[str, Any]]):
 
     def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
         if isinstance(index, slice):
-            return [orjson.loads(each) for each in self._packed[index]]
-        packed: dict[str, Any] = orjson.loads(self._packed[index])
+            return [orjson.loads(each) for each in self.packed[index]]
+        packed: dict[str, Any] = orjson.loads(self.packed[index])
         return packed

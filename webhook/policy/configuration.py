@@ -93,7 +93,7 @@ class Osmo:
 class Observer:
     """Learning from terminations."""
 
-    enabled: bool = False
+    enabled: bool = True
     """Whether training pods get the labels by which the observer knows their workload again."""
     minimum_run_seconds: int = 600
     """A trainer that ran for less teaches nothing."""

@@ -123,7 +123,7 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 
-{{/* The configuration file: `config`, where `mode` wins, with supervise's image where none is named. */}}
+{{/* The configuration file: `config`, where `mode` and `observer.enabled` win, with supervise's image where none is named. */}}
 {{- define "gracekeeper.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if .Values.mode -}}
@@ -133,9 +133,7 @@ imagePullSecrets:
 {{- $image := include "gracekeeper.imageName" (list . .Values.supervise.image .Values.image.registry) -}}
 {{- $_ := set $config "supervise" (merge (default (dict) $config.supervise) (dict "image" $image)) -}}
 {{- end -}}
-{{- if .Values.observer.enabled -}}
-{{- $_ := set $config "observer" (merge (dict "enabled" true) (default (dict) $config.observer)) -}}
-{{- end -}}
+{{- $_ := set $config "observer" (merge (dict "enabled" .Values.observer.enabled) (default (dict) $config.observer)) -}}
 {{- toYaml $config -}}
 {{- end -}}
 
@@ -221,6 +219,10 @@ itself (automountServiceAccountToken), but into every container of the pod. The 
 {{- end -}}
 {{- if and .Values.supervise.prePull.enabled (not .Values.supervise.enabled) -}}
 {{- fail "supervise.prePull.enabled needs supervise.enabled=true" -}}
+{{- end -}}
+{{- $observer := .Values.config.observer | default dict -}}
+{{- if and (hasKey $observer "enabled") (ne $observer.enabled .Values.observer.enabled) -}}
+{{- fail "config.observer.enabled differs from observer.enabled, which sets both: leave config.observer.enabled out" -}}
 {{- end -}}
 {{- $certificate := .Values.certificate -}}
 {{- if .Values.certManager.enabled -}}
