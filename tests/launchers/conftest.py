@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.launchers.run import forget
 from tests.supervise.conftest import MACHINES
 from tests.supervise.container import RightsError, namespace_words
 from tools import frameworks, launchers, supervise
@@ -12,6 +13,12 @@ from tools.cluster.settings import BUILD, Settings
 from tools.cluster.steps import StepError
 
 RECORD = BUILD / "launchers"
+
+
+def pytest_sessionstart(session) -> None:
+    """Forget what an earlier run recorded; of many workers, the one that hands out the tests does."""
+    if not hasattr(session.config, "workerinput"):
+        forget(RECORD)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.launchers.conftest import RECORD
 from tests.launchers.outcome import Outcome
-from tests.launchers.rows import FORWARD, NAMES, ROWS, WITHOUT, Expected
+from tests.launchers.rows import FORWARD, ROWS, WITHOUT, Expected
 from tests.launchers.run import keep, stop, turn_to_start, wait_until_ranks_train
 from tests.launchers.trainer_container import SUPERVISE, TrainerContainer
 
@@ -43,7 +43,6 @@ def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
         row.name,
         start,
         str(outcome),
-        order=NAMES.index(row.name),
         outcome=outcome.as_json(),
         differences=differences,
         tree=tree,
