@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.launchers.rows import NAMES
 from tools.cluster.settings import BUILD, ROOT
 
 PAGE = ROOT / "docs" / "signals.md"
@@ -37,10 +36,12 @@ class Row:
 
 def main() -> int:
     """Write the table."""
+    try:
+        names, versions = (json.loads((RECORD / name).read_text()) for name in ("names.json", "versions.json"))
+    except FileNotFoundError as error:
+        sys.exit(f"launchers: {error.filename} is missing. Run make launchers first.")
     text = PAGE.read_text(encoding="utf-8")
-    versions = RECORD / "versions.json"
-    ran_with = json.loads(versions.read_text()) if versions.exists() else {}
-    PAGE.write_text(page(text, records(RECORD / "rows"), ran_with, NAMES), encoding="utf-8")
+    PAGE.write_text(page(text, records(RECORD / "rows"), versions, names), encoding="utf-8")
     return 0
 
 

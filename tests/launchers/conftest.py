@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.launchers.rows import NAMES
 from tests.launchers.run import forget
 from tests.supervise.conftest import MACHINES
 from tests.supervise.container import RightsError, namespace_words
@@ -16,9 +17,11 @@ RECORD = BUILD / "launchers"
 
 
 def pytest_sessionstart(session) -> None:
-    """Forget what an earlier run recorded; of many workers, the one that hands out the tests does."""
+    """Forget what an earlier run recorded, and note the names of all rows. Of many workers, only their controller does."""
     if not hasattr(session.config, "workerinput"):
         forget(RECORD)
+        RECORD.mkdir(parents=True, exist_ok=True)
+        (RECORD / "names.json").write_text(json.dumps(NAMES))
 
 
 @pytest.fixture(scope="session")
