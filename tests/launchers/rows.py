@@ -391,6 +391,12 @@ _COLLECTIVE = tuple(
     for what, step in (("collective save", 0.1), ("blocked in a collective", 3))
 )
 
+# Each rank holds and writes a part of the model only: a checkpoint needs all of them.
+_SHARDED = tuple(
+    Row(f"{name}, FSDP, collective save", f"{words} {trainer('fsdp')}".split(), 2, AT_30, forwarded(2))
+    for name, words in (("torchrun", TORCHRUN), ("accelerate", ACCELERATE))
+)
+
 ROWS = (
     *_TORCHRUN,
     *_SHELLS,
@@ -399,6 +405,7 @@ ROWS = (
     *_loaders("fork", ci=True),
     *_loaders("spawn", ci=False),
     *_COLLECTIVE,
+    *_SHARDED,
 )
 AGENT_ROWS = ("torchrun, two agents, told 20 s apart", "torchrun, two agents, one told")
 NAMES = (*(row.name for row in ROWS), *AGENT_ROWS)
