@@ -1,9 +1,12 @@
-"""Writes the table of docs/signals.md from what `make launchers` recorded in build/launchers/: each start, without and with supervise."""
+"""Writes the table of docs/signals.md from what `make launchers` recorded in build/launchers/: each start, without and with supervise.
+
+Law: a cell changes only if its row ran.
+"""
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ RECORD = BUILD / "launchers"
 BEGIN, END = "<!-- launchers: written by make launchers -->", "<!-- launchers: end -->"
 NOT_RUN = "not run yet"
 _STARTS = ("without", "forward")
-_HEADER = ["| start | without | with `supervise forward` |", "|---|---|---|"]
+_RAN_WITH = "Run with"
+HEADER = ["| start | without | with `supervise forward` |", "|---|---|---|"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +36,33 @@ class Row:
 
 def main() -> int:
     """Write the table."""
+    try:
+        names, versions = (json.loads((RECORD / name).read_text()) for name in ("names.json", "versions.json"))
+    except FileNotFoundError as error:
+        sys.exit(f"launchers: {error.filename} is missing. Run make launchers first.")
     text = PAGE.read_text(encoding="utf-8")
-    versions = RECORD / "versions.json"
-    ran_with = json.loads(versions.read_text()) if versions.exists() else {}
-    PAGE.write_text(page(text, records(RECORD / "rows"), ran_with), encoding="utf-8")
+    PAGE.write_text(page(text, records(RECORD / "rows"), versions, names), encoding="utf-8")
     return 0
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
-    """What the runs recorded, in the order of the rows."""
-    found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    return sorted(found, key=lambda record: int(record["order"]))
+    """Return what the run recorded."""
+    return [json.loads(path.read_text()) for path in folder.glob("*.json")]
 
 
-def page(text: str, runs: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) -> str:
-    """The page with the table of these runs; a cell that no run gave stays as it was."""
+def page(text: str, runs: Iterable[Mapping[str, Any]], versions: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the page with the cells of these runs. The table has the rows of `names` that ran ever, in that order."""
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    stored = {row.name: row for row in rows(text)}
-    table: dict[str, Row] = {}
+    old, _, after = rest.partition(END)
+    table = {row.name: row for row in rows(text)}
     for run in runs:
-        row = table.get(run["row"]) or stored.pop(run["row"], Row(run["row"]))
-        cells = {start: getattr(row, start) for start in _STARTS} | {run["start"]: run["cell"]}
-        table[run["row"]] = Row(run["row"], **cells)
-    ran_with = ", ".join(f"{name} {version}" for name, version in versions.items())
-    lines = [f"Run with {ran_with}.", ""] if ran_with else []
-    return "\n".join([f"{before}{BEGIN}", *lines, *_HEADER, *map(str, (table | stored).values()), f"{END}{after}"])
+        row = table.get(run["row"], Row(run["row"]))
+        table[row.name] = replace(row, **{run["start"]: run["cell"]})
+    ran_with = [line for line in old.splitlines() if line.startswith(_RAN_WITH)]
+    if versions:
+        ran_with = [f"{_RAN_WITH} {', '.join(map(' '.join, versions.items()))}."]
+    lines = [f"{line}\n" for line in ran_with] + HEADER + [str(table[name]) for name in names if name in table]
+    return "\n".join([f"{before}{BEGIN}", *lines, f"{END}{after}"])
 
 
 def rows(text: str) -> list[Row]:
@@ -67,7 +72,7 @@ def rows(text: str) -> list[Row]:
         raise ValueError(f"{PAGE.name} has no table between {BEGIN} and {END}")
     lines = [line.replace(r"\|", "\0") for line in table.splitlines() if line.startswith("|")]
     cells = [[cell.strip().replace("\0", "|") for cell in line.strip("|").split("|")] for line in lines]
-    return [Row(*row) for row in cells[len(_HEADER) :]]
+    return [Row(*row) for row in cells[len(HEADER) :]]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ type fake struct {
 	background     bool     // SIGINT and SIGQUIT are ignored
 	written        int
 	catchesUSR1    bool
-	ignores        bool // SIGTERM
+	ignores        bool   // SIGTERM
+	torch          string // the version that it has loaded
 }
 
 func fakeTable(t *testing.T, fakes []fake) *table {
@@ -113,6 +114,9 @@ func (f *fake) write(t *testing.T, folder string) {
 			t.Fatal(err)
 		}
 	}
+	if f.torch != "" {
+		f.writeTorch(t, folder)
+	}
 	if f.noDescriptors {
 		return
 	}
@@ -121,6 +125,22 @@ func (f *fake) write(t *testing.T, folder string) {
 	}
 	for i, pipe := range f.pipes {
 		if err := os.Symlink(pipe, filepath.Join(folder, "fd", strconv.Itoa(i+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// writeTorch writes what shows the version of a torch from PyPI.
+func (f *fake) writeTorch(t *testing.T, folder string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(folder, "root", "opt", "torch"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"maps":                      "7f00-7f01 r-xp 00000000 00:00 1    /opt/torch/_C.cpython-313-x86_64-linux-gnu.so\n",
+		"root/opt/torch/version.py": "from typing import Optional\n\n__version__ = '" + f.torch + "'\ndebug = False\n",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -481,6 +481,65 @@ func TestTheRestIsToldWhenThoseThatSaveHaveEnded(t *testing.T) {
 	}
 }
 
+const longClock = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=70"
+
+// newerTorch is a torchrun whose torch reads the variable, 2, and its ranks, 3 and 4.
+func newerTorch() []fake {
+	const torchrun, trainer = "/usr/bin/python3 /usr/bin/torchrun train.py", "/usr/bin/python3 -u train.py"
+	return []fake{
+		{pid: 2, parent: 1, command: torchrun, catches: true, environment: longClock, torch: "2.15.0+cu132"},
+		{pid: 3, parent: 2, command: trainer, catches: true, environment: longClock + " RANK=0", session: 3},
+		{pid: 4, parent: 2, command: trainer, catches: true, environment: longClock + " RANK=1", session: 4},
+	}
+}
+
+func TestTorchrunWithALongClockIsToldItselfUnlessItsSignalWouldEndDataLoaders(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func([]fake) []fake
+		want   string
+	}{
+		{"its clock is long enough", func(p []fake) []fake { return p }, "2"},
+		{"an older torch does not read the variable", func(p []fake) []fake { p[0].torch = "2.6.0"; return p }, "3 4"},
+		{"no variable", func(p []fake) []fake { p[0].environment = ""; return p }, "3 4"},
+		{"a rank has a data loader", func(p []fake) []fake {
+			return append(p, fake{pid: 5, parent: 4, command: p[2].command, catches: true, name: "pt_data_worker"})
+		}, "3 4"},
+		{"a rank has a helper of Python's multiprocessing", func(p []fake) []fake {
+			return append(p, fake{pid: 5, parent: 4, arguments: []string{"/usr/bin/python3", "-c", "from multiprocessing.spawn import spawn_main"}})
+		}, "3 4"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			// given
+			v := viewOf(t, c.change(newerTorch()), nil)
+			// when
+			actions, _ := v.plan(looking)
+			// then
+			told(t, actions, c.want, asRank)
+		})
+	}
+}
+
+func TestTorchrunThatWasPassedOverIsNotToldWhenItsRanksLoadersHaveEnded(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		alive int
+	}{{"its ranks save", 3}, {"its ranks have ended", 1}} {
+		t.Run(c.name, func(t *testing.T) {
+			// given
+			v := viewOf(t, newerTorch()[:c.alive], nil)
+			then := fakeTable(t, append([]fake{supervise}, newerTorch()...))
+			for _, pid := range []int{3, 4} {
+				v.note(then, then.processes[pid], asRank, 1)
+			}
+			// when
+			actions, _ := v.plan(saving)
+			// then
+			told(t, actions, "", asRank)
+		})
+	}
+}
+
 func TestALauncherThatBeginsAgainAfterTheSaveIsEnded(t *testing.T) {
 	// given
 	const torchrun, trainer = "/usr/bin/python3 /usr/bin/torchrun train.py", "/usr/bin/python3 -u train.py"

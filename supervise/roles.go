@@ -16,18 +16,28 @@ func (v *view) role(p *process) role {
 		return known
 	}
 	name, program := v.programOf(p)
-	found := program.role
-	parent := v.processes[p.parent]
+	v.roles[p], v.programs[p] = program.role, name
 	switch {
-	case found == launcher && slices.Contains(torchLaunchers, name):
-		if seconds, set := v.torchClock(p); set && (v.grace < 0 || time.Duration(seconds)*time.Second >= v.grace-clockMargin) {
-			found = patient
-		}
-	case found == worker && v.isLoader(p, parent):
-		found = loader
+	case program.role == launcher && slices.Contains(torchLaunchers, name) && v.isPatientTorch(p):
+		v.roles[p] = patient
+	case program.role == worker && v.isLoader(p, v.processes[p.parent]):
+		v.roles[p] = loader
 	}
-	v.roles[p], v.programs[p] = found, name
-	return found
+	return v.roles[p]
+}
+
+// isPatientTorch says whether a torch launcher's clock is long enough, and its signal ends no save. It signals the process
+// group of each rank (torch 2.15, subprocess_handler.py), so that data loaders die, and torch raises in their trainer. One
+// whose ranks have been told stays passed over when their loaders have ended.
+func (v *view) isPatientTorch(p *process) bool {
+	if _, passedOver := v.above[p.identity]; passedOver {
+		return false
+	}
+	clock, set := v.torchClock(p)
+	if !set || v.grace >= 0 && time.Duration(clock)*time.Second < v.grace-clockMargin {
+		return false
+	}
+	return !slices.ContainsFunc(below(p.children), func(each *process) bool { return v.role(each) == loader })
 }
 
 // isLoader says whether a process is a data loader, or another helper of Python's multiprocessing. torch installs a handler

@@ -26,13 +26,23 @@ def folder(cache: Path, launchers: Path) -> Path:
 
 
 def _make(target: Path, launchers: Path) -> None:
-    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.13", "--no-compile"]
-    # Their requirement of a Python is compared with the one that runs pip, and not with 3.13.
-    options += ["--ignore-requires-python", "--quiet", "--root-user-action=ignore"]
     with step("Installing Lightning, Transformers, JAX and orbax into a folder", "1 min"):
-        run([sys.executable, "-m", "pip", "install", *options, f"--target={target}", "--requirement", _LOCK])
+        install(_LOCK, target)
     shutil.copytree(launchers / _DEEPSPEED, target / "deepspeed")
     _replace_once(target / "deepspeed" / _BUILDER, _CONDITION, "if True:")
+
+
+def install(lock: Path, target: Path) -> None:
+    """Install what a lock names into a folder for the Python of the file system; StepError where that fails."""
+    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.13", "--no-compile"]
+    # Their requirement of a Python is compared with the one that runs pip, and not with 3.13.
+    options += ["--ignore-requires-python", "--quiet", "--root-user-action=ignore", "--no-cache-dir"]
+    run([sys.executable, "-m", "pip", "install", *options, f"--target={target}", "--requirement", lock])
+
+
+def locked_versions(lock: Path) -> dict[str, str]:
+    """Return the versions in a lock, by package."""
+    return dict(line.split()[0].split("==") for line in lock.read_text().splitlines() if "==" in line)
 
 
 def _replace_once(file: Path, old: str, new: str) -> None:

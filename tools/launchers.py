@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+from tools import frameworks
 from tools.cluster import cache as cached
 from tools.cluster import debian
 from tools.cluster.settings import Settings
@@ -65,7 +66,7 @@ def versions(root: Path) -> dict[str, str]:
     names = {"torch": "python3-torch", "Open MPI": "openmpi-bin"}
     query: list[str | Path] = ["chroot", root, "dpkg-query", "--show", "--showformat", "${Version}"]
     debian_versions = {name: re.split("[-+]", run([*query, package]))[0] for name, package in names.items()}
-    locked = dict(line.split()[0].split("==") for line in _LOCK.read_text().splitlines() if "==" in line)
+    locked = frameworks.locked_versions(_LOCK)
     return debian_versions | {name: locked[name] for name in ("accelerate", "deepspeed")}
 
 

@@ -5,13 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.launchers.rows import NAMES
+from tests.launchers.run import forget
 from tests.supervise.conftest import MACHINES
 from tests.supervise.container import RightsError, namespace_words
-from tools import frameworks, launchers, supervise
+from tools import frameworks, launchers, newer_launchers, supervise
 from tools.cluster.settings import BUILD, Settings
 from tools.cluster.steps import StepError
+from tools.newer_launchers import Launcher
 
 RECORD = BUILD / "launchers"
+
+
+def pytest_sessionstart(session) -> None:
+    """Forget what an earlier run recorded, and note the names of all rows. Of many workers, only their controller does."""
+    if not hasattr(session.config, "workerinput"):
+        forget(RECORD)
+        RECORD.mkdir(parents=True, exist_ok=True)
+        (RECORD / "names.json").write_text(json.dumps(NAMES))
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +32,7 @@ def root() -> Path:
         namespace_words()
         path = launchers.root(Settings.from_environment(os.environ).cache)
         RECORD.mkdir(parents=True, exist_ok=True)
-        (RECORD / "versions.json").write_text(json.dumps(launchers.versions(path)))
+        (RECORD / "versions.json").write_text(json.dumps(launchers.versions(path) | newer_launchers.versions()))
     except (RightsError, StepError) as error:
         pytest.fail(str(error), pytrace=False)
     return path
@@ -32,6 +43,14 @@ def program() -> Path:
     """A folder with supervise alone."""
     try:
         return supervise.build(MACHINES[platform.machine()]).parent
+    except StepError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def newer_packages(launcher: Launcher | None) -> Path | None:
+    """Return the folder with a newer launcher, made where there is none; None for Debian's own."""
+    try:
+        return launcher.folder(Settings.from_environment(os.environ).cache) if launcher else None
     except StepError as error:
         pytest.fail(str(error), pytrace=False)
 

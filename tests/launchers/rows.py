@@ -7,6 +7,8 @@ launcher ends its ranks in time to save has no cure to show, and is here to show
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from tools.newer_launchers import TORCH, Launcher
+
 WITHOUT, FORWARD = "without", "forward"
 INTERRUPTED = 143
 """What supervise makes of a 0, where the container would not have ended with 0 without it."""
@@ -76,6 +78,8 @@ class Row:
     again_seconds: float | None = None
     """When the signal comes a second time."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    packages: Launcher | None = None
+    """Newer packages than Debian's that it runs with."""
 
 
 def trainer(name: str = "plain", **options: object) -> str:
@@ -391,6 +395,58 @@ _COLLECTIVE = tuple(
     for what, step in (("collective save", 0.1), ("blocked in a collective", 3))
 )
 
+# Each rank holds and writes a part of the model only: a checkpoint needs all of them.
+_SHARDED = tuple(
+    Row(f"{name}, FSDP, collective save", f"{words} {trainer('fsdp')}".split(), 2, AT_30, forwarded(2))
+    for name, words in (("torchrun", TORCHRUN), ("accelerate", ACCELERATE))
+)
+
+_TORCH = TORCH.version.rpartition(".")[0]
+_VARIABLE = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
+_CLOCK_SECONDS = 70
+
+
+def _newer_torch(launcher: str, words: str, without: Expected, forward: Expected, *, clock: bool = True) -> Row:
+    """A row with a torch that reads the variable, and the variable."""
+    command = script("sh", words) if "|" in words else words.split()
+    variable, environment = f", {_VARIABLE}={_CLOCK_SECONDS}", {_VARIABLE: str(_CLOCK_SECONDS)}
+    if not clock:
+        variable, environment = "", {}
+    name = f"{launcher}{variable}"
+    return Row(name, command, 2, without, forward, environment=environment, packages=TORCH)
+
+
+# Where the clock is long enough torchrun itself is told, and ends with 1 whatever its ranks have saved.
+_BY_TORCHRUN = forwarded(2, 1)
+_FAILS = trainer(others_fail=5, save=40)
+# The signal that torchrun passes on ends data loaders. Where a rank has some, it is told by supervise.
+_LOADERS = {kind: trainer("loader", loader=kind) for kind in ("fork", "spawn")}
+_NEWER_TORCH = (
+    _newer_torch(f"torchrun {_TORCH}, 2 ranks", f"{TORCHRUN} {trainer()}", AT_30, forwarded(2), clock=False),
+    _newer_torch(f"torchrun {_TORCH}, 2 ranks", f"{TORCHRUN} {trainer()}", saved(2, 1), _BY_TORCHRUN),
+    _newer_torch(
+        f"torchrun {_TORCH}, 2 ranks, --shutdown-timeout {_CLOCK_SECONDS}",
+        f"{TORCHRUN} --shutdown-timeout {_CLOCK_SECONDS} {trainer()}",
+        saved(2, 1),
+        _BY_TORCHRUN,
+        clock=False,
+    ),
+    _newer_torch(
+        f"torchrun {_TORCH}, rank 1 fails after 5 s", f"{TORCHRUN} {_FAILS}", AT_30, cut(35, told=None), clock=False
+    ),
+    _newer_torch(f"torchrun {_TORCH}, rank 1 fails after 5 s", f"{TORCHRUN} {_FAILS}", saved(1, 1), forwarded(1, 1)),
+    _newer_torch(f"sh -c 'torchrun {_TORCH} | tee log'", f"{TORCHRUN} {trainer()} | tee log", unheard(), forwarded(2)),
+    *(
+        _newer_torch(f"torchrun {_TORCH}, {kind}ed loaders", f"{TORCHRUN} {words}", cut(0, told=None), forwarded(2))
+        for kind, words in _LOADERS.items()
+    ),
+    _newer_torch(
+        f"torchrun {_TORCH}, FSDP, collective save", f"{TORCHRUN} {trainer('fsdp')}", saved(2, 1), _BY_TORCHRUN
+    ),
+    _newer_torch(f"accelerate, torch {_TORCH}, 2 ranks", f"{ACCELERATE} {trainer()}", AT_30, forwarded(2), clock=False),
+    _newer_torch(f"accelerate, torch {_TORCH}, 2 ranks", f"{ACCELERATE} {trainer()}", saved(2, 1), _BY_TORCHRUN),
+)
+
 ROWS = (
     *_TORCHRUN,
     *_SHELLS,
@@ -399,6 +455,8 @@ ROWS = (
     *_loaders("fork", ci=True),
     *_loaders("spawn", ci=False),
     *_COLLECTIVE,
+    *_SHARDED,
+    *_NEWER_TORCH,
 )
 AGENT_ROWS = ("torchrun, two agents, told 20 s apart", "torchrun, two agents, one told")
 NAMES = (*(row.name for row in ROWS), *AGENT_ROWS)

@@ -94,6 +94,12 @@ class Trees:
                 self.lines += [f"--- {time.time() - self._began:.1f} s", *tree]
 
 
+def forget(folder: Path) -> None:
+    """Remove the records of an earlier run, so that the table gets no cell that this run has not seen."""
+    for record in (folder / "rows").glob("*.json"):
+        record.unlink()
+
+
 def keep(folder: Path, row: str, start: str, cell: str, **more: object) -> None:
     """Record a run: for the table in docs/signals.md, and for a person who looks into it."""
     records = folder / "rows"

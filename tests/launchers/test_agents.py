@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.launchers.conftest import RECORD
-from tests.launchers.rows import AGENT_ROWS, FORWARD, INTERRUPTED, NAMES, WITHOUT, trainer
+from tests.launchers.rows import AGENT_ROWS, FORWARD, INTERRUPTED, WITHOUT, trainer
 from tests.launchers.run import keep, stop, turn_to_start, wait_until_ranks_train
 from tests.launchers.trainer_container import SUPERVISE, TrainerContainer
 
@@ -75,7 +75,7 @@ def test_one_told_without_supervise_loses_the_checkpoint_of_both(agents):
     first, _ = stop(agents.first, GRACE_SECONDS)
     second_code = agents.second.ends(GRACE_SECONDS)
     # then
-    keep(RECORD, ONE_TOLD, WITHOUT, f"{first} and {second_code}", order=NAMES.index(ONE_TOLD))
+    keep(RECORD, ONE_TOLD, WITHOUT, f"{first} and {second_code}")
     assert (first.saved, first.exit_code) == (0, 1)
     assert first.cut_seconds == pytest.approx(30, abs=1.5)
     assert second_code != 0
@@ -87,7 +87,7 @@ def test_one_told_with_supervise_saves_the_checkpoint_of_both(agents):
     first, _ = stop(agents.first, GRACE_SECONDS)
     second_code = agents.second.ends(GRACE_SECONDS)
     # then
-    keep(RECORD, ONE_TOLD, FORWARD, f"{first} and {second_code}", order=NAMES.index(ONE_TOLD))
+    keep(RECORD, ONE_TOLD, FORWARD, f"{first} and {second_code}")
     assert (first.saved, first.cut_seconds, first.exit_code) == (2, None, INTERRUPTED)
     assert second_code == 0
 
@@ -110,4 +110,4 @@ def _free_port() -> int:
 
 
 def _record(row, start, first, second) -> None:
-    keep(RECORD, row, start, f"{first} and {second.exit_code}", order=NAMES.index(row))
+    keep(RECORD, row, start, f"{first} and {second.exit_code}")

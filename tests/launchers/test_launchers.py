@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.launchers.conftest import RECORD
+from tests.launchers.conftest import RECORD, newer_packages
 from tests.launchers.outcome import Outcome
-from tests.launchers.rows import FORWARD, NAMES, ROWS, WITHOUT, Expected
+from tests.launchers.rows import FORWARD, ROWS, WITHOUT, Expected
 from tests.launchers.run import keep, stop, turn_to_start, wait_until_ranks_train
 from tests.launchers.trainer_container import SUPERVISE, TrainerContainer
 
@@ -24,8 +24,11 @@ def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
     # given
     expected = getattr(row, start)
     words = [SUPERVISE, "forward", "--", *row.command] if start == FORWARD else row.command
+    packages = newer_packages(row.packages)
     with turn_to_start(RECORD):
-        container = TrainerContainer(tmp_path, root, program, words, environment=dict(row.environment))
+        container = TrainerContainer(
+            tmp_path, root, program, words, environment=dict(row.environment), packages=packages
+        )
         try:
             wait_until_ranks_train(container, range(row.ranks))
         except BaseException:
@@ -43,7 +46,6 @@ def test_a_trainer_that_is_told_to_stop(row, start, root, program, tmp_path):
         row.name,
         start,
         str(outcome),
-        order=NAMES.index(row.name),
         outcome=outcome.as_json(),
         differences=differences,
         tree=tree,

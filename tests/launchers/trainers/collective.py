@@ -4,6 +4,7 @@ With `--step 3` the first rank waits in a collective nearly all the time, and is
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,26 +32,42 @@ class SlowWriter(dcp.FileSystemWriter):
         return super().write_data(*arguments)
 
 
+def train(rank: Rank, take_step: Callable[[], None]) -> None:
+    """Train until one of the ranks has seen the signal: all return after the same step."""
+    rank.write("trains")
+    while True:
+        time.sleep(rank.options.step if rank.number else 0.1)
+        take_step()
+        agreed = torch.tensor([float(rank.must_stop())])
+        dist.all_reduce(agreed, op=dist.ReduceOp.MAX)
+        if agreed.item():
+            return
+
+
+def save(rank: Rank, state: dict[str, Any]) -> None:
+    """Save this state together with the other ranks."""
+    rank.write("saves")
+    dcp.save(state, storage_writer=SlowWriter(rank))
+
+
+def end(rank: Rank) -> None:
+    """Meet the other ranks, and end."""
+    dist.barrier()
+    time.sleep(LET_GO_SECONDS)
+    dist.destroy_process_group()  # gloo may abort a process that ends without
+    rank.end(rank.options.code)
+
+
 def main() -> None:
     """Train until one of the ranks has seen the signal, then save together, meet, and end."""
     dist.init_process_group("gloo")
     rank = Rank(options())
     model = torch.nn.Linear(64, 64)
-    rank.write("trains")
-    while True:
-        time.sleep(rank.options.step if rank.number else 0.1)
-        agreed = torch.tensor([float(rank.must_stop())])
-        dist.all_reduce(agreed, op=dist.ReduceOp.MAX)
-        if agreed.item():
-            break
-    rank.write("saves")
-    dcp.save(model.state_dict(), storage_writer=SlowWriter(rank))
+    train(rank, lambda: None)
+    save(rank, model.state_dict())
     if (CHECKPOINT / ".metadata").exists():
         rank.write("saved")
-    dist.barrier()
-    time.sleep(LET_GO_SECONDS)
-    dist.destroy_process_group()  # gloo may abort a process that ends without
-    rank.end(rank.options.code)
+    end(rank)
 
 
 if __name__ == "__main__":
