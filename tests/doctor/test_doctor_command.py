@@ -1,13 +1,17 @@
 """`gracekeeper doctor -f DUMP` as a user runs it: what it prints, its exit codes, what it could not look at."""
 
 import json
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.doctor.objects import lists_of, node, trainer
 from tests.doctor.test_karpenter_termination import LABEL, claim, pool
 from webhook.cli import main
+from webhook.doctor.finding import UnseenReason
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/doctor.schema.json").read_text(encoding="utf-8"))
 EVERY_KIND = (
     "pods",
     "nodes",
@@ -100,6 +104,7 @@ def test_wide_adds_what_shows_it_and_what_the_cure_restarts(run, dump):
 def test_json_holds_the_same(run, dump):
     code, out, _ = run("-f", dump(*CUT, without=("jobs",)), "-o", "json")
     report = json.loads(out)
+    jsonschema.Draft7Validator(SCHEMA).validate(report)
     assert code == 1
     [finding] = report["findings"]
     assert (finding["id"], finding["severity"], finding["object"], finding["seconds"], finding["asked"]) == (
@@ -118,6 +123,13 @@ def test_json_holds_the_same(run, dump):
     assert {(each["id"], each["what"], each["reason"]) for each in report["unseen"]} == {
         (check, "jobs.batch", "not-in-dump") for check in ("GK105", "GK117", "GK302")
     }
+
+
+def test_the_schema_knows_every_reason_and_refuses_what_is_not_there():
+    of_unseen = SCHEMA["properties"]["unseen"]["items"]["properties"]
+    assert of_unseen["reason"]["enum"] == list(UnseenReason)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(SCHEMA).validate({"version": "1", "findings": [], "unseen": []})
 
 
 def test_one_file_of_many_kinds_and_a_typed_list_are_read(run, tmp_path):
