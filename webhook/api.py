@@ -114,6 +114,11 @@ class Api:
         pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
         return cls(pool, configuration.host, lambda: authorization(configuration))
 
+    @property
+    def address(self) -> str:
+        """Return the server's address."""
+        return self._address
+
     def close(self) -> None:
         """Close the kept connections."""
         self._pool.clear()

@@ -1,13 +1,18 @@
 """`gracekeeper doctor -f DUMP` as a user runs it: what it prints, its exit codes, what it could not look at."""
 
 import json
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.doctor.objects import lists_of, node, trainer
 from tests.doctor.test_karpenter_termination import LABEL, claim, pool
 from webhook.cli import main
+from webhook.doctor.finding import UnseenReason
+from webhook.doctor.table import CHECKS
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/doctor.schema.json").read_text(encoding="utf-8"))
 EVERY_KIND = (
     "pods",
     "nodes",
@@ -17,6 +22,9 @@ EVERY_KIND = (
     "storageclasses",
     "volumeattributesclasses",
     "jobs",
+    "deployments",
+    "statefulsets",
+    "configmaps",
     "nodepools",
     "nodeclaims",
 )
@@ -44,6 +52,10 @@ def run(capsys):
         return code, captured.out, captured.err
 
     return run
+
+
+def asking_for(kind):
+    return [check.id for check in CHECKS if kind in check.kinds]
 
 
 CUT = (pool("5m"), claim("5m"), node(**LABEL), trainer("long"))
@@ -77,7 +89,7 @@ def test_what_the_dump_does_not_hold_is_not_ok(run, dump):
     assert pools.startswith("unseen  GK105  nodepools.karpenter.sh: the dump has no list of them.")
     assert pools.endswith("kubectl get nodepools.karpenter.sh -o json > nodepools.json")
     [nodes] = [line for line in out.splitlines() if " nodes:" in line]
-    assert nodes.startswith("unseen  GK105,GK117,GK302  nodes:")
+    assert nodes.startswith(f"unseen  {','.join(asking_for('Node'))}  nodes:")
     assert run("-f", folder, "--fail-on", "unseen")[0] == 1
     assert run("-f", folder, "--fail-on", "unseen", "--only", "GK117", "--skip", "GK1")[0] == 2
 
@@ -100,6 +112,7 @@ def test_wide_adds_what_shows_it_and_what_the_cure_restarts(run, dump):
 def test_json_holds_the_same(run, dump):
     code, out, _ = run("-f", dump(*CUT, without=("jobs",)), "-o", "json")
     report = json.loads(out)
+    jsonschema.Draft7Validator(SCHEMA).validate(report)
     assert code == 1
     [finding] = report["findings"]
     assert (finding["id"], finding["severity"], finding["object"], finding["seconds"], finding["asked"]) == (
@@ -116,8 +129,15 @@ def test_json_holds_the_same(run, dump):
         "id": "GK105",
     }
     assert {(each["id"], each["what"], each["reason"]) for each in report["unseen"]} == {
-        (check, "jobs.batch", "not-in-dump") for check in ("GK105", "GK117", "GK302")
+        (check, "jobs.batch", "not-in-dump") for check in asking_for("Job")
     }
+
+
+def test_the_schema_knows_every_reason_and_refuses_what_is_not_there():
+    of_unseen = SCHEMA["properties"]["unseen"]["items"]["properties"]
+    assert of_unseen["reason"]["enum"] == list(UnseenReason)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(SCHEMA).validate({"version": "1", "findings": [], "unseen": []})
 
 
 def test_one_file_of_many_kinds_and_a_typed_list_are_read(run, tmp_path):

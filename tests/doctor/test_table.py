@@ -67,3 +67,10 @@ def test_ids_and_their_beginnings_choose():
     ]
     assert [check.id for check in chosen((), ("GK1",))] == [each for each in ids if not each.startswith("GK1")]
     assert unknown(("GK105", "GK9", "")) == ["GK9", ""]
+
+
+def test_the_loop_that_writes_a_dump_writes_every_kind():
+    loop = PAGE.split("for kind in ", 1)[1].split("; do", 1)[0].replace("\\", " ").split()
+    by_name = {kind.kubectl_name for kind in KINDS.values() if kind.names}
+    asked = {kind for check in CHECKS for kind in check.kinds} | {"Deployment"}
+    assert set(loop) == {KINDS[kind].kubectl_name for kind in asked} - by_name

@@ -2,17 +2,24 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from webhook.cli import doctor_output
-from webhook.cli.inputs import CommandError, config_of
-from webhook.doctor import dump, table
+from webhook.api import Api, ApiError
+from webhook.cli import doctor_output, doctor_rights
+from webhook.cli.doctor_config import config_in_use
+from webhook.cli.doctor_progress import ProgressLine
+from webhook.cli.from_cluster import in_words
+from webhook.cli.inputs import CommandError
+from webhook.doctor import dump, gatherer, table
 from webhook.doctor.examination import Report, examined, kinds_of
 from webhook.doctor.finding import Severity
 
 _NOTHING, _FINDINGS = 0, 1
+_FIRST_CALL_SECONDS = 10.0
 _ERROR, _WARNING, _UNSEEN, _NEVER = "error", "warning", "unseen", "never"
 
 
@@ -32,7 +39,20 @@ def add_to(commands: Any) -> None:
         action="append",
         help="a file of `kubectl get KIND -A -o json`, or a folder of such files; can be repeated; - reads standard input",
     )
-    doctor.add_argument("--config", metavar="FILE", help="gracekeeper's configuration, the chart's value `config`")
+    scope = doctor.add_mutually_exclusive_group()
+    scope.add_argument(
+        "-A", "--all-namespaces", action="store_true", help="training pods of all namespaces (the default)"
+    )
+    scope.add_argument(
+        "-n", "--namespace", metavar="NS", action="append", help="training pods of this namespace only; can be repeated"
+    )
+    doctor.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
+    doctor.add_argument("--rbac", action="store_true", help="print the ClusterRole that it needs, and do nothing else")
+    doctor.add_argument(
+        "--config",
+        metavar="FILE",
+        help="decide with this configuration (the chart's value `config`), not with the one that runs",
+    )
     doctor.add_argument(
         "--only", metavar="IDS", action="append", help="only these checks: GK105,GK3 (all ids that begin so)"
     )
@@ -55,6 +75,9 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Examine, print the report, and return the exit code."""
+    if options.rbac:
+        sys.stdout.write(doctor_rights.cluster_role())
+        return _NOTHING
     only, skip = _ids(options.only), _ids(options.skip)
     unknown = table.unknown((*only, *skip))
     if unknown:
@@ -62,10 +85,10 @@ def run(options: argparse.Namespace) -> int:
     checks = tuple(table.chosen(only, skip))
     if not checks:
         raise CommandError("--only and --skip leave no check")
-    if not options.filename:
-        raise CommandError("doctor needs -f DUMP")
-    report = _of_dump(options, checks)
-    doctor_output.printed(report, options.output)
+    if options.filename and options.context is not None:
+        raise CommandError("--context is for a cluster, -f for a dump: use one of them")
+    report = _of_dump(options, checks) if options.filename else _of_cluster(options, checks)
+    doctor_output.printed(report, options.output, options.context)
     return _FINDINGS if fails(report, options.fail_on) else _NOTHING
 
 
@@ -84,12 +107,38 @@ def _ids(words: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(each.strip().upper() for word in words or () for each in word.split(",") if each.strip())
 
 
+def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> Report:
+    progress = ProgressLine(sys.stderr, time.monotonic)
+    try:
+        api = Api.from_environment(options.context)
+        api.get("/version", timeout_seconds=_FIRST_CALL_SECONDS)
+        reader = gatherer.Reader(api, tuple(options.namespace or ()), progress=progress.tell)
+        everything = gatherer.gathered(reader, _with_installation(kinds_of(checks)))
+    except ApiError as error:
+        raise CommandError(in_words(error)) from None
+    finally:
+        progress.clear()
+    used = config_in_use(
+        options.config, everything.objects, lambda *names: gatherer.one_object(reader, "ConfigMap", *names)
+    )
+    report = examined(everything.objects, everything.unseen, used.config, checks)
+    return replace(report, notes=used.notes, server=api.address)
+
+
+def _with_installation(kinds: Iterable[str]) -> tuple[str, ...]:
+    """Return the kinds, and the one that tells which gracekeeper runs."""
+    return tuple(dict.fromkeys((*kinds, "Deployment")))
+
+
 def _of_dump(options: argparse.Namespace, checks: Sequence[table.Check]) -> Report:
     try:
         objects = dump.objects_of((name, _bytes_of(name)) for name in _files(options.filename))
     except dump.BadDumpError as error:
         raise CommandError(str(error)) from None
-    return examined(objects, dump.unseen_in(objects, kinds_of(checks)), config_of(options.config), checks)
+    used = config_in_use(options.config, objects, lambda *names: dump.one_object(objects, "ConfigMap", *names))
+    narrowed = dump.narrowed(objects, options.namespace or ())
+    report = examined(narrowed, dump.unseen_in(objects, kinds_of(checks)), used.config, checks)
+    return replace(report, notes=used.notes)
 
 
 def _files(names: Iterable[str]) -> Iterable[str]:

@@ -1,8 +1,11 @@
 """The doctor's report as people and programs read it: the pool table first, then findings, then what could not be looked at."""
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -21,10 +24,12 @@ _MOST_PODS = 10
 _PODS_IN_TABLE = 3
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: ""}
 _INDENT = " " * 15
+_COMMANDS = re.compile(r"\bkubectl\b|\bgracekeeper doctor\b(?! --rbac)")
 
 
-def printed(report: Report, output: str) -> None:
-    """Print the report as table, wide or json."""
+def printed(report: Report, output: str, context: str | None = None) -> None:
+    """Print the report as table, wide or json. Its commands name the context that it was made in."""
+    report = _in_context(report, context)
     if output == "json":
         sys.stdout.write(json.dumps(as_json(report), indent=2) + "\n")
         return
@@ -37,7 +42,29 @@ def printed(report: Report, output: str) -> None:
         _print_finding(console, finding, is_wide=is_wide)
     for line in _unseen_lines(report.unseen):
         console.print(Text.assemble((f"{'unseen':8}", "cyan"), line))
+    for note in report.notes:
+        console.print(Text.assemble((f"{'note':8}", "dim"), note))
     console.print(_summary(report, hidden=len(report.findings) - len(shown)))
+
+
+def _in_context(report: Report, context: str | None) -> Report:
+    """Return the report with commands for that context: pasted, they must not change another cluster."""
+    if context is None:
+        return report
+
+    def of_context(command: str) -> str:
+        return _COMMANDS.sub(lambda match: f"{match[0]} --context {shlex.quote(context)}", command)
+
+    findings = tuple(
+        replace(
+            each,
+            cure=replace(each.cure, command=of_context(each.cure.command), note=of_context(each.cure.note)),
+            evidence=tuple(replace(evidence, command=of_context(evidence.command)) for evidence in each.evidence),
+        )
+        for each in report.findings
+    )
+    unseen = tuple(replace(each, command=of_context(each.command)) for each in report.unseen)
+    return replace(report, findings=findings, unseen=unseen)
 
 
 def _pool_table(pools: Iterable[PoolRow]) -> Table:
@@ -118,7 +145,12 @@ def as_json(report: Report) -> dict[str, Any]:
     """Return the report as docs/doctor.schema.json describes it."""
     return {
         "version": __version__,
-        "cluster": {"pools": [_pool_as_json(row) for row in report.pools], "trainingPods": report.trainers},
+        "cluster": {
+            "server": report.server,
+            "notes": list(report.notes),
+            "pools": [_pool_as_json(row) for row in report.pools],
+            "trainingPods": report.trainers,
+        },
         "findings": [_finding_as_json(each) for each in report.findings],
         "unseen": [
             {"id": each.check, "what": each.what, "reason": each.reason, "why": each.sentence, "command": each.command}

@@ -1,6 +1,6 @@
 """A dump: files of `kubectl get ... -o json`, read as the lists of a cluster."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -10,6 +10,7 @@ from webhook import yaml_text
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.kinds import KINDS
 from webhook.doctor.lists import KindUnseen
+from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 _LIST = "List"
 
@@ -37,6 +38,29 @@ def objects_of(texts: Iterable[tuple[str, str | bytes]]) -> dict[str, list[dict[
 def unseen_in(objects: Mapping[str, Any], kinds: Iterable[str]) -> dict[str, KindUnseen]:
     """Return the kinds that the dump does not have, and so could not be looked at."""
     return {kind: KindUnseen(UnseenReason.NOT_IN_DUMP) for kind in kinds if kind not in objects}
+
+
+def one_object(objects: Mapping[str, Sequence[JsonObject]], kind: str, namespace: str, name: str) -> JsonObject | None:
+    """Return one object of a dump by its name; None where there is none."""
+    named = (each for each in objects.get(kind, ()) if metadata_of(each).get("name") == name)
+    return next((each for each in named if metadata_of(each).get("namespace") == namespace), None)
+
+
+def narrowed(
+    objects: Mapping[str, Sequence[JsonObject]], namespaces: Collection[str]
+) -> Mapping[str, Sequence[JsonObject]]:
+    """Return the objects of some namespaces, and all that count wherever they are. No namespace means all."""
+    if not namespaces:
+        return objects
+    return {
+        kind: [each for each in of_kind if _counts_everywhere(kind) or metadata_of(each).get("namespace") in namespaces]
+        for kind, of_kind in objects.items()
+    }
+
+
+def _counts_everywhere(kind: str) -> bool:
+    source = KINDS.get(kind)
+    return source is None or source.is_everywhere or bool(source.names) or not source.is_namespaced
 
 
 def slimmed(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,10 @@ class Report:
     unseen: tuple[Unseen, ...]
     trainers: int
     """How many training pods there are."""
+    notes: tuple[str, ...] = ()
+    """What to know of the numbers: which configuration decided, and where it differs from the one that runs."""
+    server: str = ""
+    """The API server's address; empty for a dump."""
 
 
 def examined(

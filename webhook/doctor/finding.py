@@ -23,6 +23,8 @@ class UnseenReason(StrEnum):
     ERROR = "error"
     NOT_ASKED = "not-asked"
     NOT_IN_DUMP = "not-in-dump"
+    NOT_READABLE = "not-readable"
+    """No API of the cluster tells it; a cloud's own might."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,14 @@ class Cap:
     """As the pool table and the chart's `graceCaps` call it: Karpenter NodePool h100."""
     seconds: int
     node_selector: Mapping[str, str] = field(default_factory=dict)
+    except_label: str = ""
+    """Nodes that have this label are not meant; empty: all of them are."""
     may_bound: bool = False
     """Whether a longer grace is worse here than a cut one, so that the grace is better not set above the cap."""
+
+    def holds_on(self, node_labels: Mapping[str, str]) -> bool:
+        """Return whether a node with these labels is meant."""
+        return self.except_label not in node_labels and self.node_selector.items() <= node_labels.items()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,17 @@ from webhook.doctor.lists import KindUnseen
 
 _CALL_SECONDS = 30.0
 _REASONS = {401: UnseenReason.FORBIDDEN, 403: UnseenReason.FORBIDDEN, 404: UnseenReason.NOT_SERVED}
-_NOT_FOUND = 404
+_NOT_FOUND, _EXPIRED = 404, 410
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How to read: from where, which namespaces (none: all), how long a call may take, and whom to tell of each page."""
+
+    api: Api
+    namespaces: Sequence[str] = ()
+    call_seconds: float = _CALL_SECONDS
+    progress: Callable[[str, int], None] = lambda _kind, _count: None
 
 
 @dataclass(slots=True)
@@ -26,70 +36,75 @@ class Gathered:
     unseen: dict[str, KindUnseen] = field(default_factory=dict)
 
 
-def gathered(
-    api: Api,
-    kinds: Iterable[str],
-    namespaces: Sequence[str] = (),
-    *,
-    call_seconds: float = _CALL_SECONDS,
-    progress: Callable[[str, int], None] = lambda _kind, _count: None,
-) -> Gathered:
-    """Return the objects of these kinds, of all namespaces or of some. `progress` is told of each page."""
+def gathered(reader: Reader, kinds: Iterable[str]) -> Gathered:
+    """Return the objects of these kinds."""
     result = Gathered()
     for kind in kinds:
-        source = KINDS[kind]
         try:
-            result.objects[kind] = _all_of(api, source, namespaces, call_seconds, progress)
+            result.objects[kind] = _all_of(reader, KINDS[kind])
         except ApiError as error:
-            result.unseen[kind] = KindUnseen(_reason_of(error), error.message)
+            result.unseen[kind] = KindUnseen(reason_of(error), error.message)
     return result
 
 
-def _all_of(
-    api: Api,
-    source: KindSource,
-    namespaces: Sequence[str],
-    call_seconds: float,
-    progress: Callable[[str, int], None],
-) -> list[dict[str, Any]]:
-    places: Sequence[str | None] = namespaces if namespaces and source.is_namespaced else (None,)
-    objects: list[dict[str, Any]] = []
-    for place in places:
-        objects += _in_first_version(api, source, place, call_seconds, lambda count: progress(source.name, count))
-    return objects
+def one_object(reader: Reader, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+    """Return one object by its name; None where there is none. ApiError where it cannot be read."""
+    try:
+        path = f"{KINDS[kind].paths(namespace)[0]}/{name}"
+        return {**reader.api.get(path, timeout_seconds=reader.call_seconds), "kind": kind}
+    except ApiError as error:
+        if error.status == _NOT_FOUND:
+            return None
+        raise
 
 
-def _in_first_version(
-    api: Api, source: KindSource, namespace: str | None, call_seconds: float, progress: Callable[[int], None]
-) -> list[dict[str, Any]]:
+def reason_of(error: ApiError) -> UnseenReason:
+    """Return why a call failed, as the report has it."""
+    if error.reason == "Timeout":
+        return UnseenReason.TIMEOUT
+    return _REASONS.get(error.status, UnseenReason.ERROR)
+
+
+def _all_of(reader: Reader, source: KindSource) -> list[dict[str, Any]]:
+    if source.names:
+        by_name = (one_object(reader, source.name, *names) for names in source.names)
+        return [each for each in by_name if each is not None]
+    is_narrowed = bool(reader.namespaces) and source.is_namespaced and not source.is_everywhere
+    places: Sequence[str | None] = reader.namespaces if is_narrowed else (None,)
+    return [each for place in places for each in _in_first_version(reader, source, place)]
+
+
+def _in_first_version(reader: Reader, source: KindSource, namespace: str | None) -> list[dict[str, Any]]:
     """Return the objects in the first version that is served."""
     *paths, last = source.paths(namespace)
     for path in paths:
         try:
-            return _pages(api, source, path, call_seconds, progress)
+            return _pages(reader, source, path)
         except ApiError as error:
             if error.status != _NOT_FOUND:
                 raise
-    return _pages(api, source, last, call_seconds, progress)
+    return _pages(reader, source, last)
 
 
-def _pages(
-    api: Api, source: KindSource, path: str, call_seconds: float, progress: Callable[[int], None]
-) -> list[dict[str, Any]]:
-    """Return every page of a collection. The objects in a list name no kind, so it is written on them."""
+def _pages(reader: Reader, source: KindSource, path: str) -> list[dict[str, Any]]:
+    """Return every page of a collection. A list that grew too old between two pages is read once more, from its start."""
+    try:
+        return _pages_once(reader, source, path)
+    except ApiError as error:
+        if error.status != _EXPIRED:
+            raise
+    return _pages_once(reader, source, path)
+
+
+def _pages_once(reader: Reader, source: KindSource, path: str) -> list[dict[str, Any]]:
+    """Return every page. The objects in a list name no kind, so it is written on them."""
     objects: list[dict[str, Any]] = []
     query = {"limit": str(source.page_objects)}
     while True:
-        page = api.get(path, query=query, timeout_seconds=call_seconds)
+        page = reader.api.get(path, query=query, timeout_seconds=reader.call_seconds)
         objects += [slimmed({**each, "kind": source.name}) for each in page.get("items") or ()]
-        progress(len(objects))
+        reader.progress(source.kubectl_name, len(objects))
         following = (page.get("metadata") or {}).get("continue")
         if not following:
             return objects
         query = {**query, "continue": following}
-
-
-def _reason_of(error: ApiError) -> UnseenReason:
-    if error.reason == "Timeout":
-        return UnseenReason.TIMEOUT
-    return _REASONS.get(error.status, UnseenReason.ERROR)

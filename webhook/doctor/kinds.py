@@ -18,6 +18,10 @@ class KindSource:
     is_namespaced: bool = True
     in_view: bool = True
     """Whether Kubernetes' ClusterRole `view` may list it."""
+    is_everywhere: bool = False
+    """Whether its objects count wherever they are, also where only some namespaces are examined."""
+    names: tuple[tuple[str, str], ...] = ()
+    """Namespaces and names: these objects are read one by one, and no list of the kind is."""
     page_objects: int = 500
 
     @property
@@ -33,6 +37,11 @@ class KindSource:
 
 
 _STORAGE = "storage.k8s.io"
+KUBELET_CONFIG = ("kube-system", "kubelet-config")
+"""kubeadm's: the kubelets' configuration at first. A node may differ."""
+AUTOSCALER_STATUS = ("kube-system", "cluster-autoscaler-status")
+KNOWN_CONFIG_MAPS = (KUBELET_CONFIG, AUTOSCALER_STATUS)
+"""ConfigMaps may hold what nobody is to read, so they are read by known names only, never listed."""
 KINDS = {
     kind.name: kind
     for kind in (
@@ -51,8 +60,9 @@ KINDS = {
             in_view=False,
         ),
         KindSource("Job", "batch", ("v1",), "jobs"),
-        KindSource("Deployment", "apps", ("v1",), "deployments"),
-        KindSource("StatefulSet", "apps", ("v1",), "statefulsets"),
+        KindSource("Deployment", "apps", ("v1",), "deployments", is_everywhere=True),
+        KindSource("StatefulSet", "apps", ("v1",), "statefulsets", is_everywhere=True),
+        KindSource("ConfigMap", "", ("v1",), "configmaps", names=KNOWN_CONFIG_MAPS),
         KindSource("NodePool", "karpenter.sh", ("v1",), "nodepools", is_namespaced=False, in_view=False),
         KindSource("NodeClaim", "karpenter.sh", ("v1",), "nodeclaims", is_namespaced=False, in_view=False),
     )

@@ -9,8 +9,9 @@ from webhook.doctor.lists import ClusterLists
 from webhook.doctor.trainers import TrainingPod
 from webhook.policy.pod.metadata import JsonObject, labels_of
 
+KARPENTER_POOL = "karpenter.sh/nodepool"
 _POOL_LABELS = (
-    "karpenter.sh/nodepool",
+    KARPENTER_POOL,
     "eks.amazonaws.com/nodegroup",
     "cloud.google.com/gke-nodepool",
     "kubernetes.azure.com/agentpool",
@@ -102,10 +103,10 @@ def _smallest_cap(
 
     A pool without nodes has the labels that its name stands for.
     """
-    of_nodes = [labels_of(node) for node in nodes] or [dict.fromkeys(_POOL_LABELS, pool)]
+    of_nodes = [labels_of(node) for node in nodes] or [{} if pool == UNBOUND else dict.fromkeys(_POOL_LABELS, pool)]
     holding = [
         (finding.cap, finding.check)
         for finding in capping
-        if finding.cap and any(finding.cap.node_selector.items() <= labels.items() for labels in of_nodes)
+        if finding.cap and any(finding.cap.holds_on(labels) for labels in of_nodes)
     ]
     return min(holding, key=lambda each: each[0].seconds, default=(None, ""))

@@ -6,7 +6,14 @@ tests/doctor/test_table.py holds that each file has a row, a section in docs/doc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from webhook.doctor.checks import job_replacement, karpenter_termination, overridden_grace
+from webhook.doctor.checks import (
+    autoscaler_maximum,
+    job_replacement,
+    karpenter_termination,
+    managed_autoscaler,
+    overridden_grace,
+    spot_notice,
+)
 from webhook.doctor.finding import Finding, Severity, Unseen
 from webhook.doctor.kinds import FOR_TRAINERS
 from webhook.doctor.lists import ClusterLists, covers
@@ -29,11 +36,32 @@ class Check:
 
 CHECKS: tuple[Check, ...] = (
     Check(
+        spot_notice.ID,
+        Severity.WARNING,
+        "A spot node is taken away at short notice",
+        FOR_TRAINERS,
+        spot_notice.findings,
+    ),
+    Check(
         karpenter_termination.ID,
         Severity.ERROR,
         "Karpenter ends a node before the pods on it have saved",
         (*FOR_TRAINERS, "NodePool", "NodeClaim"),
         karpenter_termination.findings,
+    ),
+    Check(
+        autoscaler_maximum.ID,
+        Severity.WARNING,
+        "cluster-autoscaler gives pods its own maximum",
+        (*FOR_TRAINERS, "Deployment", "StatefulSet"),
+        autoscaler_maximum.findings,
+    ),
+    Check(
+        managed_autoscaler.ID,
+        Severity.INFO,
+        "A cloud's cluster-autoscaler has a maximum that cannot be read",
+        (*FOR_TRAINERS, "Deployment", "StatefulSet", "ConfigMap"),
+        managed_autoscaler.findings,
     ),
     Check(
         overridden_grace.ID,

@@ -51,6 +51,12 @@ class TrainingPod:
         return max(self.look.pod.grace_seconds, self.decision.grace_seconds or 0)
 
     @property
+    def priority(self) -> int:
+        """Return its priority, as its PriorityClass gave it."""
+        value = (self.manifest.get("spec") or {}).get("priority")
+        return value if isinstance(value, int) else 0
+
+    @property
     def asks_for_time(self) -> bool:
         """Return whether anybody wants more for it than Kubernetes' default; else nothing tells that it saves."""
         return self.decision.grace_seconds is not None or self.asked_seconds > KUBERNETES_DEFAULT_GRACE_SECONDS
