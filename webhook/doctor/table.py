@@ -6,7 +6,7 @@ tests/doctor/test_table.py holds that each file has a row, a section in docs/doc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from webhook.doctor.checks import job_replacement, karpenter_termination, overridden_grace
+from webhook.doctor.checks import job_replacement, karpenter_termination, overridden_grace, pod_creation
 from webhook.doctor.finding import Finding, Severity, Unseen
 from webhook.doctor.kinds import FOR_TRAINERS
 from webhook.doctor.lists import ClusterLists, covers
@@ -41,6 +41,13 @@ CHECKS: tuple[Check, ...] = (
         "Pods are being deleted with less than their own grace",
         FOR_TRAINERS,
         overridden_grace.findings,
+    ),
+    Check(
+        pod_creation.ID,
+        Severity.ERROR,
+        "What the cluster makes of a new training pod",
+        FOR_TRAINERS,
+        pod_creation.findings,
     ),
     Check(
         job_replacement.ID,
