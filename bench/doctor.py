@@ -120,7 +120,9 @@ def _service_pod() -> dict[str, Any]:
         "livenessProbe": probe,
         "readinessProbe": probe,
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
-        "volumeMounts": [{"mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "name": "kube-api-access-abcde"}],
+        "volumeMounts": [
+            {"mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "name": "kube-api-access-abcde"}
+        ],
     }
     token = {"name": "kube-api-access-abcde", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api-5d4f8c7b9d", "uid": "u", "controller": True}

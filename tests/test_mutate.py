@@ -294,7 +294,9 @@ def test_different_keys_in_the_templates_of_one_job_are_told(run):
 
 @pytest.mark.parametrize("field", ["labels", "annotations"])
 def test_given_a_key_on_the_job_itself_then_it_is_told_that_no_pod_gets_it(run, field):
-    job = f"{{apiVersion: batch/v1, kind: Job, metadata: {{name: j, {field}: {{gracekeeper.dev/checkpoint-size: 9Gi}}}}, "
+    job = (
+        f"{{apiVersion: batch/v1, kind: Job, metadata: {{name: j, {field}: {{gracekeeper.dev/checkpoint-size: 9Gi}}}}, "
+    )
     code, _, err = run(job + "spec: {template: {spec: {containers: [{name: a}]}}}}")
     assert code == 1
     line = f"gracekeeper.dev/checkpoint-size in its own {field} reaches no pod: set it in the pod template"
