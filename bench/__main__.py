@@ -14,10 +14,11 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import api_server, attacks, crowd, image, measure, reviews
+from bench import api_server, attacks, crowd, doctor, image, measure, reviews
 from bench.attacks import Attacked
 from bench.contestants import FLOOR, NotReadyError
 from bench.crowd import Crowd
+from bench.doctor import Examined
 from bench.measure import Bench, Memory, Speed
 from webhook import __version__
 from webhook.api import ApiError
@@ -82,6 +83,8 @@ def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
             report["memory"] = [asdict(line) for line in measure.memory(bench, say)]
             report["lost_after_rest"] = measure.rested(bench, say)
             report["ready_seconds"] = measure.ready_seconds(bench, say)
+            say(f"gracekeeper doctor on a dump of {doctor.PODS:,} pods and {crowd.NODES:,} nodes")
+            report["doctor"] = [asdict(doctor.of_dump(Path(folder)))]
         if options.crowd:
             lines = crowd.measured(bench, options.kubectl, options.kubeconfig, say)
             report["crowd"] = [asdict(line) for line in lines]
@@ -89,6 +92,9 @@ def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
         say("through the API server")
         added = api_server.added(options.kubectl, options.kubeconfig)
         report["api_server"] = [asdict(line) for line in added]
+        say(f"gracekeeper doctor among {doctor.PODS_ON_CLUSTER:,} pods of the cluster")
+        examined = doctor.of_cluster(options.kubectl, options.kubeconfig)
+        report["doctor"] = [*report.get("doctor", []), asdict(examined)]
     name = options.image or image.newest()
     report["image"] = None if name is None else {"name": name, "mib": image.size_mib(name)}
     return report
@@ -107,6 +113,8 @@ def _print(console: Console, report: dict[str, Any]) -> None:
         console.print(_attacks_table([Attacked(**line) for line in report["attacks"]]))
     if "crowd" in report:
         console.print(_crowd_table([Crowd(**line) for line in report["crowd"]]))
+    if "doctor" in report:
+        console.print(_doctor_table([Examined(**line) for line in report["doctor"]]))
     if "api_server" in report:
         console.print(_api_server_table(report["api_server"]))
     else:
@@ -177,6 +185,17 @@ def _crowd_table(lines: Sequence[Crowd]) -> Table:
         milliseconds = ("-" if ms is None else f"{ms:.2f}" for ms in (line.warm_p50_ms, line.warm_p99_ms, *cold))
         memory = f"{line.peak_mib_when_ready:.1f}", f"{line.peak_mib_at_the_end:.1f}"
         table.add_row(line.contestant, f"{line.ready_seconds:.2f}", *memory, *milliseconds)
+    return table
+
+
+def _doctor_table(lines: Sequence[Examined]) -> Table:
+    table = Table(title="gracekeeper doctor, with every check that needs no right of its own")
+    for heading in ("of", "pods", "training", "nodes", "MiB of JSON", "findings", "s", "peak MiB"):
+        table.add_column(heading, justify="left" if heading == "of" else "right")
+    for line in lines:
+        counts = (f"{count:,}" for count in (line.pods, line.trainers, line.nodes))
+        size = f"{line.dump_mib:.0f}" if line.dump_mib else "-"
+        table.add_row(line.source, *counts, size, str(line.findings), f"{line.seconds:.1f}", f"{line.peak_mib:.0f}")
     return table
 
 

@@ -5,15 +5,24 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.crowd import NODES, node
 from bench.reviews import osmo_pod
+from webhook.api import Api
 
 PODS, TRAINERS = 10_000, 2_000
+PODS_ON_CLUSTER = 1_000
+_THREADS = 8
+_CALL_SECONDS = 60.0
+_KUBECTL_SECONDS = 120.0
 _POOLS = 20
 _NAMESPACES = 50
 _POOL_LABEL = "karpenter.sh/nodepool"
@@ -51,17 +60,32 @@ def of_dump(folder: Path) -> Examined:
     return Examined("dump", PODS, NODES, size / 2**20, seconds, peak_mib, *_counts(report))
 
 
-def of_cluster(arguments: Sequence[str], pods: int, nodes: int) -> Examined:
-    """Examine a cluster that has so many pods and nodes; the arguments say which."""
-    seconds, peak_mib, report = _run(arguments)
-    return Examined("cluster", pods, nodes, 0, seconds, peak_mib, *_counts(report))
+def of_cluster(kubectl: Path, kubeconfig: Path) -> Examined:
+    """Make 1,000 pods in a namespace of their own, which no node takes, examine the cluster, and remove them."""
+    api = Api.from_kubeconfig(str(kubeconfig))
+    namespace = f"gracekeeper-doctor-{uuid.uuid4().hex[:8]}"
+    run = partial(subprocess.run, capture_output=True, check=True, timeout=_KUBECTL_SECONDS)
+    by_kubectl = [str(kubectl), f"--kubeconfig={kubeconfig}"]
+    run([*by_kubectl, "create", "namespace", namespace])
+    try:
+        pods = f"/api/v1/namespaces/{namespace}/pods"
+        with ThreadPoolExecutor(_THREADS) as pool:
+            numbers = range(PODS_ON_CLUSTER)
+            list(pool.map(lambda number: api.post(pods, _waiting_pod(number), timeout_seconds=_CALL_SECONDS), numbers))
+        seconds, peak_mib, report = _run([], {"KUBECONFIG": str(kubeconfig)})
+        counted = [
+            len(api.get(f"/api/v1/{kind}", timeout_seconds=_CALL_SECONDS)["items"]) for kind in ("pods", "nodes")
+        ]
+    finally:
+        run([*by_kubectl, "delete", "namespace", namespace, "--wait=false"])
+    return Examined("cluster", *counted, 0, seconds, peak_mib, *_counts(report))
 
 
-def _run(arguments: Sequence[str]) -> tuple[float, float, dict[str, Any]]:
+def _run(arguments: Sequence[str], environment: Mapping[str, str] = MappingProxyType({})) -> tuple[float, float, Any]:
     """Return seconds, the peak of resident memory in MiB, and the report."""
     command = [sys.executable, "-m", "webhook", "doctor", "-o", "json", "--fail-on", "never", *arguments]
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environment})
     assert process.stdout is not None
     report = json.loads(process.stdout.read())
     _, status, usage = os.wait4(process.pid, 0)
@@ -108,6 +132,16 @@ def _pods() -> Iterator[dict[str, Any]]:
         pod["spec"]["nodeName"] = f"bench-{number % NODES}"
         pod["status"] = _status(pod["spec"]["containers"])
         yield pod
+
+
+def _waiting_pod(number: int) -> dict[str, Any]:
+    """A training pod that no node takes."""
+    pod = osmo_pod() if number % (PODS // TRAINERS) == 0 else _service_pod()
+    pod["metadata"].pop("namespace", None)
+    pod["metadata"].pop("ownerReferences", None)
+    pod["metadata"]["name"] = f"pod-{number}"
+    pod["spec"] |= {"nodeSelector": {"gracekeeper.dev/no-node": "true"}}
+    return pod
 
 
 def _service_pod() -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """`gracekeeper doctor`: what cuts the grace of training pods in this cluster, or in a dump of one, and the line that cures it."""
 
 import argparse
+import io
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from webhook.api import Api, ApiError
 from webhook.cli import doctor_output, doctor_rights
@@ -17,6 +19,7 @@ from webhook.cli.inputs import CommandError
 from webhook.doctor import dry_run, dump, gatherer, probe, table
 from webhook.doctor.examination import Report, examined, kinds_of
 from webhook.doctor.finding import Severity
+from webhook.doctor.packed import PackedObjects
 
 _NOTHING, _FINDINGS = 0, 1
 _FIRST_CALL_SECONDS = 10.0
@@ -123,9 +126,9 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
         api.get("/version", timeout_seconds=_FIRST_CALL_SECONDS)
         reader = gatherer.Reader(api, tuple(options.namespace or ()), progress=progress.tell)
         everything = gatherer.gathered(reader, _with_installation(kinds_of(checks)))
-        everything.objects[probe.KIND] = dry_run.probe_answers(
-            api, dict.fromkeys(options.probe or ()), everything.objects.get("Pod", ())
-        )
+        pods = everything.objects.get("Pod", ())
+        answers = dry_run.probe_answers(api, dict.fromkeys(options.probe or ()), pods)
+        everything.objects[probe.KIND] = PackedObjects(answers)
     except ApiError as error:
         raise CommandError(in_words(error)) from None
     finally:
@@ -144,7 +147,8 @@ def _with_installation(kinds: Iterable[str]) -> tuple[str, ...]:
 
 def _of_dump(options: argparse.Namespace, checks: Sequence[table.Check]) -> Report:
     try:
-        objects = dump.objects_of((name, _bytes_of(name)) for name in _files(options.filename))
+        with ExitStack() as open_files:
+            objects = dump.objects_of((name, _opened(name, open_files)) for name in _files(options.filename))
     except dump.BadDumpError as error:
         raise CommandError(str(error)) from None
     used = config_in_use(options.config, objects, lambda *names: dump.one_object(objects, "ConfigMap", *names))
@@ -165,8 +169,11 @@ def _files(names: Iterable[str]) -> Iterable[str]:
         yield from of_folder
 
 
-def _bytes_of(name: str) -> bytes:
+def _opened(name: str, open_files: ExitStack) -> BinaryIO:
+    """Return a file that can be read twice."""
+    if name == "-":
+        return io.BytesIO(sys.stdin.buffer.read())
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return open_files.enter_context(Path(name).open("rb"))
     except OSError as error:
         raise CommandError(f"{name}: {(error.strerror or str(error)).lower()}") from None

@@ -2,36 +2,39 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
+import ijson
 import orjson
 
 from webhook import yaml_text
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.kinds import KINDS
 from webhook.doctor.lists import KindUnseen
+from webhook.doctor.packed import PackedObjects
 from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 _LIST = "List"
+_START_BYTES = 65_536
 
 
 class BadDumpError(Exception):
     """A file that is no dump; the message is one line that says why."""
 
 
-def objects_of(texts: Iterable[tuple[str, str | bytes]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the objects of files (name and text) by kind.
+def objects_of(files: Iterable[tuple[str, BinaryIO]]) -> dict[str, PackedObjects]:
+    """Return the objects of files (name and open file) by kind.
 
     kubectl does not say which kind an empty list is of. The name of the file does, where it is that of the resource.
     """
-    objects: dict[str, list[dict[str, Any]]] = {}
-    for name, text in texts:
-        documents = list(_documents(name, text))
+    objects: dict[str, PackedObjects] = {}
+    for name, file in files:
+        of_file = _objects_in(name, file)
         kind = _kind_by_file(name)
-        if kind is not None and documents:
-            objects.setdefault(kind, [])
-        for document in documents:
-            _add(objects, name, document)
+        if kind is not None and of_file is not None:
+            objects.setdefault(kind, PackedObjects())
+        for kind, of_kind in (of_file or {}).items():
+            objects.setdefault(kind, PackedObjects()).extend(of_kind)
     return objects
 
 
@@ -53,7 +56,9 @@ def narrowed(
     if not namespaces:
         return objects
     return {
-        kind: [each for each in of_kind if _counts_everywhere(kind) or metadata_of(each).get("namespace") in namespaces]
+        kind: of_kind
+        if _counts_everywhere(kind)
+        else PackedObjects(each for each in of_kind if metadata_of(each).get("namespace") in namespaces)
         for kind, of_kind in objects.items()
     }
 
@@ -78,35 +83,66 @@ def _kind_by_file(name: str) -> str | None:
     return next((kind.name for kind in KINDS.values() if stem in {kind.resource, kind.kubectl_name}), None)
 
 
-def _documents(name: str, text: str | bytes) -> Iterator[Any]:
-    if not text.strip():  # kubectl was refused, and wrote nothing
-        return
+def _objects_in(name: str, file: BinaryIO) -> dict[str, PackedObjects] | None:
+    """Return the objects of one file by kind; None where it is empty: kubectl was refused, and wrote nothing."""
+    start = file.read(_START_BYTES)
+    if not start.strip():
+        return None
+    file.seek(0)
+    try:
+        of_lists = _objects_in_lists(file)
+    except ijson.JSONError:
+        of_lists = {}
+    if of_lists:
+        return of_lists
+    file.seek(0)
+    objects: dict[str, PackedObjects] = {}
+    for document in _documents(name, file.read()):
+        _add(objects, name, document)
+    return objects
+
+
+def _objects_in_lists(file: BinaryIO) -> dict[str, PackedObjects]:
+    """Return the objects of the lists in a JSON file; nothing where an object names no kind, or there is no list.
+
+    A list is never in memory as a whole: that of all pods of a cluster may take a gigabyte.
+    """
+    objects: dict[str, PackedObjects] = {}
+    for item in ijson.items(file, "items.item", use_float=True):
+        kind = item.get("kind") if isinstance(item, dict) else None
+        if not isinstance(kind, str):
+            return {}
+        objects.setdefault(kind, PackedObjects()).append(slimmed(item))
+    return objects
+
+
+def _documents(name: str, text: bytes) -> Iterator[Any]:
     try:
         yield orjson.loads(text)
     except orjson.JSONDecodeError:
         yield from _yaml_documents(name, text)
 
 
-def _yaml_documents(name: str, text: str | bytes) -> Iterator[Any]:
+def _yaml_documents(name: str, text: bytes) -> Iterator[Any]:
     """Yield the documents of YAML, and of several lists in one file."""
     try:
-        yield from yaml_text.documents(text if isinstance(text, str) else text.decode())
+        yield from yaml_text.documents(text.decode())
     except UnicodeDecodeError:
         raise BadDumpError(f"{name}: not UTF-8 text") from None
     except yaml_text.NotYamlError as error:
         raise BadDumpError(f"{name}: {error}") from None
 
 
-def _add(objects: dict[str, list[dict[str, Any]]], name: str, document: Any) -> None:
+def _add(objects: dict[str, PackedObjects], name: str, document: Any) -> None:
     kind = document.get("kind") if isinstance(document, dict) else None
     if not isinstance(kind, str):
         raise BadDumpError(f"{name}: holds no Kubernetes object: write it with `kubectl get KIND -A -o json`")
     items = document.get("items")
     if not isinstance(items, list):
-        objects.setdefault(kind, []).append(slimmed(document))
+        objects.setdefault(kind, PackedObjects()).append(slimmed(document))
         return
     of_kind = kind.removesuffix(_LIST)
     if of_kind:  # PodList: the objects in it name no kind
-        objects.setdefault(of_kind, [])
+        objects.setdefault(of_kind, PackedObjects())
     for item in items:
         _add(objects, name, {"kind": of_kind, **item} if of_kind and isinstance(item, dict) else item)

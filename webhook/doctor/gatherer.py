@@ -12,6 +12,7 @@ from webhook.doctor.dump import slimmed
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.kinds import KINDS, KindSource
 from webhook.doctor.lists import KindUnseen
+from webhook.doctor.packed import PackedObjects
 
 _CALL_SECONDS = 30.0
 _REASONS = {401: UnseenReason.FORBIDDEN, 403: UnseenReason.FORBIDDEN, 404: UnseenReason.NOT_SERVED}
@@ -32,7 +33,7 @@ class Reader:
 class Gathered:
     """What was read, and what could not be."""
 
-    objects: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    objects: dict[str, PackedObjects] = field(default_factory=dict)
     unseen: dict[str, KindUnseen] = field(default_factory=dict)
 
 
@@ -65,16 +66,19 @@ def reason_of(error: ApiError) -> UnseenReason:
     return _REASONS.get(error.status, UnseenReason.ERROR)
 
 
-def _all_of(reader: Reader, source: KindSource) -> list[dict[str, Any]]:
+def _all_of(reader: Reader, source: KindSource) -> PackedObjects:
     if source.names:
         by_name = (one_object(reader, source.name, *names) for names in source.names)
-        return [each for each in by_name if each is not None]
+        return PackedObjects(each for each in by_name if each is not None)
     is_narrowed = bool(reader.namespaces) and source.is_namespaced and not source.is_everywhere
     places: Sequence[str | None] = reader.namespaces if is_narrowed else (None,)
-    return [each for place in places for each in _in_first_version(reader, source, place)]
+    objects = PackedObjects()
+    for place in places:
+        objects.extend(_in_first_version(reader, source, place))
+    return objects
 
 
-def _in_first_version(reader: Reader, source: KindSource, namespace: str | None) -> list[dict[str, Any]]:
+def _in_first_version(reader: Reader, source: KindSource, namespace: str | None) -> PackedObjects:
     """Return the objects in the first version that is served."""
     *paths, last = source.paths(namespace)
     for path in paths:
@@ -86,7 +90,7 @@ def _in_first_version(reader: Reader, source: KindSource, namespace: str | None)
     return _pages(reader, source, last)
 
 
-def _pages(reader: Reader, source: KindSource, path: str) -> list[dict[str, Any]]:
+def _pages(reader: Reader, source: KindSource, path: str) -> PackedObjects:
     """Return every page of a collection. A list that grew too old between two pages is read once more, from its start."""
     try:
         return _pages_once(reader, source, path)
@@ -96,13 +100,14 @@ def _pages(reader: Reader, source: KindSource, path: str) -> list[dict[str, Any]
     return _pages_once(reader, source, path)
 
 
-def _pages_once(reader: Reader, source: KindSource, path: str) -> list[dict[str, Any]]:
+def _pages_once(reader: Reader, source: KindSource, path: str) -> PackedObjects:
     """Return every page. The objects in a list name no kind, so it is written on them."""
-    objects: list[dict[str, Any]] = []
+    objects = PackedObjects()
     query = {"limit": str(source.page_objects)}
     while True:
         page = reader.api.get(path, query=query, timeout_seconds=reader.call_seconds)
-        objects += [slimmed({**each, "kind": source.name}) for each in page.get("items") or ()]
+        for each in page.get("items") or ():
+            objects.append(slimmed({**each, "kind": source.name}))
         reader.progress(source.kubectl_name, len(objects))
         following = (page.get("metadata") or {}).get("continue")
         if not following:

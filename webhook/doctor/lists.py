@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from webhook.doctor.finding import UnseenReason
+from webhook.doctor.packed import PackedObjects
 from webhook.doctor.trainers import TrainingPod
 from webhook.policy.configuration import Config
 from webhook.policy.pod.metadata import JsonObject, annotations_of
@@ -42,7 +43,7 @@ class ClusterLists:
     def without_skipped(self, check_id: str) -> "ClusterLists":
         """Return the lists without the objects whose annotation says that this check is not to look at them."""
         objects = {
-            kind: [each for each in of_kind if not _is_skipped(each, check_id)]
+            kind: PackedObjects(of_kind).without(SKIP_ANNOTATION, lambda each: _is_skipped(each, check_id))
             for kind, of_kind in self.objects.items()
         }
         trainers = tuple(each for each in self.trainers if not _is_skipped(each.manifest, check_id))

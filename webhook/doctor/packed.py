@@ -3,28 +3,37 @@
 An examination reads a list a few times, from its start to its end, so that unpacking each object anew costs little.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import orjson
+
+from webhook.policy.pod.metadata import JsonObject
 
 
 class PackedObjects(Sequence[dict[str, Any]]):
     """A list of objects. Each reading of an object gives a new dictionary."""
 
-    def __init__(self, objects: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(self, objects: Iterable[JsonObject] = ()) -> None:
         """Hold these objects."""
-        self.packed: list[bytes] = []
-        for each in objects:
-            self.append(each)
+        self.packed: list[bytes] = [*objects.packed] if isinstance(objects, PackedObjects) else []
+        if not self.packed:
+            for each in objects:
+                self.append(each)
 
-    def append(self, manifest: dict[str, Any]) -> None:
+    def append(self, manifest: JsonObject) -> None:
         """Hold one object more."""
         self.packed.append(orjson.dumps(manifest))
 
     def extend(self, objects: "PackedObjects") -> None:
         """Hold these objects too."""
         self.packed += objects.packed
+
+    def without(self, word: str, is_out: Callable[[dict[str, Any]], bool]) -> "PackedObjects":
+        """Return the objects but for those that are out. Only an object that holds the word is asked about."""
+        sought, others = word.encode(), PackedObjects()
+        others.packed = [each for each in self.packed if sought not in each or not is_out(orjson.loads(each))]
+        return others
 
     def __len__(self) -> int:
         return len(self.packed)
