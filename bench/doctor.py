@@ -73,12 +73,10 @@ def of_cluster(kubectl: Path, kubeconfig: Path) -> Examined:
             numbers = range(PODS_ON_CLUSTER)
             list(pool.map(lambda number: api.post(pods, _waiting_pod(number), timeout_seconds=_CALL_SECONDS), numbers))
         seconds, peak_mib, report = _run([], {"KUBECONFIG": str(kubeconfig)})
-        counted = [
-            len(api.get(f"/api/v1/{kind}", timeout_seconds=_CALL_SECONDS)["items"]) for kind in ("pods", "nodes")
-        ]
+        all_pods, nodes = (_count(api, resource) for resource in ("pods", "nodes"))
     finally:
         run([*by_kubectl, "delete", "namespace", namespace, "--wait=false"])
-    return Examined("cluster", *counted, 0, seconds, peak_mib, *_counts(report))
+    return Examined("cluster", all_pods, nodes, 0, seconds, peak_mib, *_counts(report))
 
 
 def _run(arguments: Sequence[str], environment: Mapping[str, str] = MappingProxyType({})) -> tuple[float, float, Any]:
@@ -93,6 +91,10 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str] = MappingProxy
     if process.returncode != 0:
         raise subprocess.CalledProcessError(process.returncode, command)
     return time.perf_counter() - began, usage.ru_maxrss / _MIB, report
+
+
+def _count(api: Api, resource: str) -> int:
+    return len(api.get(f"/api/v1/{resource}", timeout_seconds=_CALL_SECONDS)["items"])
 
 
 def _counts(report: dict[str, Any]) -> tuple[int, int]:
