@@ -227,6 +227,15 @@ def test_refusals_of_one_owner_at_one_time_count_once_and_old_ones_do_not(clock)
     assert refusals.recent() == {}
 
 
+def test_given_many_events_from_before_then_they_are_neither_read_nor_counted(server, observers, clock):
+    for number in range(20):
+        server.put(f"{EVENTS}/{number}", **an_event(clock, owner=f"job-{chr(ord('a') + number)}"))
+    observers()
+    assert server.queries[f"GET {EVENTS}"]["limit"] == "1"
+    refuse(server, clock, namespace="other")
+    eventually(lambda: stopped(server, clock) == {"other": StopCause.REFUSED})
+
+
 def test_given_a_namespace_full_of_noise_then_another_s_stop_is_written_and_the_writes_stay_few(
     server, observers, clock
 ):
