@@ -16,8 +16,10 @@ from tests.test_observer import MEMORY, PODS, play, remembered
 from tests.test_wrapping_stopped import CONFIG, a_pod
 from tests.tls_cluster import logger_into
 from webhook.api import Api
+from webhook.observer.breaker import Breaker
 from webhook.observer.memory_object import MemoryObject
 from webhook.observer.observer import PodObserver, Rules
+from webhook.observer.observer_metrics import ObserverMetrics
 from webhook.observer.pods import read_observed_pod
 from webhook.observer.refusals import REASONS, PodRefusal, Refusals, read_refusal
 from webhook.observer.supervise_waits import SuperviseWaits
@@ -227,6 +229,15 @@ def test_refusals_of_one_owner_at_one_time_count_once_and_old_ones_do_not(clock)
     assert refusals.recent() == {}
 
 
+def test_given_many_events_from_before_then_they_are_neither_read_nor_counted(server, observers, clock):
+    for number in range(20):
+        server.put(f"{EVENTS}/{number}", **an_event(clock, owner=f"job-{chr(ord('a') + number)}"))
+    observers()
+    assert server.queries[f"GET {EVENTS}"]["limit"] == "1"
+    refuse(server, clock, namespace="other")
+    eventually(lambda: stopped(server, clock) == {"other": StopCause.REFUSED})
+
+
 def test_given_a_namespace_full_of_noise_then_another_s_stop_is_written_and_the_writes_stay_few(
     server, observers, clock
 ):
@@ -240,6 +251,23 @@ def test_given_a_namespace_full_of_noise_then_another_s_stop_is_written_and_the_
     eventually(lambda: stopped(server, clock).keys() == {"ml", "noisy", "research"})
     assert server.count(f"PUT {MEMORY}") <= 4 + 3
     assert len(server.get(MEMORY)["data"][STOPS_KEY]) < 2000
+
+
+def test_given_news_soon_after_a_write_then_it_waits_and_without_news_nothing_is_read_or_written(server, clock):
+    api = Api.from_address(server.address)
+    memory = MemoryObject(api, "gk", "gk-terminations")
+    breaker = Breaker(api, memory, ObserverMetrics(), logger_into([]), clock.now, between_writes_seconds=3600)
+    for namespace in ("ml", "other"):
+        for age in (1, 3):
+            breaker.refusals.add(replace(a_refusal(clock, namespace=namespace), at=clock.seconds() - age))
+        breaker.look()
+    assert stopped(server, clock).keys() == {"ml"}
+    breaker.between_writes_seconds = 0
+    for _ in range(5):
+        breaker.look()
+    assert stopped(server, clock).keys() == {"ml", "other"}
+    assert (server.count(f"GET {MEMORY}"), server.count(f"PUT {MEMORY}")) == (2, 2)
+    api.close()
 
 
 def test_the_refusals_that_are_held_are_bounded(clock):

@@ -36,6 +36,8 @@ class Kind:
     """The query that narrows the collection: `labelSelector` or `fieldSelector`."""
     page_objects: int = 500
     """The most that one answer to a list holds: all of it is in memory for a moment, before it is cut to what is kept."""
+    changes_alone: bool = False
+    """Whether what was there before the watch is of no interest: then the list is read for its version, with one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,9 @@ class Stream(ABC):
 
     def _pages(self, path: str) -> tuple[str, dict[str, Any]]:
         objects: dict[str, Any] = {}
+        if self.kind.changes_alone:
+            first = self.api.get(path, query={**self.kind.selector, "limit": "1"}, timeout_seconds=_LIST_SECONDS)
+            return first["metadata"]["resourceVersion"], objects
         query = {**self.kind.selector, "limit": str(self.kind.page_objects)}
         while True:
             page = self.api.get(path, query=query, timeout_seconds=_LIST_SECONDS)

@@ -106,7 +106,7 @@ class Refusals:
 
 
 class RefusalStream(Stream):
-    """The Events of one reason, of one namespace or of all. None is kept."""
+    """The new Events of one reason, of one namespace or of all. None is kept."""
 
     def __init__(
         self, api: Api, place: tuple[str | None, str], refusals: Refusals, logger: log.Logger, patience: Patience
@@ -114,14 +114,12 @@ class RefusalStream(Stream):
         """Follow the Events of this namespace (None: of all) with this reason."""
         namespace, reason = place
         path = "/api/v1/events" if namespace is None else f"/api/v1/namespaces/{namespace}/events"
-        kind = Kind("Event", (path,), read_refusal, {"fieldSelector": f"reason={reason}"}, page_objects=100)
+        kind = Kind("Event", (path,), read_refusal, {"fieldSelector": f"reason={reason}"}, changes_alone=True)
         super().__init__(api, kind, logger, patience)
         self.refusals = refusals
 
     def take_list(self, objects: Mapping[str, Any]) -> None:
-        """Take all."""
-        for key, refusal in objects.items():
-            self.take_change(key, refusal)
+        """Take nothing: an Event from before the watch may be an hour old, and whoever is refused tries again."""
 
     def take_change(self, key: str, shortened: Any) -> None:  # noqa: ARG002  # an Event is known by its owner and time
         """Take one; a controller counts up an Event that it repeats."""
