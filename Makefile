@@ -89,8 +89,9 @@ image: .venv/ready ## both images, as IMAGE=registry/name:tag and registry/super
 	$(BIN)/python -m tools.image $(if $(BASE),--base $(BASE)) $(if $(IMAGE),--tag $(IMAGE)) $(if $(SUPERVISE_IMAGE),--supervise-tag $(SUPERVISE_IMAGE)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PUSH),--push)
 
 .PHONY: docs
-docs: .venv/ready ## write what is made from the code: pictures, the reference of the chart's values, the configuration's schema, the match condition
+docs: .venv/ready ## write what is made from the code: pictures, the share of pods that learning helps, the reference of the chart's values, the configuration's schema, the match condition
 	$(BIN)/python -m scripts.pictures
+	$(BIN)/python -m scripts.learning_share
 	$(BIN)/python -m scripts.chart_docs
 	$(BIN)/python -m scripts.config_schema
 	$(BIN)/gracekeeper match-condition > charts/gracekeeper/files/match-condition.cel
