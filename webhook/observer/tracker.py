@@ -30,9 +30,9 @@ class Tracker:
     tell: Callable[[ObservedEnd], object]
     _pods: dict[str, ObservedPod] = field(default_factory=dict, init=False)
     """Pods that exist, by namespace/name."""
-    _failed: dict[str, dict[str, PodHistory]] = field(default_factory=dict, init=False)
-    """Pods that failed, by gang and uid, also those that are gone: one explains why its peers could not save. A gang may be
-    large, so the others are not kept here."""
+    _failed: dict[tuple[str, str], dict[str, PodHistory]] = field(default_factory=dict, init=False)
+    """Pods that failed, by namespace and gang, then by uid, also those that are gone: one explains why its peers could not
+    save. A gang may be large, so the others are not kept here."""
     _told: set[str] = field(default_factory=set, init=False)
     """Keys of pods that exist and whose end was told."""
 
@@ -65,8 +65,8 @@ class Tracker:
 
     def _take(self, key: str, pod: ObservedPod) -> None:
         self._pods[key] = pod
-        gang = pod.history.status.gang
-        if gang and pod.history.failed is not None:
+        gang = (pod.workload.namespace, pod.history.status.gang)  # anybody can write another namespace's gang on a pod
+        if pod.history.status.gang and pod.history.failed is not None:
             self._note_failure(gang, pod.history)
         if key in self._told:
             return
@@ -80,7 +80,7 @@ class Tracker:
         del self._pods[key]
         self._told.discard(key)
 
-    def _note_failure(self, gang: str, history: PodHistory) -> None:
+    def _note_failure(self, gang: tuple[str, str], history: PodHistory) -> None:
         peers = self._failed.pop(gang, {})
         peers[history.status.uid] = history
         if len(peers) > _MOST_FAILED:
