@@ -12,14 +12,14 @@ from rich.table import Table
 from webhook.api import Api, ApiError
 from webhook.cli.from_cluster import in_words
 from webhook.cli.inputs import CommandError
-from webhook.observer.memory_object import MemoryObject, text_in
+from webhook.observer.memory_object import LABELS, MemoryObject, text_in
 from webhook.policy.observed.memory import Entry, Key, Memory, forgetting, memory_in, text_of
 
 _DONE, _NOTHING_SHOWN = 0, 1
 _CALL_SECONDS = 10.0
 _WIDTH = 1000
 _FORGET = "forget"
-_SELECTOR = "app.kubernetes.io/part-of=gracekeeper,app.kubernetes.io/component=observer"
+_SELECTOR = ",".join(f"{label}={value}" for label, value in LABELS.items())
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
