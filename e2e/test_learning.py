@@ -15,11 +15,12 @@ import pytest
 from e2e import pods
 from scripts.terminations import IGNORES, saves_for
 from tools.kube import Json, eventually
+from webhook.policy.prefix import WORKLOAD_LABELS
 
 NAMESPACE = "learning"
 EVIDENCE_SECONDS, MAXIMUM_SECONDS, MINIMUM_RUN_SECONDS = 60, 180, 5
 VALUES = {
-    "observer": {"enabled": True, "writeSeconds": 1},
+    "observer": {"writeSeconds": 1},
     "config": {
         "defaults": {"unknownSizeGraceSeconds": EVIDENCE_SECONDS, "maximumGraceSeconds": MAXIMUM_SECONDS},
         "observer": {"minimumRunSeconds": MINIMUM_RUN_SECONDS},
@@ -39,6 +40,8 @@ ENDED_BY_ITS_INIT = (
     "os._exit(143 if code == -signal.SIGTERM else code)\n"
 )
 """A program without a handler below an init such as tini, which hands SIGTERM on and ends as its child did."""
+FAILS_SOON = "import time\ntime.sleep(3)\nraise SystemExit(1)\n"
+GANG_LABEL = "jobset.sigs.k8s.io/jobset-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ class Row:
     """Of each run, from and to."""
     delete: Sequence[str] = ()
     """Options of `kubectl delete pod`, in every run."""
+    teaches_nothing: str = ""
+    """The class of each of its ends, where that teaches nothing; empty where each end is remembered."""
+    peer: str = ""
+    """The program of another pod of its gang, which ends by itself before the first is deleted; empty: it has none."""
     release: bool = False
     """Whether the row takes too long for CI."""
     shell: str = ""
@@ -60,7 +67,10 @@ class Row:
 ROWS: Mapping[str, Row] = {
     "saves-slowly": Row(saves_for(45), [(30, 30), (60, 60), (80, 88)]),
     "saves-quickly": Row(saves_for(10), [(30, 30), (30, 34), (30, 34)]),
-    "deleted-with-a-shorter-grace": Row(saves_for(25), [(30, 30), (30, 30)], delete=["--grace-period=5"]),
+    "deleted-with-a-shorter-grace": Row(
+        saves_for(25), [(30, 30), (30, 30)], delete=["--grace-period=5"], teaches_nothing="overridden"
+    ),
+    "after-a-peer-failed": Row(saves_for(45), [(30, 30), (30, 30)], peer=FAILS_SOON, teaches_nothing="gang-broken"),
     "saves-very-slowly": Row(
         saves_for(100), [(30, 30), (60, 60), (180, 180), (180, 180), (180, 180), (163, 172)], release=True
     ),
@@ -92,12 +102,21 @@ def a_trainer(row: str, run: int, image: str) -> Json:
     name = f"{row}-{run}"
     played = ROWS[row]
     command = ("sh", "-c", played.shell, row) if played.shell else ("python3", "-u", "-c", played.program, row)
-    pod = pods.a_pod(name, labels={"training.kubeflow.org/job-name": name}, command=command)
+    gang = {GANG_LABEL: name} if played.peer else {}
+    pod = pods.a_pod(name, labels={"training.kubeflow.org/job-name": name, **gang}, command=command)
     del pod["spec"]["schedulingGates"]
     env = {**played.env, **({"PROGRAM": played.program} if played.shell else {})}
     variables = [{"name": name, "value": value} for name, value in env.items()]
     pod["spec"]["containers"][0] |= {"image": image, "imagePullPolicy": "Never", "env": variables}
     return {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}
+
+
+def a_peer(row: str, run: int, image: str) -> Json:
+    """Another pod of the run's gang."""
+    pod = a_trainer(row, run, image)
+    pod["metadata"]["name"] += "-peer"
+    pod["spec"]["containers"][0]["command"][-2] = ROWS[row].peer
+    return pod
 
 
 class Runs:
@@ -123,19 +142,33 @@ class Runs:
         kube, manifest = self._kube, a_trainer(row, number, self._image)
         name = manifest["metadata"]["name"]
         created = kube.create_pod(NAMESPACE, manifest)
-        phase = "-ojsonpath={.status.phase}"
-        eventually(lambda: kube("get", "pod", name, f"-n{NAMESPACE}", phase) == "Running", f"{name} runs", OVER_SECONDS)
+        self._wait_for_phase("Running", name)
+        if ROWS[row].peer:
+            peer = kube.create_pod(NAMESPACE, a_peer(row, number, self._image))
+            self._wait_for_phase("Failed", peer["metadata"]["name"])
         time.sleep(MINIMUM_RUN_SECONDS + 4)
         kube("delete", "pod", name, f"-n{NAMESPACE}", "--wait=false", *ROWS[row].delete)
         eventually(lambda: not kube.exists("pod", name, NAMESPACE), f"{name} is gone", OVER_SECONDS)
-        if not ROWS[row].delete:
-            try:
-                eventually(lambda: name in self._remembered(), f"{name} is remembered", LEARNED_SECONDS)
-            except AssertionError as error:
-                error.add_note(f"the observer said: {self._log_of_observer(name)}")
-                raise
+        self._wait_for_lesson(name, ROWS[row].teaches_nothing)
         time.sleep(2)  # the servers' watch of it
         return Seen(created, self._events_of(name))
+
+    def _wait_for_phase(self, phase: str, name: str) -> None:
+        words = ("get", "pod", name, f"-n{NAMESPACE}", "-ojsonpath={.status.phase}")
+        eventually(lambda: self._kube(*words) == phase, f"{name} is {phase}", OVER_SECONDS)
+
+    def _wait_for_lesson(self, name: str, teaches_nothing: str) -> None:
+        """Wait until the pod's end is remembered, or was seen to be of a class that teaches nothing."""
+        try:
+            if teaches_nothing:
+                seen = f'"termination":"{teaches_nothing}"'
+                eventually(lambda: seen in str(self._log_of_observer(f'"{name}"')), f"{name}: {seen}", LEARNED_SECONDS)
+                assert name not in self._remembered()
+            else:
+                eventually(lambda: name in self._remembered(), f"{name} is remembered", LEARNED_SECONDS)
+        except AssertionError as error:
+            error.add_note(f"the observer said: {self._log_of_observer(name)}")
+            raise
 
     def _remembered(self) -> str:
         """The memory, in which each workload has the name of its last run's owner: here the pod."""
@@ -186,6 +219,19 @@ def test_given_a_save_that_was_cut_then_the_pod_s_owner_is_told_and_the_next_dec
     assert "observed" in str(pods.decision(second.pod))
     assert "1 run cut in 30 days" in str(pods.decision(second.pod))
     assert "longest of 1 stop in 30 days" in str(pods.decision(third.pod))
+
+
+def test_given_a_peer_that_failed_before_then_the_runs_are_of_one_workload_and_nobody_is_told_of_a_cut(runs):
+    first, second = runs.of("after-a-peer-failed")
+    assert workload_of(first.pod) == workload_of(second.pod)
+    assert "CheckpointCut" not in (*first.events, *second.events)
+
+
+def workload_of(pod: Json) -> Mapping[str, str]:
+    """The labels by which the observer knows a workload again; an assertion where the pod has none."""
+    labels = {name: pod["metadata"]["labels"][name] for name in WORKLOAD_LABELS}
+    assert all(labels.values())
+    return labels
 
 
 @pytest.mark.release

@@ -64,7 +64,10 @@ def test_given_the_default_then_it_has_an_account_of_its_own_and_the_server_gets
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "list", "watch"]},
     ]
     own = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["gk-gracekeeper-terminations"]}
-    assert rules(manifests, "Role") == [{**own, "verbs": ["get", "update"]}]
+    assert rules(manifests, "Role") == [
+        {**own, "verbs": ["get", "update"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]},
+    ]
     server = chart.the(manifests, "ClusterRole", ".gk-gracekeeper")["rules"]
     assert not [rule for rule in server if {"pods", "events"} & {*rule["resources"]}]
     assert {**own, "verbs": ["list", "watch"]} in chart.the(manifests, "Role", "-gracekeeper")["rules"]

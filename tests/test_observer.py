@@ -15,9 +15,9 @@ from tests.test_cluster import QUICK, eventually
 from tests.test_observer_tracker import labelled
 from tests.tls_cluster import logger_into
 from webhook.api import Api
-from webhook.observer.memory_object import MemoryObject
+from webhook.observer.memory_object import LABELS, MemoryObject
 from webhook.observer.observer import PodObserver, Rules
-from webhook.policy.observed.memory import DATA_KEY, Lesson, memory_in
+from webhook.policy.observed.memory import DATA_KEY, Entry, Lesson, Memory, Sample, memory_in, text_of
 from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
 
 PODS = "/api/v1/pods"
@@ -135,13 +135,66 @@ def test_given_a_memory_that_cannot_be_written_then_it_says_so_and_writes_later(
     ]
 
 
-@pytest.mark.usefixtures("observer")
-@pytest.mark.parametrize("data", [None, {}, {DATA_KEY: "nonsense"}, {DATA_KEY: '{"version":1,"workloads":[[1]]}'}])
-def test_given_a_memory_that_somebody_deleted_emptied_or_broke_then_it_begins_anew(server, data):
-    server.remove(MEMORY)
-    server.put(MEMORY, kind="ConfigMap", **({} if data is None else {"data": data}))
+@pytest.mark.parametrize("data", [{}, {DATA_KEY: "nonsense"}, {DATA_KEY: '{"version":1,"workloads":[[1]]}'}])
+def test_given_a_memory_that_somebody_emptied_or_broke_then_it_says_so_and_learns_anew(server, observer, lines, data):
     play(server, "stopped")
     eventually(lambda: len(remembered(server)) == 2)
+    server.put(MEMORY, kind="ConfigMap", data=data)
+    eventually(lambda: any("learning starts anew" in note for note in observer.notes()))
+    assert b"gracekeeper_memory_losses_total 1.0" in observer.metrics.text()
+    play(server, "stopped", name="-again")
+    eventually(lambda: len(remembered(server)) == 2)
+    eventually(lambda: observer.notes() == [])
+    assert [line["event"] for line in lines if "memory" in line["event"]] == ["memory lost"]
+
+
+def test_given_a_memory_that_somebody_deleted_then_it_is_made_again_and_learning_starts_anew(server, observer, lines):
+    play(server, "stopped")
+    eventually(lambda: len(remembered(server)) == 2)
+    server.remove(MEMORY)
+    eventually(lambda: MEMORY in server.objects)
+    assert server.get(MEMORY)["metadata"]["labels"] == LABELS
+    assert any("learning starts anew" in note for note in observer.notes())
+    play(server, "stopped", name="-again")
+    eventually(lambda: len(remembered(server)) == 2)
+    eventually(lambda: observer.notes() == [])
+    assert [line["event"] for line in lines if "memory" in line["event"]] == [
+        "memory not written",
+        "memory lost",
+        "memory written again",
+    ]
+
+
+def test_given_no_memory_and_no_right_to_make_one_then_it_says_so_and_what_it_saw_waits(server, observer):
+    server.remove(MEMORY)
+    collection = MEMORY.rpartition("/")[0]
+    server.refusals[collection] = 403
+    play(server, "stopped")
+    eventually(lambda: any("403" in note for note in observer.notes()))
+    server.refusals.clear()
+    eventually(lambda: MEMORY in server.objects and len(remembered(server)) == 2)
+
+
+def test_when_a_release_is_removed_then_the_observer_leaves_no_memory_behind(server, lines):
+    """Helm may remove the ConfigMap before the observer's pod has ended."""
+    api = Api.from_address(server.address)
+    memory = MemoryObject(api, "gk", "gk-terminations")
+    rules = Rules(SECONDS_THAT_A_POD_RAN, write_seconds=3600)
+    observer = PodObserver(api, memory, rules, logger=logger_into(lines), patience=QUICK)
+    observer.start()
+    eventually(lambda: not observer.lacks())
+    play(server, "stopped")
+    eventually(lambda: b'gracekeeper_terminations_total{class="stopped"} 1.0' in observer.metrics.text())
+    server.remove(MEMORY)
+    observer.stop()
+    api.close()
+    assert MEMORY not in server.objects
+
+
+def test_an_observer_that_starts_tells_how_much_is_remembered(server, observer):
+    entry = Entry((Sample(int(RECORDED_AT.timestamp()), 8, 30, Lesson.STOPPED),))
+    server.put(MEMORY, kind="ConfigMap", data={DATA_KEY: text_of(Memory({("ml", "sft"): entry}))})
+    eventually(lambda: b"gracekeeper_remembered_workloads 1.0" in observer.metrics.text())
 
 
 @pytest.mark.usefixtures("observer")

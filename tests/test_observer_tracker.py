@@ -80,6 +80,18 @@ def test_given_another_pod_of_the_same_name_then_its_end_is_its_own(tracker, tol
     assert [(end.pod.uid, end.termination.kind) for end in told] == [("another", TerminationClass.STOPPED)]
 
 
+def test_given_a_peer_by_the_same_name_in_another_namespace_that_failed_then_it_breaks_no_gang_here(tracker, told):
+    """Anybody can write the label of a JobSet on a pod of their own."""
+    events = copy.deepcopy(events_of(NEWEST / "gang-broken.jsonl"))
+    first = events[0]["object"]["metadata"]["uid"]
+    for event in events:
+        if event["object"]["metadata"]["uid"] != first:
+            event["object"]["metadata"]["namespace"] = "of-somebody-else"
+        show(tracker, event)
+    (end,) = [end for end in told if end.pod.uid == first]
+    assert end.termination.kind is not TerminationClass.GANG_BROKEN
+
+
 def test_given_a_pod_without_the_label_or_with_that_of_another_workload_then_it_is_not_observed():
     pod = events_of(NEWEST / "stopped.jsonl")[0]["object"]
     ours = labelled(pod)

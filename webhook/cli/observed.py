@@ -12,7 +12,7 @@ from rich.table import Table
 from webhook.api import Api, ApiError
 from webhook.cli.from_cluster import in_words
 from webhook.cli.inputs import CommandError
-from webhook.observer.memory_object import MemoryObject, text_in
+from webhook.observer.memory_object import LABELS, MemoryObject, text_in
 from webhook.policy.observed.memory import Entry, Key, Memory, forgetting, memory_in, text_of
 from webhook.policy.observed.wrapping_stops import STOPS_KEY, StopCause, Stops, resumed, stops_in, text_of_stops
 
@@ -21,7 +21,7 @@ _CALL_SECONDS = 10.0
 _WIDTH = 1000
 _FORGET, _RESUME = "forget", "resume"
 _SIGNS = {StopCause.REFUSED: "refused", StopCause.IMAGE: "waiting for supervise's image"}
-_SELECTOR = "app.kubernetes.io/part-of=gracekeeper,app.kubernetes.io/component=observer"
+_SELECTOR = ",".join(f"{label}={value}" for label, value in LABELS.items())
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,7 +1,7 @@
 """The ConfigMap in which the observer keeps what it has learned.
 
-The chart renders it without data, so neither an upgrade nor a GitOps tool takes anything away, and the observer needs no right
-to create one. Whoever empties it, or writes nonsense into it, has made gracekeeper forget.
+The chart renders it without data, so neither an upgrade nor a GitOps tool takes anything away. Whoever deletes it, empties it,
+or writes nonsense into it, has made gracekeeper forget.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,10 @@ from webhook.policy.observed.memory import DATA_KEY
 _CALL_SECONDS = 10.0
 _MOST_CONFLICTS = 5
 _CONFLICT = 409
+NOT_FOUND = 404
+LABELS = {"app.kubernetes.io/component": "observer", "app.kubernetes.io/part-of": "gracekeeper"}
+"""Of one that the observer makes again: those by which people find it. No release of the chart changes their values, so that
+Helm, which applies them too, meets no conflict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +32,45 @@ class MemoryObject:
         """Return where the API has the ConfigMap."""
         return f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}"
 
-    def change(self, changed: Callable[[str], str], key: str = DATA_KEY) -> str:
-        """Replace the text under a key by what `changed` makes of it, and return that.
+    def change(self, changed: Callable[[str], str], key: str = DATA_KEY, *, may_create: bool = False) -> str:
+        """Replace the text under a key by what `changed` makes of it, and return that. An equal text is not written.
 
-        An equal text is not written. If somebody else writes meanwhile, their text is read and changed. Raises ApiError if it cannot be read or written.
+        If somebody else writes meanwhile, their text is read and changed. If it is not there, it is made with `may_create`.
+        Raises ApiError if it cannot be read or written.
         """
         attempts = 0
         while True:
             attempts += 1
-            held = self.api.get(self.path, timeout_seconds=_CALL_SECONDS)
-            text = text_in(held, key)
-            after = changed(text)
-            if after == text:
-                return text
-            content = {**held, "data": {**(held.get("data") or {}), key: after}}
             try:
-                self.api.put(self.path, content, timeout_seconds=_CALL_SECONDS)
+                return self._change_once(changed, key, may_create=may_create)
             except ApiError as error:
                 if error.status != _CONFLICT or attempts == _MOST_CONFLICTS:
                     raise
-            else:
-                return after
+
+    def _change_once(self, changed: Callable[[str], str], key: str, *, may_create: bool) -> str:
+        try:
+            held = self.api.get(self.path, timeout_seconds=_CALL_SECONDS)
+        except ApiError as error:
+            if error.status != NOT_FOUND or not may_create:
+                raise
+            return self._create(key, changed(""))
+        text = text_in(held, key)
+        after = changed(text)
+        if after != text:
+            content = {**held, "data": {**(held.get("data") or {}), key: after}}
+            self.api.put(self.path, content, timeout_seconds=_CALL_SECONDS)
+        return after
+
+    def _create(self, key: str, text: str) -> str:
+        metadata = {"name": self.name, "namespace": self.namespace, "labels": LABELS}
+        content = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata,
+            "data": {key: text} if text else {},
+        }
+        self.api.post(self.path.rpartition("/")[0], content, timeout_seconds=_CALL_SECONDS)
+        return text
 
 
 def text_in(config_map: object, key: str = DATA_KEY) -> str:

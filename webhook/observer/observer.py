@@ -17,12 +17,12 @@ from webhook.cluster.stream import Kind, Patience, Stream
 from webhook.observer.breaker import Breaker
 from webhook.observer.events import event_of
 from webhook.observer.gangs import ObservedEnd
-from webhook.observer.memory_object import MemoryObject
+from webhook.observer.memory_object import NOT_FOUND, MemoryObject
 from webhook.observer.observer_metrics import ObserverMetrics
 from webhook.observer.pods import read_observed_pod
 from webhook.observer.supervise_waits import SuperviseWaits
 from webhook.observer.tracker import Tracker
-from webhook.policy.observed.memory import memory_in, remembering, text_of, without_old
+from webhook.policy.observed.memory import Memory, memory_in, remembering, text_of, without_old
 from webhook.policy.prefix import WORKLOAD_LABEL
 
 _WRITE_SECONDS = 60.0
@@ -95,6 +95,12 @@ class PodObserver:
     _pending: list[ObservedEnd] = field(default_factory=list, init=False)
     """Ends that are not written yet."""
     _problem: str = field(default="", init=False)
+    _loss: str = field(default="", init=False)
+    """How the memory was lost, until something is learned again."""
+    _remembered: int = field(default=0, init=False)
+    """Workloads in the memory when it was read last."""
+    _was_missing: bool = field(default=False, init=False)
+    """Whether there was no memory when it was read last. It is made again only then: while a release is removed, nothing is."""
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _streams: Sequence[PodStream] = field(init=False)
     _threads: Sequence[threading.Thread] = field(init=False)
@@ -136,7 +142,9 @@ class PodObserver:
             thread.join(_END_SECONDS)
         for stream in self._streams:
             stream.tracker.teach_all()
-        self.write()
+        self._was_missing = False
+        if self._pending:
+            self.write()
 
     def lacks(self) -> Sequence[str]:
         """Return why nothing is learned at all; empty once every watch has begun."""
@@ -146,39 +154,54 @@ class PodObserver:
     def notes(self) -> Sequence[str]:
         """Return what is wrong although pods are observed."""
         failures = [f"pods are not watched: {stream.failure}" for stream in self._streams if stream.failure]
-        return [*failures, *([self._problem] if self._problem else []), *self._breaker.notes()]
+        return [*failures, *filter(None, (self._problem, self._loss)), *self._breaker.notes()]
 
     def write(self) -> bool:
-        """Write what the pending ends teach; False where it has to be tried again."""
+        """Read the memory, and write what the pending ends teach; False where it has to be tried again."""
         with self._lock:
             ends, self._pending = self._pending, []
-        if not ends:
-            return True
         try:
-            text = self.memory.change(lambda text: self._after(text, ends))
+            text = self.memory.change(lambda text: self._after(text, ends), may_create=self._was_missing)
         except ApiError as error:
             with self._lock:
                 self._pending = [*ends, *self._pending][-_MOST_PENDING:]
+            self._was_missing = error.status == NOT_FOUND
             self._tell_problem(f"what was learned cannot be written: {error}")
             self.metrics.write_failed()
             return False
-        self.metrics.remembered(len(memory_in(text).entries))
+        self._was_missing = False
+        self._remembered = len(memory_in(text).entries)
+        self._loss = "" if self._remembered else self._loss
+        self.metrics.remembered(self._remembered)
         self._tell_problem("")
         return True
 
     def _after(self, text: str, ends: Sequence[ObservedEnd]) -> str:
         memory = memory_in(text)
+        self._note_loss(text, memory)
+        if not ends:
+            return text
         for end in ends:
             workload, owner = end.pod.workload, str(end.pod.controller.get("name") or end.pod.name)
             for name in dict.fromkeys((workload.coarse, workload.exact)):
                 memory = remembering(memory, (workload.namespace, name), end.termination, owner)
         return text_of(without_old(memory, int(self.now().timestamp())))
 
+    def _note_loss(self, text: str, memory: Memory) -> None:
+        """Tell people once that somebody deleted, emptied or broke the memory."""
+        is_broken = bool(text) and not memory.entries and text != text_of(memory)
+        was_emptied = not text and self._remembered > 0
+        loss = "holds nothing that can be read" if is_broken else "was emptied or deleted" * was_emptied
+        if loss and not self._loss:
+            self._loss = f"what was learned is lost: the ConfigMap {self.memory.name} {loss}; learning starts anew"
+            self.metrics.memory_lost()
+            self.logger.warning("memory lost", why=self._loss)
+
     def _write_now_and_then(self) -> None:
         written_at = time.monotonic() - self.rules.write_seconds
         while not self._stop.wait(_LOOK_SECONDS):
             self._survive(self._breaker.look)
-            if self._pending and time.monotonic() - written_at >= self.rules.write_seconds:
+            if time.monotonic() - written_at >= self.rules.write_seconds:
                 written_at = time.monotonic()
                 self._survive(self.write)
 

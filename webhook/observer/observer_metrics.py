@@ -32,7 +32,12 @@ class ObserverMetrics:
         )
         self._write_failures = Counter(
             "gracekeeper_memory_write_failures",
-            "Writes of what was learned that failed; they are tried again.",
+            "Reads and writes of the memory that failed; they are tried again.",
+            registry=registry,
+        )
+        self._losses = Counter(
+            "gracekeeper_memory_losses",
+            "How often somebody deleted, emptied or broke the memory, so that learning starts anew.",
             registry=registry,
         )
         self._pods = Gauge("gracekeeper_observed_pods", "Training pods that exist and are followed.", registry=registry)
@@ -62,6 +67,10 @@ class ObserverMetrics:
     def write_failed(self) -> None:
         """Count one write that failed."""
         self._write_failures.inc()
+
+    def memory_lost(self) -> None:
+        """Count one loss of the memory."""
+        self._losses.inc()
 
     def remembered(self, workloads: int) -> None:
         """Tell how many workloads the memory holds."""
