@@ -184,7 +184,7 @@ func (v *view) hasOnlyTransports(p *process) bool {
 		switch v.role(each) {
 		case transport:
 			any = true
-		case worker, loader, patient:
+		case worker, loader, patient, service:
 			if !each.zombie {
 				return false
 			}
