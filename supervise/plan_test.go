@@ -573,6 +573,38 @@ func TestTorchrunWithALongClockIsToldItselfUnlessItsSignalWouldEndDataLoaders(t 
 	}
 }
 
+func TestFtLauncherIsToldItselfUnlessItsSignalWouldEndDataLoaders(t *testing.T) {
+	const command, trainer = "/usr/bin/python3 /usr/bin/ft_launcher train.py", "/usr/bin/python3 -u train.py"
+	processes := []fake{
+		{pid: 2, parent: 1, command: command, catches: true},
+		{pid: 3, parent: 2, command: command, catches: true}, // a rank's monitor, forked
+		{pid: 4, parent: 2, command: trainer, catches: true, session: 4},
+	}
+	loader := fake{pid: 5, parent: 4, command: trainer, catches: true, name: "pt_data_worker"}
+	for _, c := range []struct {
+		name      string
+		processes []fake
+		already   map[int]given
+		want      string
+	}{
+		{"its clock is long enough", processes, nil, "2"},
+		{"a rank has a data loader", append(processes[:3:3], loader), nil, "4"},
+		{"its rank has been told, and the loader has ended", processes, map[int]given{4: asRank}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			// given
+			v := viewOf(t, c.processes, nil)
+			for pid, as := range c.already {
+				v.note(v.table, v.processes[pid], as, 1)
+			}
+			// when
+			actions, _ := v.plan(stageOf(v.wave))
+			// then
+			told(t, actions, c.want, asRank)
+		})
+	}
+}
+
 func TestTorchrunThatWasPassedOverIsNotToldWhenItsRanksLoadersHaveEnded(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -104,6 +104,9 @@ var torchLaunchers = []string{
 	"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "accelerate.commands.accelerate_cli",
 }
 
+// ftLaunchers have time enough, and hand the signal on as torch's do.
+var ftLaunchers = []string{"ft_launcher", "nvidia_resiliency_ext.fault_tolerance.launcher"}
+
 // programOf is what the process runs: the key of one of the tables above, and its entry. The name in the process table is the
 // script's where it begins with #!, so it goes by the program.
 func (t *table) programOf(p *process) (string, known) {
