@@ -22,7 +22,7 @@ func (v *view) ranks() []action {
 			v.keepLoaders(p)
 			v.observe(v.table, p, v.at)
 		}
-		if state.covers() || v.role(p).isNeverTold() {
+		if role := v.role(p); state.covers() || role.isNeverTold() || role == service {
 			return false
 		}
 		if state == notYet && v.catches(p, v.number) {
@@ -49,7 +49,7 @@ func (v *view) actingShells() []action {
 	var chosen []action
 	beside := false
 	walk(v.roots, func(p *process) (descend bool) {
-		if p.zombie || v.ending[p] || v.role(p).isNeverTold() {
+		if p.zombie || v.ending[p] || v.role(p).isNeverTold() || v.role(p) == service {
 			return false
 		}
 		if v.role(p) == shell && v.catches(p, v.number) && !v.waitsForChild(p) && v.told[p.identity].as == notYet {
@@ -71,8 +71,9 @@ func (v *view) actingShells() []action {
 // Shells, relays and launchers yield to what catches below them. Beside one that catches no leaf is told: the `tee` of
 // `train | tee log` would take the trainer's stdout with it. Who has been told covers its branch, whatever it does: a
 // second signal makes many handlers give up. What a script does when its trainer has saved, `train; cp checkpoint out`, is
-// part of the save.
+// part of the save. Services come after the others, or first where nobody else catches.
 func (v *view) catchers(as given) (chosen []action, covered bool, leaves []action) {
+	var services []action
 	var visit func(p *process) (covered bool)
 	visit = func(p *process) bool {
 		state := v.told[p.identity].as
@@ -92,6 +93,10 @@ func (v *view) catchers(as given) (chosen []action, covered bool, leaves []actio
 		if state == notYet && !catches && v.number != unix.SIGTERM {
 			caught = unix.SIGTERM
 			catches = v.catches(p, caught)
+		}
+		if role == service && catches {
+			services = append(services, action{p, caught, as, "a service, and nobody that saves is there"})
+			return true
 		}
 		yields := role == shell || role == relay || role == launcher
 		spared := v.isAbove(p)
@@ -131,7 +136,18 @@ func (v *view) catchers(as given) (chosen []action, covered bool, leaves []actio
 	for _, root := range v.roots {
 		covered = visit(root) || covered
 	}
-	return chosen, covered, leaves
+	return v.withServices(chosen, services, as), covered, leaves
+}
+
+// withServices adds the services to the catchers, if nobody needs them any more.
+func (v *view) withServices(catchers, services []action, as given) []action {
+	if as == asOther || v.wave == notYet && len(catchers) == 0 {
+		return append(catchers, services...)
+	}
+	for _, a := range services {
+		v.because(a.to, "waits: a service of those that save")
+	}
+	return catchers
 }
 
 // visitors are the processes that came into the container from outside, by kubectl exec, and have no terminal. They have

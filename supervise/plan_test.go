@@ -481,6 +481,59 @@ func TestTheRestIsToldWhenThoseThatSaveHaveEnded(t *testing.T) {
 	}
 }
 
+func TestRaysOwnProcessesAreToldWhenTheDriverHasSaved(t *testing.T) {
+	const raylet, gcs, start = "/opt/ray/raylet --x", "/opt/ray/gcs_server --x", "/usr/bin/python3 /usr/bin/ray start --head --block"
+	daemons := []fake{
+		{pid: 8, parent: 1, command: gcs, catches: true, session: 8},
+		{pid: 9, parent: 1, command: raylet, catches: true, session: 9},
+		{pid: 10, parent: 9, command: "ray::Actor.train", exe: "/usr/bin/python3", catches: true},
+	}
+	script := fake{pid: 2, parent: 1, command: "bash -c x"}
+	driver := fake{pid: 3, parent: 2, command: "python train.py", catches: true}
+	for _, c := range []struct {
+		name      string
+		processes []fake
+		already   map[int]given
+		stage     stage
+		want      string
+		as        given
+	}{
+		{"a driver that begins a cluster below it", []fake{
+			{pid: 2, parent: 1, command: "python train.py", catches: true},
+			{pid: 3, parent: 2, command: gcs, catches: true},
+			{pid: 4, parent: 2, command: raylet, catches: true},
+			{pid: 5, parent: 4, command: "ray::Actor.train", exe: "/usr/bin/python3", catches: true},
+		}, nil, looking, "2", asCatcher},
+		{"a driver after ray start", append([]fake{script, driver}, daemons...), nil, looking, "3", asCatcher},
+		{"the driver saves", append([]fake{script, driver}, daemons...), map[int]given{3: asCatcher}, saving, "", 0},
+		{"the driver has ended", append([]fake{script}, daemons...), map[int]given{2: notYet}, finishing, "8 9", asOther},
+		{"no driver", append([]fake{script}, daemons...), nil, looking, "8 9", asCatcher},
+		{"ray start --block behind a shell", []fake{
+			script,
+			{pid: 3, parent: 2, command: start, catches: true},
+			{pid: 4, parent: 3, command: raylet, catches: true},
+			{pid: 5, parent: 4, command: "ray::Actor.train", exe: "/usr/bin/python3", catches: true},
+		}, nil, looking, "3", asCatcher},
+		{"a trap that waits for ray start --block", []fake{
+			{pid: 2, parent: 1, command: "bash run.sh", catches: true},
+			{pid: 3, parent: 2, command: start, catches: true},
+			{pid: 4, parent: 3, command: raylet, catches: true},
+		}, nil, looking, "3", asCatcher},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			// given
+			v := viewOf(t, c.processes, c.already)
+			if c.stage != looking {
+				v.wave, v.atSave = asCatcher, fakeTable(t, append([]fake{supervise, script, driver}, daemons...))
+			}
+			// when
+			actions, _ := v.plan(c.stage)
+			// then
+			told(t, actions, c.want, c.as)
+		})
+	}
+}
+
 const longClock = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=70"
 
 // newerTorch is a torchrun whose torch reads the variable, 2, and its ranks, 3 and 4.
@@ -514,6 +567,38 @@ func TestTorchrunWithALongClockIsToldItselfUnlessItsSignalWouldEndDataLoaders(t 
 			v := viewOf(t, c.change(newerTorch()), nil)
 			// when
 			actions, _ := v.plan(looking)
+			// then
+			told(t, actions, c.want, asRank)
+		})
+	}
+}
+
+func TestFtLauncherIsToldItselfUnlessItsSignalWouldEndDataLoaders(t *testing.T) {
+	const command, trainer = "/usr/bin/python3 /usr/bin/ft_launcher train.py", "/usr/bin/python3 -u train.py"
+	processes := []fake{
+		{pid: 2, parent: 1, command: command, catches: true},
+		{pid: 3, parent: 2, command: command, catches: true}, // a rank's monitor, forked
+		{pid: 4, parent: 2, command: trainer, catches: true, session: 4},
+	}
+	loader := fake{pid: 5, parent: 4, command: trainer, catches: true, name: "pt_data_worker"}
+	for _, c := range []struct {
+		name      string
+		processes []fake
+		already   map[int]given
+		want      string
+	}{
+		{"its clock is long enough", processes, nil, "2"},
+		{"a rank has a data loader", append(processes[:3:3], loader), nil, "4"},
+		{"its rank has been told, and the loader has ended", processes, map[int]given{4: asRank}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			// given
+			v := viewOf(t, c.processes, nil)
+			for pid, as := range c.already {
+				v.note(v.table, v.processes[pid], as, 1)
+			}
+			// when
+			actions, _ := v.plan(stageOf(v.wave))
 			// then
 			told(t, actions, c.want, asRank)
 		})

@@ -16,13 +16,14 @@ const (
 	shell                 // acts on a trap only when its foreground child has ended
 	relay                 // hands the signal on, or to a whole group
 	launcher              // ends its ranks on a clock of its own
-	patient               // a launcher that is told itself: its ranks have the time they need, or nothing to save
+	patient               // a launcher that is told itself: its ranks have the time they need
+	service               // serves those that save, as Ray does its driver: what is below it ends in the moment it is told
 	loader                // a data loader: its end kills its trainer
 	transport             // its end kills what it has started on another host
 )
 
 func (r role) String() string {
-	return [...]string{"worker", "shell", "relay", "launcher", "patient launcher", "data loader", "transport"}[r]
+	return [...]string{"worker", "shell", "relay", "launcher", "patient launcher", "service", "data loader", "transport"}[r]
 }
 
 // isNeverTold says whether the end of such a process would end a save.
@@ -60,7 +61,8 @@ var executables = map[string]known{
 	"orted":           {launcher, "Open MPI 4: starts the ranks of one host"},
 	"hydra_pmi_proxy": {launcher, "MPICH, Hydra: starts the ranks of one host"},
 
-	"raylet": {patient, "run, ray 2.60: its workers end by themselves in the moment it tells them"},
+	"raylet":     {service, "run, ray 2.60: its workers end by themselves in the moment it tells them"},
+	"gcs_server": {service, "Ray's control store: raylets and drivers end without it"},
 
 	"ssh":     {transport, "OpenSSH, clientloop.c: catches SIGTERM and ends the remote command"},
 	"rsh":     {transport, "as ssh"},
@@ -79,7 +81,7 @@ var scripts = map[string]known{
 	"ds":                {launcher, "deepspeed"},
 	"dlrover-run":       {patient, "dlrover, elastic agent: saves what the ranks left in shared memory"},
 	"ft_launcher":       {patient, "run, nvidia-resiliency-ext 0.4.1: 1800 s"},
-	"ray":               {patient, "run, ray 2.60: as raylet"},
+	"ray":               {service, "run, ray 2.60: ray start --block is told, and tells raylet 30 s later"},
 	"conda":             {relay, "run: waits for its child"},
 	"mamba":             {relay, "conda"},
 }
@@ -101,6 +103,9 @@ var torchLaunchers = []string{
 	"torchrun", "accelerate", "accelerate-launch",
 	"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "accelerate.commands.accelerate_cli",
 }
+
+// ftLaunchers have time enough, and hand the signal on as torch's do.
+var ftLaunchers = []string{"ft_launcher", "nvidia_resiliency_ext.fault_tolerance.launcher"}
 
 // programOf is what the process runs: the key of one of the tables above, and its entry. The name in the process table is the
 // script's where it begins with #!, so it goes by the program.

@@ -18,26 +18,33 @@ func (v *view) role(p *process) role {
 	name, program := v.programOf(p)
 	v.roles[p], v.programs[p] = program.role, name
 	switch {
-	case program.role == launcher && slices.Contains(torchLaunchers, name) && v.isPatientTorch(p):
+	case slices.Contains(torchLaunchers, name) && v.torchClockIsLong(p) && !v.signalEndsSave(p):
 		v.roles[p] = patient
+	case slices.Contains(ftLaunchers, name) && (v.isFork(p) || v.signalEndsSave(p)):
+		v.roles[p] = launcher
 	case program.role == worker && v.isLoader(p, v.processes[p.parent]):
 		v.roles[p] = loader
 	}
 	return v.roles[p]
 }
 
-// isPatientTorch says whether a torch launcher's clock is long enough, and its signal ends no save. It signals the process
-// group of each rank (torch 2.15, subprocess_handler.py), so that data loaders die, and torch raises in their trainer. One
-// whose ranks have been told stays passed over when their loaders have ended.
-func (v *view) isPatientTorch(p *process) bool {
-	if _, passedOver := v.above[p.identity]; passedOver {
-		return false
-	}
+func (v *view) torchClockIsLong(p *process) bool {
 	clock, set := v.torchClock(p)
-	if !set || v.grace >= 0 && time.Duration(clock)*time.Second < v.grace-clockMargin {
-		return false
-	}
-	return !slices.ContainsFunc(below(p.children), func(each *process) bool { return v.role(each) == loader })
+	return set && (v.grace < 0 || time.Duration(clock)*time.Second >= v.grace-clockMargin)
+}
+
+// signalEndsSave says whether the signal that a launcher hands on ends a save. It goes to the process group of each rank
+// (torch 2.15 and ft_launcher 0.4.1, subprocess_handler.py), so that data loaders die, and torch raises in their trainer.
+// A launcher whose ranks have been told stays passed over when their loaders have ended.
+func (v *view) signalEndsSave(p *process) bool {
+	_, passedOver := v.above[p.identity]
+	return passedOver || slices.ContainsFunc(below(p.children), func(each *process) bool { return v.role(each) == loader })
+}
+
+// isFork says whether a process is a copy of its parent, as the rank monitors of ft_launcher are.
+func (v *view) isFork(p *process) bool {
+	parent := v.processes[p.parent]
+	return parent != nil && slices.Equal(v.arguments(p), v.arguments(parent))
 }
 
 // isLoader says whether a process is a data loader, or another helper of Python's multiprocessing. torch installs a handler
@@ -184,7 +191,7 @@ func (v *view) hasOnlyTransports(p *process) bool {
 		switch v.role(each) {
 		case transport:
 			any = true
-		case worker, loader, patient:
+		case worker, loader, patient, service:
 			if !each.zombie {
 				return false
 			}
