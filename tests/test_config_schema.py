@@ -119,6 +119,7 @@ def test_the_example_points_at_it_and_every_configuration_of_a_case_fits():
         {"graceCaps": {"a": 0}},
         {"graceCaps": {"a": {"seconds": 0}}},
         {"graceCaps": {"a": {"nodeSelector": {"a": "b"}}}},
+        {"graceCaps": {"a": {"seconds": 25, "bound": "maybe"}}},
         {"graceCaps": ["a"]},
     ],
     ids=str,
@@ -132,6 +133,7 @@ def test_what_the_server_refuses_the_schema_refuses(document):
     "document",
     [
         {},
+        {"graceCaps": {"a": {"seconds": 25, "bound": True}}},
         {"graceCaps": {"a": 600, "b": {"seconds": 25}, "c": {"seconds": 25, "nodeSelector": {"spot": "true"}}}},
         {"supervise": {"image": "a", "imagePullSecret": "b", "architectures": ["amd64", "arm64"]}},
         of_profile(

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from tests.doctor.objects import lists_of, node, trainer
+from tests.doctor.test_autoscaler_maximum import autoscaler
 from tests.doctor.test_karpenter_termination import LABEL, claim, pool
 from webhook.cli import main
+from webhook.config.fields import load_config
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.table import CHECKS
+from webhook.policy.configuration import GraceCap
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/doctor.schema.json").read_text(encoding="utf-8"))
 EVERY_KIND = (
@@ -172,3 +176,46 @@ def test_a_file_that_is_no_dump_is_refused(run, tmp_path, text):
     assert code == 2
     assert err.startswith("gracekeeper: ")
     assert "a.json" in err
+
+
+def test_config_prints_caps_that_the_chart_takes(run, dump):
+    # given a pool of Karpenter whose pods keep their nodes from disruption, and spot nodes
+    kept = trainer(
+        "long", metadata={"annotations": {"karpenter.sh/do-not-disrupt": "true"}}, spec={"nodeSelector": LABEL}
+    )
+    spot = node("n2", **{"cloud.google.com/gke-spot": "true"})
+    # when the caps are asked for
+    out = run("-f", dump(pool("5m"), claim("5m"), node(**LABEL), kept, spot, without=("jobs",)), "-o", "config")[1]
+    # then they are values of the chart, and say what was not looked at
+    caps = load_config(yaml.safe_load(out)["config"]).grace_caps
+    assert caps == {
+        "Karpenter NodePool h100": GraceCap(300, LABEL, bound=True),
+        "spot notice of Google": GraceCap(15, {"cloud.google.com/gke-spot": "true"}),
+    }
+    assert "# Not looked at, so perhaps not all: jobs.batch" in out
+
+
+def test_with_these_caps_the_grace_is_bound_and_the_finding_is_gone(run, dump, tmp_path_factory):
+    kept = trainer(
+        "new",
+        grace=30,
+        on=None,
+        metadata={"annotations": {"karpenter.sh/do-not-disrupt": "true", "gracekeeper.dev/checkpoint-size": "30GiB"}},
+        spec={"nodeSelector": LABEL},
+    )
+    folder = dump(pool("5m"), node(**LABEL), kept)
+    code, out, _ = run("-f", folder, "-o", "config")
+    assert code == 1
+    file = tmp_path_factory.mktemp("config") / "config.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(out)["config"]))
+    assert run("-f", folder, "--config", str(file))[0] == 0
+
+
+def test_a_cap_that_leaves_nodes_out_becomes_one_for_each_other_pool(run, dump):
+    nodes = [node("n1", **LABEL), node("n2", **{"eks.amazonaws.com/nodegroup": "g"}), node("n3")]
+    out = run("-f", dump(autoscaler(), *nodes), "-o", "config")[1]
+    assert load_config(yaml.safe_load(out)["config"]).grace_caps == {
+        "cluster-autoscaler, pool g": GraceCap(600, {"eks.amazonaws.com/nodegroup": "g"})
+    }
+    out = run("-f", dump(autoscaler(), nodes[1]), "-o", "config")[1]
+    assert load_config(yaml.safe_load(out)["config"]).grace_caps == {"cluster-autoscaler": GraceCap(600)}

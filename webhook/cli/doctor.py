@@ -76,9 +76,10 @@ def add_to(commands: Any) -> None:
     doctor.add_argument(
         "-o",
         "--output",
-        choices=("table", "wide", "json"),
+        choices=("table", "wide", "json", "config"),
         default="table",
-        help="table (default); wide adds evidence, what a cure restarts and all pods; json",
+        help="table (default); wide adds evidence, what a cure restarts and all pods; json; "
+        "config: graceCaps for the chart, so that admission warns each pod",
     )
     doctor.set_defaults(run=run)
 

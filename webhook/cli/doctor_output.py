@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from webhook import __version__
+from webhook.cli import doctor_values
 from webhook.doctor.examination import Report
 from webhook.doctor.finding import Finding, PodLoss, Severity, Unseen
 from webhook.doctor.pools import PoolRow
@@ -28,8 +29,11 @@ _COMMANDS = re.compile(r"\bkubectl\b|\bgracekeeper doctor\b(?! --rbac)")
 
 
 def printed(report: Report, output: str, context: str | None = None) -> None:
-    """Print the report as table, wide or json. Its commands name the context that it was made in."""
+    """Print the report as table, wide, json or config. Its commands name the context that it was made in."""
     report = _in_context(report, context)
+    if output == "config":
+        sys.stdout.write(doctor_values.values(report))
+        return
     if output == "json":
         sys.stdout.write(json.dumps(as_json(report), indent=2) + "\n")
         return

@@ -135,6 +135,7 @@ class _ProfileSection(_Section):
 class _GraceCapSection(_Section):
     seconds: _GraceSeconds
     node_selector: dict[str, str] = {}
+    bound: bool = False
 
 
 def _cap(given: Any) -> Any:

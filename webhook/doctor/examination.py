@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from webhook.doctor.finding import Finding, Severity, Unseen, UnseenReason
+from webhook.doctor.finding import Cap, Finding, Severity, Unseen, UnseenReason
 from webhook.doctor.kinds import KINDS
 from webhook.doctor.lists import ClusterLists, KindUnseen
-from webhook.doctor.pools import PoolRow, pool_rows
+from webhook.doctor.pools import PoolRow, caps_to_configure, pool_rows
 from webhook.doctor.table import Check
 from webhook.doctor.trainers import TrainersInLists
 from webhook.policy.configuration import Config
@@ -24,6 +24,8 @@ class Report:
     unseen: tuple[Unseen, ...]
     trainers: int
     """How many training pods there are."""
+    caps: tuple[Cap, ...] = ()
+    """What admission can warn of, as the chart's `graceCaps`."""
     notes: tuple[str, ...] = ()
     """What to know of the numbers: which configuration decided, and where it differs from the one that runs."""
     server: str = ""
@@ -46,7 +48,13 @@ def examined(
         findings += (each for each in results if isinstance(each, Finding))
         not_seen += (each for each in results if isinstance(each, Unseen))
     ordered = sorted(findings, key=lambda each: (_RANK[each.severity], -_pods_hit(each), each.check, each.subject))
-    return Report(pool_rows(lists, ordered), tuple(ordered), tuple(not_seen), len(lists.trainers))
+    return Report(
+        pool_rows(lists, ordered),
+        tuple(ordered),
+        tuple(not_seen),
+        len(lists.trainers),
+        caps_to_configure(lists, ordered),
+    )
 
 
 def kinds_of(checks: Iterable[Check]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """The pool table: what is the shortest time that a pod of each node pool can count on, and who makes it so."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from webhook.doctor.finding import Cap, Finding
 from webhook.doctor.lists import ClusterLists
@@ -71,6 +71,32 @@ def pool_rows(lists: ClusterLists, findings: Iterable[Finding]) -> tuple[PoolRow
     capping = [each for each in findings if each.cap is not None]
     rows = [_row(pool, nodes[pool], trainers[pool], capping) for pool in {*nodes, *trainers}]
     return tuple(sorted(rows, key=lambda row: (row.name == UNBOUND, -row.cut, row.name)))
+
+
+def caps_to_configure(lists: ClusterLists, findings: Iterable[Finding]) -> tuple[Cap, ...]:
+    """Return the caps as the chart's `graceCaps` can say them: each by a selector, the smallest of those of one name."""
+    node_labels = [labels_of(node) for node in lists.of("Node")]
+    by_name: dict[str, Cap] = {}
+    for finding in findings:
+        for cap in () if finding.cap is None else _by_selectors(finding.cap, node_labels):
+            held = by_name.get(cap.name)
+            if held is None or cap.seconds < held.seconds:
+                by_name[cap.name] = cap
+    return tuple(by_name[name] for name in sorted(by_name))
+
+
+def _by_selectors(cap: Cap, node_labels: Sequence[Mapping[str, str]]) -> Iterator[Cap]:
+    """Yield the cap. One that leaves nodes out becomes one for each pool of the others, as no selector can leave out."""
+    if not cap.except_label or not any(cap.except_label in labels for labels in node_labels):
+        yield cap
+        return
+    others = (_pool_label_of(labels) for labels in node_labels if cap.holds_on(labels))
+    for label, pool in sorted({each for each in others if each is not None}):
+        yield replace(cap, name=f"{cap.name}, pool {pool}", node_selector={label: pool}, except_label="")
+
+
+def _pool_label_of(node_labels: Mapping[str, str]) -> tuple[str, str] | None:
+    return next(((label, node_labels[label]) for label in _POOL_LABELS if label in node_labels), None)
 
 
 def _pool_labels_in(node_selector: Mapping[str, str]) -> dict[str, str]:

@@ -127,6 +127,9 @@ class GraceCap:
 
     seconds: int
     node_selector: Mapping[str, str] = field(default_factory=dict)
+    bound: bool = False
+    """Whether the grace is not set above it, for pods that ask for no other nodes. A longer grace is worse than a cut one
+    there: Karpenter ends a pod earlier that asks for more than its node has left. Off by default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,7 @@ def _learned(look: Look, facts: Facts, need: grace.Need | None) -> learned.Learn
     pod, defaults = look.pod, look.config.defaults
     if not (facts.exact_runs or facts.coarse_runs) or not learned.may_learn(pod, look.statements):
         return None
-    bounds = learned.bounds_of(pod, look.statements, need, defaults, int(_maximum(look).value))
+    bounds = learned.bounds_of(pod, look.statements, need, defaults, _maximum(look).seconds)
     grace_seconds = max(pod.grace_seconds, defaults.unknown_size_grace_seconds)
     is_cured = forwarding.wraps_unasked(pod, facts, _wish(look), _config_in(look), grace_seconds)
     return learned.learned_need(facts, need, bounds, is_cured=is_cured)
@@ -249,14 +249,16 @@ def _reason_for_default(look: Look) -> str | None:
     return evidence_of_saving(look.pod, look.statements, has_profile=has_profile, compatibility=compatibility)
 
 
-def _maximum(look: Look) -> Amount:
-    """Return the most that may be asked for: the profile's or the default; a Namespace can only lower it."""
+def _maximum(look: Look) -> grace.Maximum:
+    """Return the most that may be asked for: the profile's or the default; a Namespace and a cap can only lower it."""
     if look.profile is not None and look.profile.maximum_grace_seconds is not None:
         admin = Amount(look.profile.maximum_grace_seconds, f"profile {look.profile.name}")
     else:
         admin = Amount(look.config.defaults.maximum_grace_seconds, "default")
     lowered = look.statements.get(keys.MAXIMUM_GRACE_SECONDS)
-    return admin if lowered is None or lowered.value >= admin.value else Amount(lowered.value, lowered.origin)
+    if lowered is not None and lowered.value < admin.value:
+        admin = Amount(lowered.value, lowered.origin)
+    return grace.bounded(admin, look.config.grace_caps, look.pod.placement)
 
 
 def _finished(pod: Pod, decision: Decision) -> Decision:

@@ -44,6 +44,16 @@ class Placement:
             and any(all(value in term[name] for name, value in open_labels.items()) for term in self.terms)
         )
 
+    def binds(self, labels: Mapping[str, str]) -> bool:
+        """Return whether every node that the pod asks for has all these labels."""
+        if any(self.node_selector.get(name, value) != value for name, value in labels.items()):
+            return False
+        open_labels = {name: value for name, value in labels.items() if name not in self.node_selector}
+        return not open_labels or (
+            bool(self.terms)
+            and all(term.get(name) == frozenset({value}) for term in self.terms for name, value in open_labels.items())
+        )
+
 
 def read_placement(spec: JsonObject) -> Placement:
     """Read the pod's node selector and required node affinity."""

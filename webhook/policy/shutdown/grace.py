@@ -60,6 +60,16 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class Maximum:
+    """The most that may be asked for, and who says so."""
+
+    seconds: int
+    source: str
+    cap: str = ""
+    """The name of the cap that bounds; empty where it is an admin's maximum."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """The grace after its bounds: what the pod will have, what bounded it, and the terms that say so."""
 
@@ -108,20 +118,37 @@ def stated(grace: Statement, computed_need: Need | None = None) -> Need:
     return Need(grace.value, terms, computed_need.upload_share_seconds, computed_need.after_trainer_seconds)
 
 
-def granted(pod: Pod, need: Need, maximum: Amount) -> Grant:
+def bounded(maximum: Amount, caps: Mapping[str, GraceCap], placement: Placement) -> Maximum:
+    """Return the maximum, or the smallest cap that may bound and holds on every node that the pod asks for."""
+    bounds = [(cap.seconds, name) for name, cap in caps.items() if cap.bound and placement.binds(cap.node_selector)]
+    seconds, name = min(bounds, default=(int(maximum.value), ""))
+    if seconds >= maximum.value:
+        return Maximum(int(maximum.value), maximum.source)
+    return Maximum(seconds, f"graceCaps {name}", cap=name)
+
+
+def granted(pod: Pod, need: Need, maximum: Maximum) -> Grant:
     """`max(what the pod has, longest preStop of any container, min(need, maximum))`."""
     has = pod.grace_seconds
     longest = max((container.pre_stop_seconds for container in pod.all_containers), default=0)
-    wanted = max(longest, min(need.seconds, int(maximum.value)))
+    wanted = max(longest, min(need.seconds, maximum.seconds))
     terms = [Term("need", f"{need.seconds} s", "the sum of the terms above")]
     notes = []
-    if need.seconds > maximum.value:
-        terms.append(Term("maximum", f"{int(maximum.value)} s", maximum.source))
+    if need.seconds > maximum.seconds:
+        name = "bound" if maximum.cap else "maximum"
+        terms.append(Term(name, f"{maximum.seconds} s", maximum.source))
         if not need.estimated:
-            notes.append(f"needs {need.seconds} s, the maximum is {int(maximum.value)} s: a save may be cut")
+            notes.append(_note_on_maximum(need.seconds, maximum))
     if has > wanted:
         terms.append(Term("kept", f"{has} s", "the pod has more already"))
     return Grant(max(has, wanted), tuple(terms), tuple(notes))
+
+
+def _note_on_maximum(need_seconds: int, maximum: Maximum) -> str:
+    if not maximum.cap:
+        return f"needs {need_seconds} s, the maximum is {maximum.seconds} s: a save may be cut"
+    lost = need_seconds - maximum.seconds
+    return f"needs {need_seconds} s, {maximum.cap} bounds it to {maximum.seconds} s: {lost} s do not fit, a save may be cut"
 
 
 def notes_on_unknown_pre_stops(pod: Pod) -> tuple[str, ...]:
