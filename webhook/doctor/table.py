@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 from webhook.doctor.checks import (
     autoscaler_maximum,
+    gatekeeper_mutations,
     job_replacement,
     karpenter_termination,
+    kyverno_policies,
     managed_autoscaler,
+    mutating_admission_policies,
+    other_webhooks,
     overridden_grace,
     pod_creation,
     spot_notice,
@@ -72,11 +76,39 @@ CHECKS: tuple[Check, ...] = (
         overridden_grace.findings,
     ),
     Check(
+        kyverno_policies.ID,
+        Severity.ERROR,
+        "A policy of Kyverno sets the grace of pods",
+        (*FOR_TRAINERS, "ClusterPolicy", "Policy", "MutatingPolicy"),
+        kyverno_policies.findings,
+    ),
+    Check(
+        gatekeeper_mutations.ID,
+        Severity.ERROR,
+        "A mutation of Gatekeeper sets the grace of pods",
+        (*FOR_TRAINERS, "Assign", "ModifySet"),
+        gatekeeper_mutations.findings,
+    ),
+    Check(
+        mutating_admission_policies.ID,
+        Severity.ERROR,
+        "A MutatingAdmissionPolicy sets the grace of pods",
+        (*FOR_TRAINERS, "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"),
+        mutating_admission_policies.findings,
+    ),
+    Check(
         pod_creation.ID,
         Severity.ERROR,
         "What the cluster makes of a new training pod",
         FOR_TRAINERS,
         pod_creation.findings,
+    ),
+    Check(
+        other_webhooks.ID,
+        Severity.ERROR,
+        "Another webhook changes pods after gracekeeper",
+        (*FOR_TRAINERS, "MutatingWebhookConfiguration"),
+        other_webhooks.findings,
     ),
     Check(
         job_replacement.ID,
