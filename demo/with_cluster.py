@@ -1,6 +1,11 @@
-"""The second half: two trainers on a real cluster are deleted while they need 45 s to save; one was created without gracekeeper."""
+"""The second half: two trainers on a real cluster are deleted while they need 45 s to save; one was created without gracekeeper.
+
+It ends with the doctor's report on that cluster, with one thing wrong.
+"""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -29,6 +34,7 @@ NEEDED = {PREFIX + "checkpoint-size": "100MiB"}
 LEFT_ALONE = {ENABLED_LABEL: "false"}
 _START_SECONDS = 120
 _LONGEST_STOP_SECONDS = 180
+_EXAMINATION_SECONDS = 60
 _LOOK_SECONDS = 1.0
 _PLAIN_LINE_SECONDS = 10.0
 
@@ -74,6 +80,7 @@ def show(console: Console) -> None:
         kube = Kube(cluster.kubectl, cluster.kubeconfig, api)
         _install(kube, cluster)
         _two_trainers(console, kube, cluster)
+        _report(console, kube, cluster)
         _next_steps(console, kube, settings)
 
 
@@ -105,6 +112,7 @@ def _two_trainers(console: Console, kube: Kube, cluster: Cluster) -> None:
 def _remove_former(kube: Kube, node: str) -> None:
     """What an earlier run of the demo left."""
     if kube.exists("namespace", NAMESPACE):
+        kube("delete", "jobs", "--all", f"-n{NAMESPACE}", "--cascade=orphan")
         kube("delete", "pods", "--all", f"-n{NAMESPACE}", "--grace-period=0", "--force")
         kube("delete", "namespace", NAMESPACE)
     for name in ("without", "with"):
@@ -198,6 +206,29 @@ def _print_result(console: Console, seen: list[Seen]) -> None:
         whole = [file.name for file in one.files] == ["checkpoint"]
         verdict = Text("whole", "bold green") if whole else Text("cut off: no checkpoint", "bold red")
         console.print(Text(f"  {one.trainer.name}: ").append(verdict).append(f" ({one.on_the_volume})"))
+
+
+def _report(console: Console, kube: Kube, cluster: Cluster) -> None:
+    """Start a Job as most are written, and let the doctor say what is wrong with it."""
+    console.print()
+    console.rule(Text("3. What else cuts a save in this cluster", style="bold"), align="left")
+    job = training_pod.a_job("retried", NAMESPACE, cluster_images.trainer(cluster), "with", cluster.worker, NEEDED)
+    with step("Starting a Job that saves to the same volume", "5 s"):
+        kube.apply(job)
+        eventually(lambda: kube.get("job", "retried", NAMESPACE)["status"].get("ready") == 1, "the Job's pod runs")
+    command = ["doctor", f"--namespace={NAMESPACE}", "--only=GK1,GK3"]
+    console.print(f"  $ gracekeeper {' '.join(command)}\n")
+    examined = subprocess.run(
+        [sys.executable, "-m", "webhook", *command],
+        env={**os.environ, "KUBECONFIG": str(kube.kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=_EXAMINATION_SECONDS,
+        check=False,
+    )
+    if examined.returncode not in {0, 1}:
+        raise AssertionError(f"gracekeeper doctor failed: {examined.stderr.strip()}")
+    console.print(examined.stdout, markup=False, end="")
 
 
 def _next_steps(console: Console, kube: Kube, settings: Settings) -> None:

@@ -59,3 +59,15 @@ def a_trainer(name: str, image: str, claim: str, node: str, **metadata: Mapping[
             "volumes": [{"name": "checkpoints", "persistentVolumeClaim": {"claimName": claim}}],
         },
     }
+
+
+def a_job(name: str, namespace: str, image: str, claim: str, node: str, annotations: Mapping[str, str]) -> Json:
+    """A Job of one such pod, as most people write it: it says nothing of podReplacementPolicy."""
+    pod = a_trainer(name, image, claim, node)
+    template: Json = {"metadata": {"annotations": dict(annotations)}, "spec": pod["spec"]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"template": template},
+    }
