@@ -4,7 +4,6 @@ It ends with the doctor's report on that cluster, with one thing wrong.
 """
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from tools import cluster_images, training_pod
 from tools.cluster import kind_cluster
 from tools.cluster.kind_cluster import Cluster
 from tools.cluster.settings import BIN, ROOT, Settings
-from tools.cluster.steps import step
+from tools.cluster.steps import run, step
 from tools.kube import Json, Kube, eventually
 from tools.release import Release
 from webhook.api import Api
@@ -34,7 +33,6 @@ NEEDED = {PREFIX + "checkpoint-size": "100MiB"}
 LEFT_ALONE = {ENABLED_LABEL: "false"}
 _START_SECONDS = 120
 _LONGEST_STOP_SECONDS = 180
-_EXAMINATION_SECONDS = 60
 _LOOK_SECONDS = 1.0
 _PLAIN_LINE_SECONDS = 10.0
 
@@ -212,23 +210,17 @@ def _report(console: Console, kube: Kube, cluster: Cluster) -> None:
     """Start a Job as most are written, and let the doctor say what is wrong with it."""
     console.print()
     console.rule(Text("3. What else cuts a save in this cluster", style="bold"), align="left")
-    job = training_pod.a_job("retried", NAMESPACE, cluster_images.trainer(cluster), "with", cluster.worker, NEEDED)
+    image = cluster_images.trainer(cluster)
+    job = training_pod.a_job(
+        NAMESPACE, training_pod.a_trainer("retried", image, "with", cluster.worker, annotations=NEEDED)
+    )
     with step("Starting a Job that saves to the same volume", "5 s"):
         kube.apply(job)
         eventually(lambda: kube.get("job", "retried", NAMESPACE)["status"].get("ready") == 1, "the Job's pod runs")
-    command = ["doctor", f"--namespace={NAMESPACE}", "--only=GK1,GK3"]
-    console.print(f"  $ gracekeeper {' '.join(command)}\n")
-    examined = subprocess.run(
-        [sys.executable, "-m", "webhook", *command],
-        env={**os.environ, "KUBECONFIG": str(kube.kubeconfig)},
-        capture_output=True,
-        text=True,
-        timeout=_EXAMINATION_SECONDS,
-        check=False,
-    )
-    if examined.returncode not in {0, 1}:
-        raise AssertionError(f"gracekeeper doctor failed: {examined.stderr.strip()}")
-    console.print(examined.stdout, markup=False, end="")
+    words = ["doctor", f"--namespace={NAMESPACE}", "--only=GK1,GK3", "--fail-on=never"]
+    console.print(f"  $ gracekeeper {' '.join(words)}\n")
+    report = run([sys.executable, "-m", "webhook", *words], environment={"KUBECONFIG": str(kube.kubeconfig)})
+    console.print(report, markup=False, end="")
 
 
 def _next_steps(console: Console, kube: Kube, settings: Settings) -> None:

@@ -61,13 +61,12 @@ def a_trainer(name: str, image: str, claim: str, node: str, **metadata: Mapping[
     }
 
 
-def a_job(name: str, namespace: str, image: str, claim: str, node: str, annotations: Mapping[str, str]) -> Json:
+def a_job(namespace: str, pod: Json) -> Json:
     """A Job of one such pod, as most people write it: it says nothing of podReplacementPolicy."""
-    pod = a_trainer(name, image, claim, node)
-    template: Json = {"metadata": {"annotations": dict(annotations)}, "spec": pod["spec"]}
+    name, annotations = pod["metadata"]["name"], pod["metadata"].get("annotations", {})
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"template": template},
+        "spec": {"template": {"metadata": {"annotations": annotations}, "spec": pod["spec"]}},
     }
