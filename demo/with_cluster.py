@@ -219,7 +219,9 @@ def _report(console: Console, kube: Kube, cluster: Cluster) -> None:
         eventually(lambda: kube.get("job", "retried", NAMESPACE)["status"].get("ready") == 1, "the Job's pod runs")
     words = ["doctor", f"--namespace={NAMESPACE}", "--only=GK1,GK3", "--fail-on=never"]
     console.print(f"  $ gracekeeper {' '.join(words)}\n")
-    report = run([sys.executable, "-m", "webhook", *words], environment={"KUBECONFIG": str(kube.kubeconfig)})
+    report = run(
+        [sys.executable, "-m", "webhook", *words], environment={**os.environ, "KUBECONFIG": str(kube.kubeconfig)}
+    )
     console.print(report, markup=False, end="")
 
 
