@@ -65,12 +65,15 @@ def test_given_a_policy_that_refuses_the_pod_whatever_gracekeeper_does_then_wrap
 
 
 def test_given_an_image_that_no_node_can_pull_then_the_next_pod_of_the_job_starts_without(
-    kube, cluster, image, trainer_image
+    kube, cluster, image, supervise_image, trainer_image
 ):
-    values = {"webhook": {"namespaceSelector": {"matchLabels": OWN_RELEASE}}, "observer": {"enabled": True}}
-    broken = Release(
-        kube, cluster.tool("helm4"), "no-image", "no-image", image, "registry.invalid/supervise:none", values
-    )
+    values = {
+        "webhook": {"namespaceSelector": {"matchLabels": OWN_RELEASE}},
+        "observer": {"enabled": True},
+        "config": {"supervise": {"image": "registry.invalid/supervise:none"}},
+        "server": {"drainSeconds": 0},
+    }
+    broken = Release(kube, cluster.tool("helm4"), "no-image", "no-image", image, supervise_image, values)
     kube.make_namespace("no-image", OWN_RELEASE)
     kube.make_namespace("stuck", OWN_RELEASE)
     try:
