@@ -8,16 +8,21 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
 
 from e2e import pods
+from scripts.pictures.learning import Run, record
 from scripts.terminations import IGNORES, saves_for
+from tools.cluster.settings import BUILD
 from tools.kube import Json, eventually
+from webhook.policy.observed.memory import DATA_KEY, memory_in
 from webhook.policy.prefix import WORKLOAD_LABELS
 
 NAMESPACE = "learning"
+RECORD = BUILD / "learning-runs.json"
 EVIDENCE_SECONDS, MAXIMUM_SECONDS, MINIMUM_RUN_SECONDS = 60, 180, 5
 VALUES = {
     "observer": {"writeSeconds": 1},
@@ -92,6 +97,8 @@ class Seen:
     """As it was created."""
     events: Sequence[str]
     """Reasons of the Events on it afterwards."""
+    end: Run | None
+    """As the observer remembers it; None where it taught nothing."""
 
 
 def a_trainer(row: str, run: int, image: str) -> Json:
@@ -151,7 +158,20 @@ class Runs:
         eventually(lambda: not kube.exists("pod", name, NAMESPACE), f"{name} is gone", OVER_SECONDS)
         self._wait_for_lesson(name, ROWS[row].teaches_nothing)
         time.sleep(2)  # the servers' watch of it
-        return Seen(created, self._events_of(name))
+        return Seen(created, self._events_of(name), self._end_of(name))
+
+    def record(self, kubernetes: str) -> None:
+        """Keep what the rows showed, for the picture of docs/learning.md (scripts/pictures/learning.py)."""
+        whole = {row: played.result() for row, played in self._played.items() if played.exception() is None}
+        ends = {row: [seen.end for seen in runs if seen.end is not None] for row, runs in whole.items()}
+        RECORD.parent.mkdir(exist_ok=True)
+        RECORD.write_text(record(ends, kubernetes, datetime.now(UTC).date().isoformat()), encoding="utf-8")
+
+    def _end_of(self, name: str) -> Run | None:
+        data = self._kube.get("configmap", f"{self._release.name}-terminations", self._release.namespace).get("data")
+        entries = memory_in((data or {}).get(DATA_KEY)).entries.values()
+        sample = next((entry.samples[-1] for entry in entries if entry.owner == name), None)
+        return None if sample is None else Run(sample.granted_seconds, sample.seconds, sample.lesson.is_cut)
 
     def _wait_for_phase(self, phase: str, name: str) -> None:
         words = ("get", "pod", name, f"-n{NAMESPACE}", "-ojsonpath={.status.phase}")
@@ -196,6 +216,7 @@ def runs(request, kube, release, trainer_image):
     runs = Runs(kube, release, trainer_image, rows)
     yield runs
     runs.end()
+    runs.record(kube("get", "nodes", "-ojsonpath={.items[0].status.nodeInfo.kubeletVersion}").lstrip("v"))
     kube.remove_namespaces(NAMESPACE)
     release.upgrade()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scripts.pictures.by_size import grace_by_size
 from scripts.pictures.by_storage import grace_by_storage
+from scripts.pictures.learning import learning
 from scripts.pictures.osmo import osmo_shutdowns
 from scripts.pictures.shutdown import shutdown
 from webhook import manifests
@@ -25,11 +26,15 @@ EXAMPLES = ROOT / "docs" / "examples"
 RECORDED = EXAMPLES / "osmo-timeline.json"
 """What e2e/test_osmo.py wrote to build/: when each container and each phase of two real pods ended."""
 
+RECORDED_RUNS = EXAMPLES / "learning-runs.json"
+"""What e2e/test_learning.py wrote to build/: graces and stops of its rows, run after run."""
+
 
 def pictures() -> Iterator[tuple[str, str]]:
     """Each picture's file name and SVG."""
     yield "shutdown.svg", shutdown(example())
     yield "grace.svg", grace_by_size()
+    yield "learning.svg", learning(RECORDED_RUNS)
     yield "osmo.svg", osmo_shutdowns(json.loads(RECORDED.read_text(encoding="utf-8")))
     yield "storage.svg", grace_by_storage()
 

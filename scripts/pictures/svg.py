@@ -30,6 +30,11 @@ def bar(x1: float, x2: float, y: float, kind: str, label: str) -> str:
     return shape + text((x1 + x2) / 2, y + 25, label, on, "middle")
 
 
+def thin_bar(x1: float, x2: float, y: float, kind: str) -> str:
+    """A bar without a word, as high as a line of text."""
+    return f'<rect class="{kind}-bar" x="{x1:.1f}" y="{y}" width="{x2 - x1:.1f}" height="14"/>'
+
+
 def mark(x: float, y: float, kind: str, label: str, anchor: str = "start") -> str:
     """An upright line through a bar, with a word below it."""
     beside = 6 if anchor == "start" else -6
