@@ -438,6 +438,13 @@ def test_the_notes_name_the_image_that_osmo_s_tasks_run_where_they_run_one(helm)
     assert "OSMO" not in notes(helm, *chart.ci("bare"))
 
 
+def test_the_notes_say_which_pods_the_observer_may_list_and_how_to_switch_it_off(helm):
+    assert "gk-gracekeeper-observer\nmay list and watch all pods of the cluster." in notes(helm)
+    assert "--set observer.enabled=false" in notes(helm)
+    assert "may list and watch the pods of ml, research." in notes(helm, "--set", "observer.namespaces={ml,research}")
+    assert "observer" not in notes(helm, "--set", "observer.enabled=false")
+
+
 def test_the_notes_warn_where_there_is_something_to_warn_of(helm):
     assert "--set priorityQuota.enabled=true" in notes(helm)
     assert "ResourceQuota" not in notes(helm, *chart.ci("bare"))
