@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from webhook.doctor.checks import (
     autoscaler_maximum,
+    claim_room,
     job_replacement,
     karpenter_termination,
     managed_autoscaler,
+    node_room,
     overridden_grace,
     spot_notice,
 )
@@ -76,6 +78,20 @@ CHECKS: tuple[Check, ...] = (
         "A Job starts the next pod while the old one still writes",
         FOR_TRAINERS,
         job_replacement.findings,
+    ),
+    Check(
+        node_room.ID,
+        Severity.ERROR,
+        "The checkpoint is larger than the pod may write to its node",
+        FOR_TRAINERS,
+        node_room.findings,
+    ),
+    Check(
+        claim_room.ID,
+        Severity.ERROR,
+        "A claim is too small for the next checkpoint",
+        FOR_TRAINERS,
+        claim_room.findings,
     ),
 )
 
