@@ -265,9 +265,10 @@ def test_every_link_to_a_heading_leads_to_one(path):
 
 
 def anchors(text: str) -> set[str]:
-    """As GitHub makes them of headings."""
+    """As GitHub makes them of headings, and those that a page names itself."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    named = set(re.findall(r'<a id="([\w-]+)"></a>', text))
+    return named | {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -45,7 +45,7 @@ _VOLUME = {
     "name!": str,
     "configMap": _REFERENCE,
     "projected": {"sources": [{"configMap": _REFERENCE}]},
-    "emptyDir": _MAP,
+    "emptyDir": {"medium": str, "sizeLimit": _AMOUNT},
     "persistentVolumeClaim": {"claimName": str, "readOnly": bool},
     "csi": {"driver": str, "readOnly": bool, "volumeAttributes": {_EACH: str}},
     "hostPath": {"path": str},

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from webhook.doctor.checks import (
     autoscaler_maximum,
+    claim_room,
     gatekeeper_mutations,
     job_replacement,
     karpenter_termination,
     kyverno_policies,
     managed_autoscaler,
     mutating_admission_policies,
+    node_room,
     other_webhooks,
     overridden_grace,
     pod_creation,
@@ -116,6 +118,20 @@ CHECKS: tuple[Check, ...] = (
         "A Job starts the next pod while the old one still writes",
         FOR_TRAINERS,
         job_replacement.findings,
+    ),
+    Check(
+        node_room.ID,
+        Severity.ERROR,
+        "The checkpoint is larger than the pod may write to its node",
+        FOR_TRAINERS,
+        node_room.findings,
+    ),
+    Check(
+        claim_room.ID,
+        Severity.ERROR,
+        "A claim is too small for the next checkpoint",
+        FOR_TRAINERS,
+        claim_room.findings,
     ),
 )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.doctor.finding import PodLoss, longest_loss_first
+from webhook.policy.checkpoint.size import checkpoint_bytes
+from webhook.policy.checkpoint.writers import Share, share_of_job
 from webhook.policy.configuration import Config
 from webhook.policy.decision import Decision
 from webhook.policy.door import Look, decide, first_look
@@ -12,6 +14,7 @@ from webhook.policy.facts import Facts, Lookups, Missing, MissingReason, Namespa
 from webhook.policy.pod import KUBERNETES_DEFAULT_GRACE_SECONDS, read_pod
 from webhook.policy.pod.accelerators import memory_mib_by_product
 from webhook.policy.pod.metadata import JsonObject, labels_of, metadata_of
+from webhook.policy.storage.room import Shortage, shortages
 
 _ENDED = ("Succeeded", "Failed")
 _SIDECARS = Sidecars(native=True, why_not="")
@@ -25,6 +28,8 @@ class TrainingPod:
     manifest: JsonObject
     look: Look
     decision: Decision
+    facts: Facts
+    """The objects around it, by which it was decided."""
     node_name: str
     """Empty while it is not bound to a node."""
     node_labels: Mapping[str, Any]
@@ -49,6 +54,21 @@ class TrainingPod:
     def asked_seconds(self) -> int:
         """Return the grace that it has, or would get today where that is more."""
         return max(self.look.pod.grace_seconds, self.decision.grace_seconds or 0)
+
+    @property
+    def share(self) -> Share | None:
+        """Return what it writes of its job's checkpoint; None where nobody states the size."""
+        pod, statements = self.look.pod, self.look.statements
+        checkpoint = checkpoint_bytes(statements, self.look.config.defaults)
+        if checkpoint is None:
+            return None
+        return share_of_job(pod, statements, checkpoint, self.facts.job, self.facts.replicas)
+
+    @property
+    def shortages(self) -> tuple[Shortage, ...]:
+        """Return the places that are too small for its checkpoints; none where nobody states the size."""
+        share = self.share
+        return () if share is None else shortages(self.look.pod, self.facts, self.look.statements, share)
 
     @property
     def priority(self) -> int:
@@ -105,10 +125,11 @@ class TrainersInLists:
         look = first_look(read_pod(manifest), Namespace(namespace, self._namespaces.get(namespace)), self._config)
         if not look.recognition.trains:
             return None
-        decision = decide(look, self._facts(namespace, look.lookups))
+        facts = self._facts(namespace, look.lookups)
+        decision = decide(look, facts)
         node_name = str((manifest.get("spec") or {}).get("nodeName") or "")
         node_labels = labels_of(self._nodes.get(node_name))
-        return TrainingPod(manifest, look, decision, node_name, node_labels)
+        return TrainingPod(manifest, look, decision, facts, node_name, node_labels)
 
     def _facts(self, namespace: str, lookups: Lookups) -> Facts:
         claims = self._claims.get(namespace, {})

@@ -23,6 +23,10 @@ class PodVolume:
     claim_template: JsonObject | None
     """The template of a generic ephemeral volume's claim."""
     is_empty_dir: bool
+    is_in_memory: bool
+    """Whether it is an emptyDir in the memory of the node."""
+    size_limit: object
+    """The sizeLimit of an emptyDir, as written; None without one."""
     config_map_names: tuple[str, ...]
     """The ConfigMaps that are mounted with it."""
     can_be_written: bool
@@ -51,6 +55,7 @@ def read_volume(manifest: JsonObject, pod_name: str) -> PodVolume:
     claim_name = claim.get("claimName")
     if claim_name is None and ephemeral and pod_name:
         claim_name = f"{pod_name}-{name}"
+    empty_dir = manifest.get("emptyDir") or {}
     inline, host_path = manifest.get("csi") or {}, manifest.get("hostPath") or {}
     in_tree = next((driver for kind, driver in IN_TREE_FILE_SYSTEMS.items() if manifest.get(kind)), "")
     return PodVolume(
@@ -59,6 +64,8 @@ def read_volume(manifest: JsonObject, pod_name: str) -> PodVolume:
         claim_name=claim_name if claim_name and isinstance(claim_name, str) else None,
         claim_template=(ephemeral.get("volumeClaimTemplate") or {}) if ephemeral else None,
         is_empty_dir=manifest.get("emptyDir") is not None,
+        is_in_memory=empty_dir.get("medium") == "Memory",
+        size_limit=empty_dir.get("sizeLimit"),
         config_map_names=tuple(_config_map_names(manifest)),
         can_be_written=not (claim.get("readOnly") or inline.get("readOnly"))
         and not any(manifest.get(kind) for kind in _READ_ONLY_KINDS),

@@ -36,6 +36,8 @@ class Destination:
     """What chose it, in words for the decision, where that was a path."""
     ends_with_the_pod: str = ""
     """The emptyDir or root file system that it goes to; empty where it goes to a volume that outlives the pod."""
+    empty_dir: str = ""
+    """The name of that emptyDir; empty for the root file system."""
     shared_with: tuple[str, ...] = ()
     """Containers beside the trainer that mount that emptyDir, and so may upload the checkpoint from there."""
     on_one_node: str = ""
@@ -125,7 +127,8 @@ def _at(pod: Pod, volume: PodVolume) -> Destination:
         return Destination((volume.name,))
     if volume.is_empty_dir:
         beside = tuple(_beside_the_trainer(pod, volume.name))
-        return Destination(ends_with_the_pod=f"volume {volume.name} (emptyDir)", shared_with=beside)
+        where = f"volume {volume.name} (emptyDir)"
+        return Destination(ends_with_the_pod=where, empty_dir=volume.name, shared_with=beside)
     return Destination(on_one_node=volume.name if volume.host_path else "")
 
 

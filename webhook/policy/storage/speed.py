@@ -14,6 +14,7 @@ from webhook.policy.statements import keys
 from webhook.policy.statements.statements import Ignored, Statements
 from webhook.policy.storage.claim import Claim, claims_behind
 from webhook.policy.storage.destination import Destination, destination_of
+from webhook.policy.storage.room import shortages
 from webhook.policy.storage.throughput import Throughput, fallback_for, throughput_of
 
 _MOST_NAMES = 3
@@ -36,7 +37,7 @@ def target_of(pod: Pod, facts: Facts, statements: Statements, config: Config, sh
     unless the pod itself states the throughput.
     """
     destination = destination_of(pod, statements)
-    lost = _losses(pod, destination, statements)
+    lost = (*_losses(pod, destination, statements), *map(str, shortages(pod, facts, statements, share)))
     of_pod = statements.of_pod(keys.WRITE_THROUGHPUT)
     if of_pod is not None:
         return Target(Throughput(of_pod.value, of_pod.origin), notes=(*share.notes, *lost))
