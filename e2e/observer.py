@@ -121,6 +121,12 @@ class WrittenPod:
         pod._write("Running", {"running": {"startedAt": _text(datetime.now(UTC) - _RAN)}})
         return pod
 
+    def stop(self, seconds: int, exit_code: int) -> "WrittenPod":
+        """Tell it to stop, and write that it ended so long after."""
+        self.tell_to_stop()
+        self.end(seconds, exit_code)
+        return self
+
     def tell_to_stop(self) -> None:
         """Begin its deletion, by the Eviction API and with its own grace."""
         metadata = self.created["metadata"]

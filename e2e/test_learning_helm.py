@@ -60,9 +60,7 @@ def learned(kube, installed) -> Observer:
 
 
 def run_and_cut(observer: Observer, name: str) -> None:
-    pod = WrittenPod.begin(observer.kube, TRAINING, name, "model")
-    pod.tell_to_stop()
-    pod.end(*CUT)
+    WrittenPod.begin(observer.kube, TRAINING, name, "model").stop(*CUT)
 
 
 def rendered(release: Release, cluster) -> str:
@@ -85,6 +83,11 @@ def roll_back(release: Release, cluster, helm: str) -> None:
     release.run_helm(cluster.tool(helm), "rollback", NAME, "--wait", "--timeout=180s")
 
 
+def apply_twice(release: Release, cluster) -> None:
+    apply(release, cluster)
+    apply(release, cluster)
+
+
 def apply_and_heal(release: Release, cluster) -> None:
     """A GitOps controller adopts the objects; somebody changes one, and the controller applies all of them again."""
     owner = ("--field-manager=argocd-controller", "--force-conflicts")
@@ -101,7 +104,7 @@ CHANGES: Mapping[str, Callable[[Release, object], None]] = {
     "helm3-upgrade": lambda release, cluster: upgrade(release, cluster, "helm3"),
     "helm4-rollback": lambda release, cluster: roll_back(release, cluster, "helm4"),
     "helm3-rollback": lambda release, cluster: roll_back(release, cluster, "helm3"),
-    "second-apply": lambda release, cluster: (apply(release, cluster), apply(release, cluster)),
+    "second-apply": apply_twice,
     "self-heal": apply_and_heal,
 }
 

@@ -46,7 +46,7 @@ def observer(kube, release) -> Iterator[Observer]:
 
 
 @pytest.fixture
-def empty_memory(observer) -> Observer:
+def empty_memory(observer: Observer) -> Observer:
     """The observer, with nothing that other tests taught it."""
     observer.write(None)
     eventually(lambda: observer.memory().entries == {}, "an empty memory")
@@ -54,19 +54,11 @@ def empty_memory(observer) -> Observer:
 
 
 @pytest.fixture
-def learned(kube, empty_memory, namespace) -> Observer:
+def learned(kube, empty_memory: Observer, namespace) -> Observer:
     """The observer, after one run of the workload `model` in the test's namespace was cut."""
-    end_one(kube, namespace, "first", "model", CUT)
+    WrittenPod.begin(kube, namespace, "first", "model").stop(*CUT)
     wait_for(kube, namespace, "model", EVIDENCE_SECONDS)
     return empty_memory
-
-
-def end_one(kube: Kube, namespace: str, name: str, workload: str, end: tuple[int, int], **keys: str) -> WrittenPod:
-    """One run, from its creation to its end."""
-    pod = WrittenPod.begin(kube, namespace, name, workload, keys)
-    pod.tell_to_stop()
-    pod.end(*end)
-    return pod
 
 
 def wait_for(kube: Kube, namespace: str, workload: str, seconds: int) -> None:
@@ -135,7 +127,7 @@ def test_given_a_memory_that_somebody_damages_then_every_pod_is_patched_and_lear
         eventually(lambda: "learning starts anew" in str(learned.notes()), "a note in /readyz", FORGOTTEN_SECONDS)
         assert learned.metric("gracekeeper_memory_losses_total") == losses + 1
         assert '"memory lost"' in learned.log()
-        end_one(kube, namespace, "second", "model", CUT)
+        WrittenPod.begin(kube, namespace, "second", "model").stop(*CUT)
         wait_for(kube, namespace, "model", EVIDENCE_SECONDS)
         eventually(lambda: learned.notes() == [], "no note is left")
     assert creations.unpatched_at() == []
@@ -160,7 +152,7 @@ def test_given_a_full_memory_then_every_pod_is_patched_and_what_ends_is_learned_
         observer.write(text_of(full(["n" * 63], now)))
         eventually(lambda: next_grace_seconds(kube, namespace, "model") == OWN_SECONDS, "the memory is another one")
         assert len(observer.text()) > MOST_BYTES - 2000
-        end_one(kube, namespace, "second", "model", CUT)
+        WrittenPod.begin(kube, namespace, "second", "model").stop(*CUT)
         wait_for(kube, namespace, "model", EVIDENCE_SECONDS)
         assert len(observer.text().encode()) <= MOST_BYTES
     assert creations.unpatched_at() == []
@@ -182,10 +174,10 @@ def test_given_another_namespace_with_the_same_labels_that_reports_fast_stops_th
         created = kube.create_pod(namespace, {**a_training_pod("shown", "model")})
         labels = {name: created["metadata"]["labels"][name] for name in WORKLOAD_LABELS}
         for number in range(MOST_SAMPLES):
-            pod = end_one(kube, attacker, f"same-{number}", "model", IN_TIME)
+            pod = WrittenPod.begin(kube, attacker, f"same-{number}", "model").stop(*IN_TIME)
             assert labels.items() <= pod.created["metadata"]["labels"].items()
-            coarse = min(labels.values())
-            end_one(kube, attacker, f"named-{number}", "model", IN_TIME, workload=coarse)
+            victims_name = {"workload": min(labels.values())}
+            WrittenPod.begin(kube, attacker, f"named-{number}", "model", victims_name).stop(*IN_TIME)
         wait_until_remembered(learned, f"same-{MOST_SAMPLES - 1}", f"named-{MOST_SAMPLES - 1}")
         assert of(learned, namespace) == before
         assert next_grace_seconds(kube, namespace, "model") == EVIDENCE_SECONDS
@@ -211,7 +203,7 @@ def test_given_thirty_namespaces_that_fill_the_memory_then_the_victims_number_st
         eventually(lambda: of(learned, fillers[0]), "the memory is full")
         names = [(filler, f"fills-{number}") for filler in fillers for number in range(3)]
         with pods_are_created(kube, namespace) as creations, ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda each: end_one(kube, *each, f"model-{each[1]}", CUT, workload=each[1]), names))
+            list(pool.map(lambda each: stated(kube, *each).stop(*CUT), names))
             wait_until_remembered(learned, *(name for _, name in names))
         assert creations.unpatched_at() == []
         assert len(learned.text().encode()) <= MOST_BYTES
@@ -219,6 +211,11 @@ def test_given_thirty_namespaces_that_fill_the_memory_then_the_victims_number_st
         assert next_grace_seconds(kube, namespace, "model") == EVIDENCE_SECONDS
     finally:
         kube.remove_namespaces(*fillers)
+
+
+def stated(kube: Kube, namespace: str, name: str) -> WrittenPod:
+    """A pod whose owner names its workload like it."""
+    return WrittenPod.begin(kube, namespace, name, "model", {"workload": name})
 
 
 def test_given_an_observer_whose_image_is_not_there_then_every_pod_is_patched_and_has_what_was_learned(
