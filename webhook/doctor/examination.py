@@ -39,7 +39,7 @@ def examined(
     checks: Sequence[Check],
 ) -> Report:
     """Return the report on these objects."""
-    lists = ClusterLists(objects, unseen, TrainersInLists(objects, config).trainers())
+    lists = ClusterLists(objects, unseen, TrainersInLists(objects, config).trainers(), config)
     findings: list[Finding] = []
     not_seen: list[Unseen] = []
     for check in checks:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.trainers import TrainingPod
+from webhook.policy.configuration import Config
 from webhook.policy.pod.metadata import JsonObject, annotations_of
 from webhook.policy.prefix import PREFIX
 
@@ -31,6 +32,8 @@ class ClusterLists:
     """By kind: why it could not be read."""
     trainers: tuple[TrainingPod, ...] = ()
     """The training pods that have not ended, each with its decision of today."""
+    config: Config = field(default_factory=Config)
+    """The configuration that decided on them."""
 
     def of(self, kind: str) -> Sequence[JsonObject]:
         """Return the objects of a kind; nothing where they are not known."""
