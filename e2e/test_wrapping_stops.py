@@ -71,7 +71,7 @@ def test_given_a_node_that_cannot_pull_the_image_when_a_pod_waits_there_then_the
     remove = ("ctr", "--namespace=k8s.io", "images", "rm", f"docker.io/{observed.supervise_image}")
     run(["docker", "exec", cluster.worker, *remove])
     try:
-        kube.apply(a_job(namespace, trainer_image, nodeSelector={"kubernetes.io/hostname": cluster.worker}))
+        kube.apply(a_job(namespace, trainer_image, cluster.worker))
         waits = eventually(lambda: pod_of_job(kube, namespace), "a pod")
         assert is_wrapped(waits)
         stops = partial(reasons_of_job, kube, namespace)
@@ -86,10 +86,11 @@ def test_given_a_node_that_cannot_pull_the_image_when_a_pod_waits_there_then_the
         cluster.load(observed.supervise_image)
 
 
-def a_job(namespace: str, image: str, **fields: Json) -> Json:
-    """A Job whose pods, with these fields, want SIGTERM for a trainer behind a shell."""
-    pod = a_trainer("train", image, wrapped=True, **fields)
-    template = {"metadata": {"annotations": pod["metadata"]["annotations"]}, "spec": pod["spec"]}
+def a_job(namespace: str, image: str, node: str = "") -> Json:
+    """A Job whose pods want SIGTERM for a trainer behind a shell, on any node or on one."""
+    pod = a_trainer("train", image, wrapped=True)
+    spec = pod["spec"] | ({"nodeSelector": {"kubernetes.io/hostname": node}} if node else {})
+    template = {"metadata": {"annotations": pod["metadata"]["annotations"]}, "spec": spec}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
