@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from e2e import pods
 from e2e.behind_a_shell import OVER_SECONDS, a_trainer, dry_run, is_wrapped
 from e2e.refused_images import images_refused, refuses
-from e2e.test_never_worse import OWN_RELEASE
+from tools.cluster.steps import run
 from tools.kube import Json, Kube, eventually
 from tools.release import Release
 from webhook.policy.observed.wrapping_stops import WAIT_SECONDS
@@ -64,39 +65,32 @@ def test_given_a_policy_that_refuses_the_pod_whatever_gracekeeper_does_then_wrap
     assert is_wrapped(eventually(lambda: pod_of_job(kube, namespace), "a pod without the policy", OVER_SECONDS))
 
 
-def test_given_an_image_that_no_node_can_pull_then_the_next_pod_of_the_job_starts_without(
-    kube, cluster, image, supervise_image, trainer_image
+def test_given_a_node_that_cannot_pull_the_image_when_a_pod_waits_there_then_the_next_pod_of_the_job_starts_without(
+    kube, cluster, namespace, trainer_image, observed
 ):
-    values = {
-        "webhook": {"namespaceSelector": {"matchLabels": OWN_RELEASE}},
-        "observer": {"enabled": True},
-        "config": {"supervise": {"image": "registry.invalid/supervise:none"}},
-        "server": {"drainSeconds": 0},
-    }
-    broken = Release(kube, cluster.tool("helm4"), "no-image", "no-image", image, supervise_image, values)
-    kube.make_namespace("no-image", OWN_RELEASE)
-    kube.make_namespace("stuck", OWN_RELEASE)
+    remove = ("ctr", "--namespace=k8s.io", "images", "rm", f"docker.io/{observed.supervise_image}")
+    run(["docker", "exec", cluster.worker, *remove])
     try:
-        broken.upgrade()
-        kube.apply(a_job("stuck", trainer_image))
-        waits = eventually(lambda: pod_of_job(kube, "stuck"), "a pod")
+        kube.apply(a_job(namespace, trainer_image, cluster.worker))
+        waits = eventually(lambda: pod_of_job(kube, namespace), "a pod")
         assert is_wrapped(waits)
-        eventually(lambda: "WrappingStopped" in reasons_of_job(kube, "stuck"), "a stop", WAIT_SECONDS + OVER_SECONDS)
-        kube("delete", "pod", waits["metadata"]["name"], "-nstuck")
-        pod = eventually(lambda: pod_of_job(kube, "stuck"), "the next pod", OVER_SECONDS)
+        stops = partial(reasons_of_job, kube, namespace)
+        eventually(lambda: "WrappingStopped" in stops(), "a stop", WAIT_SECONDS + OVER_SECONDS)
+        kube("delete", "pod", waits["metadata"]["name"], f"-n{namespace}")
+        pod = eventually(lambda: pod_of_job(kube, namespace), "the next pod", OVER_SECONDS)
         assert pods.is_patched(pod)
         assert not is_wrapped(pod)
         assert "stopped here, as pods wait for supervise's image" in str(pods.decision(pod))
-        eventually(lambda: "training" in logs(kube, "stuck", pod), "the trainer runs", OVER_SECONDS)
+        eventually(lambda: "training" in logs(kube, namespace, pod), "the trainer runs", OVER_SECONDS)
     finally:
-        broken.uninstall()
-        kube.remove_namespaces("stuck", "no-image")
+        cluster.load(observed.supervise_image)
 
 
-def a_job(namespace: str, image: str) -> Json:
-    """A Job whose pods want SIGTERM for a trainer behind a shell."""
+def a_job(namespace: str, image: str, node: str = "") -> Json:
+    """A Job whose pods want SIGTERM for a trainer behind a shell, on any node or on one."""
     pod = a_trainer("train", image, wrapped=True)
-    template = {"metadata": {"annotations": pod["metadata"]["annotations"]}, "spec": pod["spec"]}
+    spec = pod["spec"] | ({"nodeSelector": {"kubernetes.io/hostname": node}} if node else {})
+    template = {"metadata": {"annotations": pod["metadata"]["annotations"]}, "spec": spec}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
