@@ -7,17 +7,23 @@ import http.client
 import os
 import secrets
 import ssl
+import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import trustme
 import yaml
 
-from bench.contestants import HOST, free_port, process_of, wait_until_ready
+from bench.contestants import HOST, NotReadyError, free_port, process_of, wait_until_ready
 from tools.cluster import kubernetes
 from tools.cluster.settings import Settings
+
+_READY_SECONDS, _ANSWER_SECONDS, _PAUSE_SECONDS = 180.0, 10.0, 0.5
+"""An API server starts within seconds, and on busy cores within a minute or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,23 @@ def control_plane(folder: Path) -> Iterator[ControlPlane]:
         kubeconfig, options, context = _credentials(folder, port)
         command = [str(programs / "kube-apiserver"), f"--etcd-servers={urls}", f"--secure-port={port}", *options]
         with process_of("kube-apiserver", command, {}, folder, None) as (process, _):
-            connection = http.client.HTTPSConnection(HOST, port, timeout=1, context=context)
-            wait_until_ready("kube-apiserver", process, connection, "/readyz", folder)
+            connection = http.client.HTTPSConnection(HOST, port, timeout=_ANSWER_SECONDS, context=context)
+            _wait_until_ready(process, connection)
             yield ControlPlane(process.pid, kubeconfig, settings.kubernetes_version)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], connection: http.client.HTTPSConnection) -> None:
+    """Ask now and then: a handshake every two milliseconds would keep it from getting ready."""
+    end = time.monotonic() + _READY_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        with suppress(OSError):
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == HTTPStatus.OK:
+                connection.close()
+                return
+        connection.close()
+        time.sleep(_PAUSE_SECONDS)
+    raise NotReadyError(f"kube-apiserver was not ready within {_READY_SECONDS:g} s")
 
 
 def _credentials(folder: Path, port: int) -> tuple[Path, list[str], ssl.SSLContext]:
