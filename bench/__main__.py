@@ -14,7 +14,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import api_server, attacks, crowd, doctor, image, measure, reviews
+from bench import api_server, attacks, crowd, doctor, image, learning, learning_tables, measure, reviews
 from bench.attacks import Attacked
 from bench.contestants import FLOOR, NotReadyError
 from bench.crowd import Crowd
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--image", help="the image whose size counts (the newest on this machine)")
     parser.add_argument("--only-cluster", action="store_true", help="leave out what needs no cluster")
     parser.add_argument("--only-attacks", action="store_true", help="measure memory under attack, and nothing else")
+    parser.add_argument("--only-learning", action="store_true", help="measure what learning costs, and nothing else")
     parser.add_argument(
         "--crowd",
         action="store_true",
@@ -76,9 +77,11 @@ def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory(prefix="gracekeeper-bench-") as folder:
         bench = Bench.prepared(Path(folder), bodies)
-        if not options.only_cluster:
+        if not options.only_cluster and not options.only_learning:
             report["attacks"] = [asdict(line) for line in attacks.measured(bench, say)]
         if not options.only_cluster and not options.only_attacks:
+            report["learning"] = learning.measured(bench, say)
+        if not options.only_cluster and not options.only_attacks and not options.only_learning:
             report["speed"] = [asdict(line) for line in measure.speed(bench, say)]
             report["memory"] = [asdict(line) for line in measure.memory(bench, say)]
             report["lost_after_rest"] = measure.rested(bench, say)
@@ -111,6 +114,9 @@ def _print(console: Console, report: dict[str, Any]) -> None:
             console.print(f"{measure.RESTED_CONNECTIONS} rested connections of {name}: {losses}")
     if "attacks" in report:
         console.print(_attacks_table([Attacked(**line) for line in report["attacks"]]))
+    if "learning" in report:
+        for part in learning_tables.tables(report["learning"]):
+            console.print(part)
     if "crowd" in report:
         console.print(_crowd_table([Crowd(**line) for line in report["crowd"]]))
     if "doctor" in report:

@@ -78,13 +78,13 @@ def running(name: str, certificate: Certificate, folder: Path, core: int | None)
 
 @contextmanager
 def _floor(certificate: Certificate, folder: Path, core: int | None) -> Iterator[Contestant]:
-    port = _free_port()
+    port = free_port()
     files = [str(certificate.directory / name) for name in ("tls.crt", "tls.key")]
     command = [sys.executable, "-m", "bench.floor", str(port), *files]
     context = ssl.create_default_context(cafile=str(certificate.authority))
     connection = http.client.HTTPSConnection("localhost", port, timeout=1, context=context)
-    with _process(FLOOR, command, {}, folder, core) as (process, began):
-        _wait_until_ready(FLOOR, process, connection, "/openapi.json", folder)
+    with process_of(FLOOR, command, {}, folder, core) as (process, began):
+        wait_until_ready(FLOOR, process, connection, "/openapi.json", folder)
         yield Contestant(FLOOR, process.pid, port, time.monotonic() - began)
 
 
@@ -93,7 +93,7 @@ def gracekeeper(
     name: str, certificate: Certificate, folder: Path, core: int | None, kubeconfig: Path | None
 ) -> Iterator[Contestant]:
     """The server as this machine's process, with the facts of the kubeconfig's cluster, or with none."""
-    port, health_port = _free_port(), _free_port()
+    port, health_port = free_port(), free_port()
     config = folder / "config.json"
     config.write_text(json.dumps({"supervise": {"image": f"gracekeeper/supervise:{__version__}"}}), encoding="utf-8")
     settings = {
@@ -111,8 +111,8 @@ def gracekeeper(
     if kubeconfig is not None:
         environment["KUBECONFIG"] = str(kubeconfig)
     connection = http.client.HTTPConnection(HOST, health_port, timeout=1)
-    with _process(name, [sys.executable, "-m", "webhook", "serve"], environment, folder, core) as (process, began):
-        _wait_until_ready(name, process, connection, "/readyz", folder)
+    with process_of(name, [sys.executable, "-m", "webhook", "serve"], environment, folder, core) as (process, began):
+        wait_until_ready(name, process, connection, "/readyz", folder)
         ready_seconds = time.monotonic() - began
         _must_convert(name, port, certificate)
         yield Contestant(name, process.pid, port, ready_seconds)
@@ -155,9 +155,10 @@ def cluster(folder: Path) -> Iterator[tuple[FakeApi, Path]]:
 
 
 @contextmanager
-def _process(
+def process_of(
     name: str, command: list[str], environment: Mapping[str, str], folder: Path, core: int | None
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+    """A process of the bench, and when it began, until the context ends. Its lines go to a file of the folder."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GRACEKEEPER_", "KUBE"))}
     began = time.monotonic()
     with _lines(name, folder).open("wb") as lines:
@@ -175,9 +176,10 @@ def _process(
             process.wait()
 
 
-def _wait_until_ready(
+def wait_until_ready(
     name: str, process: subprocess.Popen[bytes], connection: http.client.HTTPConnection, path: str, folder: Path
 ) -> None:
+    """Wait until a process answers; NotReadyError where it does not."""
     end = time.monotonic() + _READY_SECONDS
     while process.poll() is None and time.monotonic() < end:
         try:
@@ -208,7 +210,8 @@ def _lines(name: str, folder: Path) -> Path:
     return folder / f"{name.replace(', ', '-')}.log"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind((HOST, 0))
         port: int = free.getsockname()[1]
