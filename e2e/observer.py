@@ -41,20 +41,23 @@ class Observer:
         return f"{self.release.name}-terminations"
 
     def pod(self) -> Json:
-        """Its pod, which is not ending; an assertion where there is not exactly one."""
+        """Its pod, which is not ending; an error where there is not exactly one."""
+        [pod] = self._pods()
+        return pod
+
+    def _pods(self) -> list[Json]:
         selector = f"app.kubernetes.io/instance={self.release.name},app.kubernetes.io/component=observer"
-        found = self.kube.get("pods", namespace=self.release.namespace, selector=selector)["items"]
-        [pod] = [each for each in found if "deletionTimestamp" not in each["metadata"]]
-        return pod  # type: ignore[no-any-return]
+        found: list[Json] = self.kube.get("pods", namespace=self.release.namespace, selector=selector)["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def wait_until_ready(self, other_than: str = "") -> None:
         """Wait for a container of it that observes, and is not this one."""
+        eventually(lambda: self.is_ready(other_than), "the observer is ready", 180)
 
-        def is_ready() -> bool:
-            [status] = self.pod()["status"]["containerStatuses"]
-            return bool(status["ready"] and status["containerID"] != other_than)
-
-        eventually(is_ready, "the observer is ready", 180)
+    def is_ready(self, other_than: str = "") -> bool:
+        """Whether its only container observes, and is not this one."""
+        states = [state for pod in self._pods() for state in pod["status"].get("containerStatuses", [{"ready": False}])]
+        return len(states) == 1 and states[0]["ready"] and states[0].get("containerID") != other_than
 
     def kill(self, how: str) -> None:
         """End it without a word: its process, or its pod."""
@@ -165,7 +168,13 @@ class WrittenPod:
             "ready": False,
             "restartCount": 0,
         }
-        held["status"] = {**held["status"], "phase": phase, "containerStatuses": [{**status, "state": state}]}
+        began = held["status"].get("startTime") or _text(datetime.now(UTC) - _RAN)
+        held["status"] = {
+            **held["status"],
+            "phase": phase,
+            "startTime": began,
+            "containerStatuses": [{**status, "state": state}],
+        }
         del held["metadata"]["resourceVersion"]
         self.kube.api.put(f"{self._path}/status", held, timeout_seconds=CALL_SECONDS)
 

@@ -4,6 +4,7 @@ An observer is killed, somebody deletes, breaks or fills the ConfigMap, and name
 No kubelet runs the training pods here: the tests write how they end (e2e/observer.py).
 """
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from string import ascii_lowercase
@@ -43,6 +44,15 @@ def observer(kube, release) -> Iterator[Observer]:
     eventually(lambda: len(release.pods()) == REPLICAS, "the former pods are gone", 180)
     yield Observer(kube, release)
     release.upgrade()
+
+
+@pytest.fixture
+def namespace(kube, request) -> Iterator[str]:
+    """A namespace of the row's own: that of the row before may still be ending."""
+    name = "-".join(re.findall("[a-z]+", request.node.name.removeprefix("test_given_")))
+    kube.make_namespace(name := f"{name[:30]}-{name[-20:]}".replace("--", "-"))
+    yield name
+    kube.remove_namespaces(name)
 
 
 @pytest.fixture
@@ -195,8 +205,8 @@ def test_given_thirty_namespaces_that_fill_the_memory_then_the_victims_number_st
     """The memory is full of their workloads already, all of them younger than the victim's."""
     fillers = [f"filler-{number:02}-{'n' * 50}"[:63].rstrip("-") for number in range(NAMESPACES_THAT_FILL)]
     before, now = of(learned, namespace), newest_of(learned, namespace)
-    for filler in fillers:
-        kube.make_namespace(filler)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(kube.make_namespace, fillers))
     try:
         theirs = full(fillers, now + 1800).entries
         learned.write(text_of(Memory({**learned.memory().entries, **theirs})))
@@ -226,17 +236,12 @@ def test_given_an_observer_whose_image_is_not_there_then_every_pod_is_patched_an
     with pods_are_created(kube, namespace) as creations:
         kube(*words, "observer=example.invalid/no-such-image:1")
         try:
-            eventually(lambda: not is_ready(learned), "the observer is away", 120)
+            eventually(lambda: not learned.is_ready(), "the observer is away", 120)
             assert next_grace_seconds(kube, namespace, "model") == EVIDENCE_SECONDS
         finally:
             kube(*words, f"observer={image}")
             learned.wait_until_ready()
     assert creations.unpatched_at() == []
-
-
-def is_ready(observer: Observer) -> bool:
-    statuses = observer.pod()["status"].get("containerStatuses", [{"ready": False}])
-    return bool(statuses[0]["ready"])
 
 
 def test_given_an_observer_without_its_rights_then_every_pod_is_patched_and_it_says_what_is_missing(
@@ -250,7 +255,7 @@ def test_given_an_observer_without_its_rights_then_every_pod_is_patched_and_it_s
             pod = learned.pod()["metadata"]["name"]
             kube("delete", "pod", pod, f"-n{learned.release.namespace}")
             eventually(lambda: "403 Forbidden" in learned.log(), "it says that it may not list pods", 120)
-            assert not is_ready(learned)
+            assert not learned.is_ready()
             assert next_grace_seconds(kube, namespace, "model") == EVIDENCE_SECONDS
             created = kube.create_pod(namespace, a_training_pod("labelled", "model"))
             assert set(WORKLOAD_LABELS) <= created["metadata"]["labels"].keys()

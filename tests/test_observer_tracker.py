@@ -92,6 +92,20 @@ def test_given_a_peer_by_the_same_name_in_another_namespace_that_failed_then_it_
     assert end.termination.kind is not TerminationClass.GANG_BROKEN
 
 
+def test_given_a_pod_that_no_kubelet_had_when_it_is_deleted_then_nothing_is_told(tracker, told):
+    """The API server deletes a pod that waits for a node, or in a queue, with a grace of 0: nobody cut it."""
+    waiting = copy.deepcopy(events_of(NEWEST / "stopped.jsonl")[0])
+    waiting["object"]["status"] = {"phase": "Pending"}
+    show(tracker, waiting)
+    metadata = {
+        **waiting["object"]["metadata"],
+        "deletionTimestamp": "2026-11-28T21:00:00Z",
+        "deletionGracePeriodSeconds": 0,
+    }
+    show(tracker, {"type": "DELETED", "object": {**waiting["object"], "metadata": metadata}})
+    assert told == []
+
+
 def test_given_a_pod_without_the_label_or_with_that_of_another_workload_then_it_is_not_observed():
     pod = events_of(NEWEST / "stopped.jsonl")[0]["object"]
     ours = labelled(pod)

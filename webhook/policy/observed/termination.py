@@ -106,7 +106,7 @@ class Termination:
 def termination_of(
     history: PodHistory, peers: Iterable[PodHistory] = (), *, minimum_run_seconds: int
 ) -> Termination | None:
-    """Return how a pod ended; None while it runs, and for one that nobody told to stop.
+    """Return how a pod ended; None while it runs, for one that no kubelet had, and for one that nobody told to stop.
 
     `peers` are other pods of the namespace; those of the same gang count.
     """
@@ -117,6 +117,8 @@ def termination_of(
     if history.ended_before_deletion:
         return Termination(TerminationClass.ENDED_BEFORE) if deletion is not None else None
     if deletion is None or not (history.is_gone or status.is_terminal):
+        return None
+    if status.kubelet_began is None:  # it waited for a node: the API server deletes it at once, with a grace of 0
         return None
     end, granted = history.trainer_end, deletion.grace_seconds
     seconds = None if end is None or end.finished is None else end.finished - deletion.start
