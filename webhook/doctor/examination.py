@@ -39,7 +39,8 @@ def examined(
     checks: Sequence[Check],
 ) -> Report:
     """Return the report on these objects."""
-    lists = ClusterLists(objects, unseen, TrainersInLists(objects, config).trainers())
+    pods = TrainersInLists(objects, config)
+    lists = ClusterLists(objects, unseen, pods.trainers(), pods.evicted())
     findings: list[Finding] = []
     not_seen: list[Unseen] = []
     for check in checks:

@@ -31,6 +31,8 @@ class ClusterLists:
     """By kind: why it could not be read."""
     trainers: tuple[TrainingPod, ...] = ()
     """The training pods that have not ended, each with its decision of today."""
+    evicted: tuple[TrainingPod, ...] = ()
+    """The training pods that a kubelet evicted and that are still there."""
 
     def of(self, kind: str) -> Sequence[JsonObject]:
         """Return the objects of a kind; nothing where they are not known."""
@@ -42,8 +44,11 @@ class ClusterLists:
             kind: [each for each in of_kind if not _is_skipped(each, check_id)]
             for kind, of_kind in self.objects.items()
         }
-        trainers = tuple(each for each in self.trainers if not _is_skipped(each.manifest, check_id))
-        return replace(self, objects=objects, trainers=trainers)
+        trainers, evicted = (
+            tuple(each for each in pods if not _is_skipped(each.manifest, check_id))
+            for pods in (self.trainers, self.evicted)
+        )
+        return replace(self, objects=objects, trainers=trainers, evicted=evicted)
 
 
 def covers(pattern: str, check_id: str) -> bool:

@@ -11,6 +11,7 @@ from webhook.doctor.checks import (
     claim_room,
     job_replacement,
     karpenter_termination,
+    kubelet_eviction,
     managed_autoscaler,
     node_room,
     overridden_grace,
@@ -37,6 +38,13 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
+    Check(
+        kubelet_eviction.ID,
+        Severity.ERROR,
+        "A kubelet evicts a pod in about 2 seconds",
+        FOR_TRAINERS,
+        kubelet_eviction.findings,
+    ),
     Check(
         spot_notice.ID,
         Severity.WARNING,
