@@ -17,6 +17,8 @@ from webhook.cli.inputs import CommandError
 from webhook.doctor import dump, gatherer, table
 from webhook.doctor.examination import Report, examined, kinds_of
 from webhook.doctor.finding import Severity
+from webhook.doctor.kinds import CONFIGZ
+from webhook.doctor.kubelet_configs import asked_of_kubelets, with_config_of_kubeadm
 
 _NOTHING, _FINDINGS = 0, 1
 _FIRST_CALL_SECONDS = 10.0
@@ -47,6 +49,12 @@ def add_to(commands: Any) -> None:
         "-n", "--namespace", metavar="NS", action="append", help="training pods of this namespace only; can be repeated"
     )
     doctor.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
+    doctor.add_argument(
+        "--kubelet",
+        action="store_true",
+        help="ask one kubelet of each pool for its settings. It needs the right to get nodes/proxy, and whoever has that can "
+        "run commands in every container: use your own rights as an admin, and give it to no ServiceAccount",
+    )
     doctor.add_argument("--rbac", action="store_true", help="print the ClusterRole that it needs, and do nothing else")
     doctor.add_argument(
         "--config",
@@ -86,8 +94,8 @@ def run(options: argparse.Namespace) -> int:
     checks = tuple(table.chosen(only, skip))
     if not checks:
         raise CommandError("--only and --skip leave no check")
-    if options.filename and options.context is not None:
-        raise CommandError("--context is for a cluster, -f for a dump: use one of them")
+    if options.filename and (options.context is not None or options.kubelet):
+        raise CommandError("--context and --kubelet are for a cluster, -f is for a dump")
     report = _of_dump(options, checks) if options.filename else _of_cluster(options, checks)
     doctor_output.printed(report, options.output, options.context)
     return _FINDINGS if fails(report, options.fail_on) else _NOTHING
@@ -115,6 +123,10 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
         api.get("/version", timeout_seconds=_FIRST_CALL_SECONDS)
         reader = gatherer.Reader(api, tuple(options.namespace or ()), progress=progress.tell)
         everything = gatherer.gathered(reader, _with_installation(kinds_of(checks)))
+        if options.kubelet:
+            configs, why_not = asked_of_kubelets(reader, everything.objects.get("Node", ()))
+            everything.objects[CONFIGZ] = configs
+            everything.unseen |= {} if why_not is None else {CONFIGZ: why_not}
     except ApiError as error:
         raise CommandError(in_words(error)) from None
     finally:
@@ -122,7 +134,8 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
     used = config_in_use(
         options.config, everything.objects, lambda *names: gatherer.one_object(reader, "ConfigMap", *names)
     )
-    report = examined(everything.objects, everything.unseen, used.config, checks)
+    objects = with_config_of_kubeadm(everything.objects)
+    report = examined(objects, everything.unseen, used.config, checks)
     return replace(report, notes=used.notes, server=api.address)
 
 
@@ -137,7 +150,7 @@ def _of_dump(options: argparse.Namespace, checks: Sequence[table.Check]) -> Repo
     except dump.BadDumpError as error:
         raise CommandError(str(error)) from None
     used = config_in_use(options.config, objects, lambda *names: dump.one_object(objects, "ConfigMap", *names))
-    narrowed = dump.narrowed(objects, options.namespace or ())
+    narrowed = with_config_of_kubeadm(dump.narrowed(objects, options.namespace or ()))
     report = examined(narrowed, dump.unseen_in(objects, kinds_of(checks)), used.config, checks)
     return replace(report, notes=used.notes)
 

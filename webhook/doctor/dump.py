@@ -8,11 +8,13 @@ import orjson
 
 from webhook import yaml_text
 from webhook.doctor.finding import UnseenReason
-from webhook.doctor.kinds import KINDS
+from webhook.doctor.kinds import CONFIGZ, KINDS
 from webhook.doctor.lists import KindUnseen
 from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 _LIST = "List"
+_KUBELET_ANSWER = "kubeletconfig"
+"""The one field of what a kubelet answers to /configz. The file is named after its node: h1.configz.json."""
 
 
 class BadDumpError(Exception):
@@ -99,6 +101,10 @@ def _yaml_documents(name: str, text: str | bytes) -> Iterator[Any]:
 
 def _add(objects: dict[str, list[dict[str, Any]]], name: str, document: Any) -> None:
     kind = document.get("kind") if isinstance(document, dict) else None
+    if isinstance(document, dict) and isinstance(document.get(_KUBELET_ANSWER), dict):
+        node_name = PurePath(name).name.removesuffix(".json").removesuffix(".configz")
+        objects.setdefault(CONFIGZ, []).append({"kind": CONFIGZ, "metadata": {"name": node_name}, **document})
+        return
     if not isinstance(kind, str):
         raise BadDumpError(f"{name}: holds no Kubernetes object: write it with `kubectl get KIND -A -o json`")
     items = document.get("items")

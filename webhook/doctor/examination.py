@@ -94,5 +94,8 @@ def _why(kind: str, kind_unseen: KindUnseen) -> tuple[str, str]:
 
 
 def _absent(group: str) -> str:
-    names = {"karpenter.sh": "Karpenter is not installed, or its CRDs are not"}
+    names = {
+        "karpenter.sh": "Karpenter is not installed, or its CRDs are not",
+        "karpenter.k8s.aws": "Karpenter for AWS is not installed, or its CRDs are not",
+    }
     return names.get(group, f"nothing here installs {group}" if group else "it is too old for them")
