@@ -117,7 +117,7 @@ def test_forbidden_not_served_and_too_slow_are_three_results(server, run):
     assert run("--fail-on", "unseen")[0] == 1
     table = run()[1]
     assert "GK105  nodepools.karpenter.sh: this API server does not serve them: Karpenter is not installed" in table
-    assert "nodes: you may not list them (/api/v1/nodes is refused). gracekeeper doctor --rbac" in table
+    assert "nodes: you may not list them (/api/v1/nodes is refused). Run: gracekeeper doctor --rbac" in table
 
 
 def test_a_slow_answer_is_a_timeout(server):

@@ -79,6 +79,10 @@ def _why(kind: str, kind_unseen: KindUnseen) -> tuple[str, str]:
     source = KINDS[kind]
     everywhere = " -A" if source.is_namespaced else ""
     command = f"kubectl get {source.kubectl_name}{everywhere} -o json"
+    file = source.resource
+    if source.names:  # read by name only
+        namespace, file = source.names[0]
+        command = f"kubectl get {source.kubectl_name} {file} -n {namespace} -o json"
     said = f" ({kind_unseen.message})" if kind_unseen.message else ""
     return {
         UnseenReason.FORBIDDEN: (f"you may not list them{said}.", "gracekeeper doctor --rbac | kubectl apply -f -"),
@@ -89,7 +93,7 @@ def _why(kind: str, kind_unseen: KindUnseen) -> tuple[str, str]:
         UnseenReason.TIMEOUT: (f"the API server did not answer in time{said}.", command),
         UnseenReason.ERROR: (f"the API server could not answer{said}.", command),
         UnseenReason.NOT_ASKED: ("they were not asked for.", command),
-        UnseenReason.NOT_IN_DUMP: ("the dump has no list of them.", f"{command} > {source.resource}.json"),
+        UnseenReason.NOT_IN_DUMP: ("the dump has no list of them.", f"{command} > {file}.json"),
     }[kind_unseen.reason]
 
 
