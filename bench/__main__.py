@@ -105,13 +105,7 @@ def _measured(options: argparse.Namespace, progress: Console) -> dict[str, Any]:
 
 def _print(console: Console, report: dict[str, Any]) -> None:
     if "speed" in report:
-        console.print(_speed_table([Speed(**line) for line in report["speed"]], report["body_bytes"]))
-        console.print(_memory_table([Memory(**line) for line in report["memory"]], report["ready_seconds"]))
-        _print_load(console, [line["load_cpu_share"] for line in report["speed"]])
-        for name, lost in report["lost_after_rest"].items():
-            pauses = zip(lost, measure.PAUSES_SECONDS, strict=True)
-            losses = ", ".join(f"{count} lost after {pause:g} s" for count, pause in pauses)
-            console.print(f"{measure.RESTED_CONNECTIONS} rested connections of {name}: {losses}")
+        _print_loopback(console, report)
     if "attacks" in report:
         console.print(_attacks_table([Attacked(**line) for line in report["attacks"]]))
     if "learning" in report:
@@ -131,6 +125,16 @@ def _print(console: Console, report: dict[str, Any]) -> None:
         console.print(f"Image {report['image']['name']}: not measured, Docker does not know it")
     else:
         console.print(f"Image {report['image']['name']}: {report['image']['mib']:.0f} MiB unpacked")
+
+
+def _print_loopback(console: Console, report: dict[str, Any]) -> None:
+    console.print(_speed_table([Speed(**line) for line in report["speed"]], report["body_bytes"]))
+    console.print(_memory_table([Memory(**line) for line in report["memory"]], report["ready_seconds"]))
+    _print_load(console, [line["load_cpu_share"] for line in report["speed"]])
+    for name, lost in report["lost_after_rest"].items():
+        pauses = zip(lost, measure.PAUSES_SECONDS, strict=True)
+        losses = ", ".join(f"{count} lost after {pause:g} s" for count, pause in pauses)
+        console.print(f"{measure.RESTED_CONNECTIONS} rested connections of {name}: {losses}")
 
 
 def _speed_table(lines: Sequence[Speed], body_bytes: dict[str, int]) -> Table:

@@ -19,6 +19,8 @@ from webhook.cli.inputs import CommandError
 from webhook.doctor import admission_metrics, dry_run, dump, gatherer, probe, table
 from webhook.doctor.examination import Report, examined, kinds_of
 from webhook.doctor.finding import Severity
+from webhook.doctor.kinds import CONFIGZ
+from webhook.doctor.kubelet_configs import asked_of_kubelets, with_config_of_kubeadm
 from webhook.doctor.packed import PackedObjects
 
 _NOTHING, _FINDINGS = 0, 1
@@ -57,6 +59,12 @@ def add_to(commands: Any) -> None:
         "is stored. It needs the right to create pods",
     )
     doctor.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
+    doctor.add_argument(
+        "--kubelet",
+        action="store_true",
+        help="ask one kubelet of each pool for its settings. It needs the right to get nodes/proxy, and whoever has that can "
+        "run commands in every container: use your own rights as an admin, and give it to no ServiceAccount",
+    )
     doctor.add_argument("--rbac", action="store_true", help="print the ClusterRole that it needs, and do nothing else")
     doctor.add_argument(
         "--config",
@@ -96,8 +104,8 @@ def run(options: argparse.Namespace) -> int:
     checks = tuple(table.chosen(only, skip))
     if not checks:
         raise CommandError("--only and --skip leave no check")
-    if options.filename and options.context is not None:
-        raise CommandError("--context is for a cluster, -f for a dump: use one of them")
+    if options.filename and (options.context is not None or options.kubelet):
+        raise CommandError("--context and --kubelet are for a cluster, -f is for a dump")
     if options.filename and options.probe:
         raise CommandError("--probe asks an API server, and a dump has none: use -f or --probe")
     report = _of_dump(options, checks) if options.filename else _of_cluster(options, checks)
@@ -132,6 +140,10 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
         everything.objects[probe.KIND] = PackedObjects(answers)
         if any(check.needs_metrics for check in checks):
             everything.objects[admission_metrics.KIND] = PackedObjects([gatherer.admission_metrics_of(reader)])
+        if options.kubelet:
+            configs, why_not = asked_of_kubelets(reader, everything.objects.get("Node", ()))
+            everything.objects[CONFIGZ] = PackedObjects(configs)
+            everything.unseen |= {} if why_not is None else {CONFIGZ: why_not}
     except ApiError as error:
         raise CommandError(in_words(error)) from None
     finally:
@@ -139,7 +151,8 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
     used = config_in_use(
         options.config, everything.objects, lambda *names: gatherer.one_object(reader, "ConfigMap", *names)
     )
-    report = examined(everything.objects, everything.unseen, used.config, checks)
+    objects = with_config_of_kubeadm(everything.objects)
+    report = examined(objects, everything.unseen, used.config, checks)
     return replace(report, notes=used.notes, server=api.address)
 
 
@@ -155,7 +168,7 @@ def _of_dump(options: argparse.Namespace, checks: Sequence[table.Check]) -> Repo
     except dump.BadDumpError as error:
         raise CommandError(str(error)) from None
     used = config_in_use(options.config, objects, lambda *names: dump.one_object(objects, "ConfigMap", *names))
-    narrowed = dump.narrowed(objects, options.namespace or ())
+    narrowed = with_config_of_kubeadm(dump.narrowed(objects, options.namespace or ()))
     report = examined(narrowed, dump.unseen_in(objects, kinds_of(checks)), used.config, checks)
     return replace(report, notes=used.notes)
 

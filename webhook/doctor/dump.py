@@ -9,13 +9,15 @@ import orjson
 
 from webhook import yaml_text
 from webhook.doctor.finding import UnseenReason
-from webhook.doctor.kinds import KINDS
+from webhook.doctor.kinds import CONFIGZ, KINDS
 from webhook.doctor.lists import KindUnseen
 from webhook.doctor.packed import PackedObjects
 from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 _LIST = "List"
 _START_BYTES = 65_536
+_KUBELET_ANSWER = "kubeletconfig"
+"""The one field of what a kubelet answers to /configz. The file is named after its node: h1.configz.json."""
 
 
 class BadDumpError(Exception):
@@ -135,6 +137,12 @@ def _yaml_documents(name: str, text: bytes) -> Iterator[Any]:
 
 def _add(objects: dict[str, PackedObjects], name: str, document: Any) -> None:
     kind = document.get("kind") if isinstance(document, dict) else None
+    if isinstance(document, dict) and isinstance(document.get(_KUBELET_ANSWER), dict):
+        node_name = PurePath(name).name.removesuffix(".json").removesuffix(".configz")
+        objects.setdefault(CONFIGZ, PackedObjects()).append(
+            {"kind": CONFIGZ, "metadata": {"name": node_name}, **document}
+        )
+        return
     if not isinstance(kind, str):
         raise BadDumpError(f"{name}: holds no Kubernetes object: write it with `kubectl get KIND -A -o json`")
     items = document.get("items")

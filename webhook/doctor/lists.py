@@ -33,6 +33,8 @@ class ClusterLists:
     """By kind: why it could not be read."""
     trainers: tuple[TrainingPod, ...] = ()
     """The training pods that have not ended, each with its decision of today."""
+    evicted: tuple[TrainingPod, ...] = ()
+    """The training pods that a kubelet evicted and that are still there."""
     config: Config = field(default_factory=Config)
     """The configuration that decided on them."""
 
@@ -46,8 +48,11 @@ class ClusterLists:
             kind: PackedObjects(of_kind).without(SKIP_ANNOTATION, lambda each: _is_skipped(each, check_id))
             for kind, of_kind in self.objects.items()
         }
-        trainers = tuple(each for each in self.trainers if not _is_skipped(each.manifest, check_id))
-        return replace(self, objects=objects, trainers=trainers)
+        trainers, evicted = (
+            tuple(each for each in pods if not _is_skipped(each.manifest, check_id))
+            for pods in (self.trainers, self.evicted)
+        )
+        return replace(self, objects=objects, trainers=trainers, evicted=evicted)
 
 
 def covers(pattern: str, check_id: str) -> bool:

@@ -13,17 +13,20 @@ from webhook.doctor.checks import (
     gatekeeper_mutations,
     job_replacement,
     karpenter_termination,
+    kubelet_eviction,
     kyverno_policies,
     lost_signal,
     managed_autoscaler,
     mutating_admission_policies,
     node_room,
+    node_shutdown,
     older_pods,
     other_webhooks,
     overridden_grace,
     pod_creation,
     reach,
     second_clocks,
+    soft_eviction,
     spot_notice,
 )
 from webhook.doctor.finding import Finding, Severity, Unseen
@@ -49,6 +52,27 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
+    Check(
+        soft_eviction.ID,
+        Severity.WARNING,
+        "Soft eviction gives pods its own maximum",
+        (*FOR_TRAINERS, "EC2NodeClass", "ConfigMap"),
+        soft_eviction.findings,
+    ),
+    Check(
+        kubelet_eviction.ID,
+        Severity.ERROR,
+        "A kubelet evicts a pod in about 2 seconds",
+        FOR_TRAINERS,
+        kubelet_eviction.findings,
+    ),
+    Check(
+        node_shutdown.ID,
+        Severity.WARNING,
+        "A node that shuts down gives pods a part of its own time",
+        (*FOR_TRAINERS, "EC2NodeClass", "ConfigMap"),
+        node_shutdown.findings,
+    ),
     Check(
         spot_notice.ID,
         Severity.WARNING,

@@ -1,6 +1,6 @@
 """The training pods of a cluster, each with the product's own decision, made anew from the objects around it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from webhook.policy.pod.metadata import JsonObject, labels_of, metadata_of
 from webhook.policy.storage.room import Shortage, shortages
 
 _ENDED = ("Succeeded", "Failed")
+_EVICTED = "Evicted"
 _SIDECARS = Sidecars(native=True, why_not="")
 """The grace is the same in both modes of an OSMO task's conversion."""
 
@@ -126,7 +127,14 @@ class TrainersInLists:
 
     def trainers(self) -> tuple[TrainingPod, ...]:
         """Return the training pods that have not ended."""
-        pods = (each for each in self._objects.get("Pod", ()) if (each.get("status") or {}).get("phase") not in _ENDED)
+        return self._among(lambda status: status.get("phase") not in _ENDED)
+
+    def evicted(self) -> tuple[TrainingPod, ...]:
+        """Return the training pods that a kubelet evicted and that are still there."""
+        return self._among(lambda status: status.get("reason") == _EVICTED)
+
+    def _among(self, is_meant: Callable[[JsonObject], bool]) -> tuple[TrainingPod, ...]:
+        pods = (each for each in self._objects.get("Pod", ()) if is_meant(each.get("status") or {}))
         trainers = (self._trainer(each) for each in pods)
         return tuple(each for each in trainers if each is not None)
 
