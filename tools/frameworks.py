@@ -32,9 +32,9 @@ def _make(target: Path, launchers: Path) -> None:
     _replace_once(target / "deepspeed" / _BUILDER, _CONDITION, "if True:")
 
 
-def install(lock: Path, target: Path) -> None:
-    """Install what a lock names into a folder for the Python of the file system; StepError where that fails."""
-    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.13", "--no-compile"]
+def install(lock: Path, target: Path, python: str = "3.13") -> None:
+    """Install what a lock names into a folder, as wheels for this Python; StepError where that fails."""
+    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", f"--python-version={python}", "--no-compile"]
     # Their requirement of a Python is compared with the one that runs pip, and not with 3.13.
     options += ["--ignore-requires-python", "--quiet", "--root-user-action=ignore", "--no-cache-dir"]
     run([sys.executable, "-m", "pip", "install", *options, f"--target={target}", "--requirement", lock])

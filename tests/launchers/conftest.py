@@ -47,10 +47,10 @@ def program() -> Path:
         pytest.fail(str(error), pytrace=False)
 
 
-def newer_packages(launcher: Launcher | None) -> Path | None:
+def newer_packages(launcher: Launcher | None, root: Path) -> Path | None:
     """Return the folder with a newer launcher, made where there is none; None for Debian's own."""
     try:
-        return launcher.folder(Settings.from_environment(os.environ).cache) if launcher else None
+        return launcher.folder(Settings.from_environment(os.environ).cache, root) if launcher else None
     except StepError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -7,7 +7,7 @@ launcher ends its ranks in time to save has no cure to show, and is here to show
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tools.newer_launchers import TORCH, Launcher
+from tools.newer_launchers import FT_LAUNCHER, RAY, TORCH, Launcher
 
 WITHOUT, FORWARD = "without", "forward"
 INTERRUPTED = 143
@@ -25,7 +25,7 @@ class Expected:
     """What a run must give. A bound that is None is not looked at."""
 
     saved: int
-    code: int
+    code: int | None
     cut_seconds: float | None = None
     """When the first rank is killed, within a second and a half; None: no rank is."""
     cut_at_end: bool = False
@@ -48,7 +48,7 @@ def saved(number: int, code: int = 0, **more: object) -> Expected:
     return replace(Expected(number, code), **more)  # type: ignore[arg-type]
 
 
-def cut(seconds: float, code: int = 1, number: int = 0, **more: object) -> Expected:
+def cut(seconds: float, code: int | None = 1, number: int = 0, **more: object) -> Expected:
     """A rank is killed so many seconds after the signal."""
     return replace(Expected(number, code, cut_seconds=seconds), **more)  # type: ignore[arg-type]
 
@@ -80,6 +80,8 @@ class Row:
     environment: Mapping[str, str] = field(default_factory=dict)
     packages: Launcher | None = None
     """Newer packages than Debian's that it runs with."""
+    starts_alone: bool = False
+    """Whether no other row may start meanwhile."""
 
 
 def trainer(name: str = "plain", **options: object) -> str:
@@ -447,6 +449,47 @@ _NEWER_TORCH = (
     _newer_torch(f"accelerate, torch {_TORCH}, 2 ranks", f"{ACCELERATE} {trainer()}", saved(2, 1), _BY_TORCHRUN),
 )
 
+_RAY_START = (
+    "python3 /opt/bin/ray start --head --port 6379 --node-ip-address 127.0.0.1 --num-cpus 2 --include-dashboard false"
+    " --object-store-memory 80000000"
+)
+_DRIVER, _ACTOR = (f"python3 {trainer('ray_trainer', by=by)}" for by in ("driver", "actor"))
+# A driver whose actor dies while it waits ends with 1 or 15, or aborts (134). Ray ends a node that has not started within 30 s.
+_RAY = tuple(
+    Row(
+        name, words if isinstance(words, tuple) else words.split(), 1, without, forward, packages=RAY, starts_alone=True
+    )
+    for name, words, without, forward in (
+        ("python with Ray, its driver saves", _DRIVER, saved(1), forwarded(1, 0)),
+        ("python with Ray, its actor would save", _ACTOR, cut(1, None, told=None), cut(1, None, told=None)),
+        (
+            "bash -c 'ray start; python', its driver saves",
+            script("bash", f"{_RAY_START} && {_DRIVER} --cluster; echo"),
+            unheard(),
+            forwarded(1),
+        ),
+        (
+            "ray start --block, an actor would save",
+            script("bash", f"{_ACTOR} --cluster & exec {_RAY_START} --block"),
+            cut(30, told=None),
+            cut(30, told=None),
+        ),
+    )
+)
+
+_FT_LAUNCHER = (
+    "python3 /opt/bin/ft_launcher --nproc_per_node 2 --rdzv-backend c10d --rdzv-endpoint 127.0.0.1:29400"
+    " --rdzv-conf use_libuv=False"  # Debian builds torch without it
+)
+# Its clock is 1800 s, and it signals groups of processes as torchrun does.
+_FT = tuple(
+    Row(f"ft_launcher, {name}", f"{_FT_LAUNCHER} {words}".split(), 2, without, forward, packages=FT_LAUNCHER)
+    for name, words, without, forward in (
+        ("2 ranks", trainer(), saved(2), forwarded(2, 0)),
+        ("forked loaders", trainer("loader", loader="fork"), cut(0, told=None), forwarded(2)),
+    )
+)
+
 ROWS = (
     *_TORCHRUN,
     *_SHELLS,
@@ -457,6 +500,8 @@ ROWS = (
     *_COLLECTIVE,
     *_SHARDED,
     *_NEWER_TORCH,
+    *_RAY,
+    *_FT,
 )
 AGENT_ROWS = ("torchrun, two agents, told 20 s apart", "torchrun, two agents, one told")
 NAMES = (*(row.name for row in ROWS), *AGENT_ROWS)

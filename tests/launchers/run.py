@@ -20,11 +20,14 @@ _LOOK_SECONDS = 0.2
 
 
 @contextmanager
-def turn_to_start(folder: Path) -> Iterator[None]:
-    """Wait until fewer than a few other rows start: imports of torch keep a core busy, saves do not."""
+def turn_to_start(folder: Path, *, alone: bool = False) -> Iterator[None]:
+    """Wait until fewer than a few other rows start, or none: imports of torch keep a core busy, saves do not."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [(folder / f"starting-{number}").open("w") for number in range(_STARTING_AT_ONCE)]
     try:
+        if alone:
+            for file in files:  # in the same order for all, so that no two wait for each other
+                fcntl.flock(file, fcntl.LOCK_EX)
         while not any(_locked(file.fileno()) for file in files):
             time.sleep(0.2)
         yield
