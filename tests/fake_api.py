@@ -37,7 +37,7 @@ class FakeApi:
     """Of collections that may be read but not watched."""
     delays: dict[str, float] = field(default_factory=dict)
     as_created: Callable[[Json], Json] = copy.deepcopy
-    """What the server makes of a posted object."""
+    """What the server makes of a posted object; a `Status` refuses it."""
     shown: list[Json] = field(default_factory=list)
     """What was posted as a dry run."""
     date: Callable[[], datetime | str | None] = lambda: datetime.now(UTC)
@@ -205,6 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*refused)
             return
         created = api.as_created(content)
+        if created.get("kind") == "Status":
+            self._answer(created["code"], created)
+            return
         if query.get("dryRun") == "All":
             api.shown.append(content)
         else:

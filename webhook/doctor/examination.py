@@ -40,7 +40,7 @@ def examined(
 ) -> Report:
     """Return the report on these objects."""
     pods = TrainersInLists(objects, config)
-    lists = ClusterLists(objects, unseen, pods.trainers(), pods.evicted())
+    lists = ClusterLists(objects, unseen, pods.trainers(), pods.evicted(), config)
     findings: list[Finding] = []
     not_seen: list[Unseen] = []
     for check in checks:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.trainers import TrainingPod
+from webhook.policy.configuration import Config
 from webhook.policy.pod.metadata import JsonObject, annotations_of
 from webhook.policy.prefix import PREFIX
 
@@ -33,6 +34,8 @@ class ClusterLists:
     """The training pods that have not ended, each with its decision of today."""
     evicted: tuple[TrainingPod, ...] = ()
     """The training pods that a kubelet evicted and that are still there."""
+    config: Config = field(default_factory=Config)
+    """The configuration that decided on them."""
 
     def of(self, kind: str) -> Sequence[JsonObject]:
         """Return the objects of a kind; nothing where they are not known."""

@@ -15,6 +15,7 @@ from webhook.doctor.checks import (
     managed_autoscaler,
     node_room,
     overridden_grace,
+    pod_creation,
     spot_notice,
 )
 from webhook.doctor.finding import Finding, Severity, Unseen
@@ -79,6 +80,13 @@ CHECKS: tuple[Check, ...] = (
         "Pods are being deleted with less than their own grace",
         FOR_TRAINERS,
         overridden_grace.findings,
+    ),
+    Check(
+        pod_creation.ID,
+        Severity.ERROR,
+        "What the cluster makes of a new training pod",
+        FOR_TRAINERS,
+        pod_creation.findings,
     ),
     Check(
         job_replacement.ID,
