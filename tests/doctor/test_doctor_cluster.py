@@ -229,6 +229,26 @@ def test_rbac_prints_a_role_that_may_read_all_that_is_asked_for(run):
     assert not any("secrets" in rule["resources"] for rule in role["rules"])
 
 
+def test_a_probe_shows_a_pod_stores_nothing_and_tells_what_becomes_of_it(server, capsys):
+    # given a policy that sets the grace to 50 s after gracekeeper
+    put(server, trainer("a"))
+
+    def created(pod):
+        pod["metadata"]["annotations"]["gracekeeper.dev/decision"] = "{}"
+        pod["spec"]["terminationGracePeriodSeconds"] = 50
+        return pod
+
+    server.as_created = created
+    before = copy.deepcopy(server.objects)
+    # when ml is probed, named twice
+    code = main(["doctor", "--probe", "ml", "--probe", "ml", "--only", "GK204"])
+    # then the pod that loses is named, and no pod was made
+    assert code == 1
+    assert "asks for 902 s in namespace ml is created with 50 s" in capsys.readouterr().out
+    assert server.objects == before
+    assert server.count("POST") == len(server.shown) == 1
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -159,6 +159,7 @@ def test_one_file_of_many_kinds_and_a_typed_list_are_read(run, tmp_path):
     [
         (["-f", "gone.json"], "gone.json: no such file"),
         (["-f", "gone.json", "--only", "GK9"], "no check is called GK9"),
+        (["-f", "gone.json", "--probe", "ml"], "use -f or --probe"),
         (["-f", "gone.json", "--skip", "GK"], "--only and --skip leave no check"),
     ],
 )

@@ -14,7 +14,7 @@ from webhook.cli.doctor_config import config_in_use
 from webhook.cli.doctor_progress import ProgressLine
 from webhook.cli.from_cluster import in_words
 from webhook.cli.inputs import CommandError
-from webhook.doctor import dump, gatherer, table
+from webhook.doctor import dry_run, dump, gatherer, probe, table
 from webhook.doctor.examination import Report, examined, kinds_of
 from webhook.doctor.finding import Severity
 
@@ -45,6 +45,13 @@ def add_to(commands: Any) -> None:
     )
     scope.add_argument(
         "-n", "--namespace", metavar="NS", action="append", help="training pods of this namespace only; can be repeated"
+    )
+    doctor.add_argument(
+        "--probe",
+        metavar="NS",
+        action="append",
+        help="ask the API server what it makes of a training pod in this namespace; can be repeated. It is a dry run: nothing "
+        "is stored. It needs the right to create pods",
     )
     doctor.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
     doctor.add_argument("--rbac", action="store_true", help="print the ClusterRole that it needs, and do nothing else")
@@ -88,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("--only and --skip leave no check")
     if options.filename and options.context is not None:
         raise CommandError("--context is for a cluster, -f for a dump: use one of them")
+    if options.filename and options.probe:
+        raise CommandError("--probe asks an API server, and a dump has none: use -f or --probe")
     report = _of_dump(options, checks) if options.filename else _of_cluster(options, checks)
     doctor_output.printed(report, options.output, options.context)
     return _FINDINGS if fails(report, options.fail_on) else _NOTHING
@@ -115,6 +124,9 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
         api.get("/version", timeout_seconds=_FIRST_CALL_SECONDS)
         reader = gatherer.Reader(api, tuple(options.namespace or ()), progress=progress.tell)
         everything = gatherer.gathered(reader, _with_installation(kinds_of(checks)))
+        everything.objects[probe.KIND] = dry_run.probe_answers(
+            api, dict.fromkeys(options.probe or ()), everything.objects.get("Pod", ())
+        )
     except ApiError as error:
         raise CommandError(in_words(error)) from None
     finally:
