@@ -128,12 +128,14 @@ def _and_more(count: int, most: int) -> str:
 
 
 def _unseen_lines(unseen: Iterable[Unseen]) -> Iterator[str]:
-    """Yield one line for each thing that could not be looked at, with the checks that it keeps from looking."""
-    by_thing: dict[tuple[str, str, str], list[str]] = {}
+    """Yield one line for each reason why things could not be looked at, with the checks that it keeps from looking."""
+    by_reason: dict[tuple[str, str], list[Unseen]] = {}
     for each in unseen:
-        by_thing.setdefault((each.what, each.sentence, each.command), []).append(each.check)
-    for (what, sentence, command), checks in by_thing.items():
-        yield f"{','.join(dict.fromkeys(checks))}  {what}: {sentence} {command}"
+        by_reason.setdefault((each.sentence, each.command), []).append(each)
+    for (sentence, command), of_reason in by_reason.items():
+        checks = ",".join(dict.fromkeys(each.check for each in of_reason))
+        things = ", ".join(dict.fromkeys(each.what for each in of_reason))
+        yield f"{checks}  {things}: {sentence} {command}"
 
 
 def _summary(report: Report, hidden: int) -> str:

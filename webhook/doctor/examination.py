@@ -94,5 +94,11 @@ def _why(kind: str, kind_unseen: KindUnseen) -> tuple[str, str]:
 
 
 def _absent(group: str) -> str:
-    names = {"karpenter.sh": "Karpenter is not installed, or its CRDs are not"}
+    names = {
+        "karpenter.sh": "Karpenter is not installed, or its CRDs are not",
+        "kyverno.io": "Kyverno is not installed, or its CRDs are not",
+        "policies.kyverno.io": "Kyverno is not installed, or is older than its MutatingPolicy",
+        "mutations.gatekeeper.sh": "Gatekeeper is not installed, or its mutations are not",
+        "admissionregistration.k8s.io": "it is older than MutatingAdmissionPolicy, or the feature is off",
+    }
     return names.get(group, f"nothing here installs {group}" if group else "it is too old for them")

@@ -37,6 +37,18 @@ class KindSource:
 
 
 _STORAGE = "storage.k8s.io"
+_ADMISSION = "admissionregistration.k8s.io"
+_KYVERNO = "kyverno.io"
+_KYVERNO_POLICIES = "policies.kyverno.io"
+_GATEKEEPER = "mutations.gatekeeper.sh"
+_NEWEST_FIRST = ("v1", "v1beta1", "v1alpha1")
+
+
+def _of_cluster(name: str, group: str, versions: tuple[str, ...], resource: str) -> KindSource:
+    """Return a kind without namespaces that the ClusterRole `view` may not list."""
+    return KindSource(name, group, versions, resource, is_namespaced=False, in_view=False)
+
+
 KUBELET_CONFIG = ("kube-system", "kubelet-config")
 """kubeadm's: the kubelets' configuration at first. A node may differ."""
 AUTOSCALER_STATUS = ("kube-system", "cluster-autoscaler-status")
@@ -65,6 +77,14 @@ KINDS = {
         KindSource("ConfigMap", "", ("v1",), "configmaps", names=KNOWN_CONFIG_MAPS),
         KindSource("NodePool", "karpenter.sh", ("v1",), "nodepools", is_namespaced=False, in_view=False),
         KindSource("NodeClaim", "karpenter.sh", ("v1",), "nodeclaims", is_namespaced=False, in_view=False),
+        _of_cluster("MutatingWebhookConfiguration", _ADMISSION, ("v1",), "mutatingwebhookconfigurations"),
+        _of_cluster("MutatingAdmissionPolicy", _ADMISSION, _NEWEST_FIRST, "mutatingadmissionpolicies"),
+        _of_cluster("MutatingAdmissionPolicyBinding", _ADMISSION, _NEWEST_FIRST, "mutatingadmissionpolicybindings"),
+        _of_cluster("ClusterPolicy", _KYVERNO, ("v1",), "clusterpolicies"),
+        KindSource("Policy", _KYVERNO, ("v1",), "policies", in_view=False),
+        _of_cluster("MutatingPolicy", _KYVERNO_POLICIES, _NEWEST_FIRST, "mutatingpolicies"),
+        _of_cluster("Assign", _GATEKEEPER, _NEWEST_FIRST, "assign"),
+        _of_cluster("ModifySet", _GATEKEEPER, _NEWEST_FIRST, "modifyset"),
     )
 }
 FOR_TRAINERS = (

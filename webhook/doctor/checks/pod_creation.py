@@ -5,19 +5,13 @@ not be shown tells nothing: that is reported as not looked at.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from webhook.doctor import probe
+from webhook.doctor.effects import ShownPod, shown_pod
 from webhook.doctor.finding import Cure, Evidence, Finding, PodLoss, Severity, Unseen, UnseenReason, longest_loss_first
 from webhook.doctor.lists import ClusterLists
-from webhook.doctor.probe import Probe, Refusal
-from webhook.doctor.trainers import TrainingPod
-from webhook.policy.configuration import Config, Mode
-from webhook.policy.door import decide, first_look
-from webhook.policy.facts import Facts, Namespace
-from webhook.policy.pod import read_pod
-from webhook.policy.pod.metadata import JsonObject, annotations_of, metadata_of
-from webhook.policy.pod.pod import grace_seconds_of
+from webhook.doctor.probe import Refusal
+from webhook.doctor.trainers import losses_of
 from webhook.policy.prefix import DECISION_ANNOTATION
 
 ID = "GK204"
@@ -35,31 +29,6 @@ _NO_ANSWER, _FORBIDDEN, _NOT_FOUND = 0, 403, 404
 _DESCRIBE = (("quota", "kubectl describe quota -n {}"), ("PodSecurity", "kubectl get namespace {} --show-labels"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """One answer, beside what gracekeeper itself makes of the same pod."""
-
-    probe: Probe
-    pod: JsonObject
-    trainers: tuple[TrainingPod, ...]
-    """The training pods of the namespace."""
-    wanted_seconds: int
-    is_wanted: bool
-    """Whether gracekeeper changes such a pod here; not in a namespace that it leaves alone, and not in audit mode."""
-
-    @property
-    def was_called(self) -> bool:
-        return DECISION_ANNOTATION in annotations_of(self.pod)
-
-    @property
-    def asked_seconds(self) -> int:
-        return self.wanted_seconds if self.was_called else probe.GRACE_SECONDS
-
-    @property
-    def given_seconds(self) -> int:
-        return grace_seconds_of(self.pod)
-
-
 def findings(lists: ClusterLists) -> Iterator[Finding | Unseen]:
     """Yield what each answer shows, and the namespaces of training pods in which nobody asked."""
     answers = [probe.read_probe(each) for each in lists.of(probe.KIND)]
@@ -68,13 +37,13 @@ def findings(lists: ClusterLists) -> Iterator[Finding | Unseen]:
         if answer.pod is None:
             yield _unseen(answer.namespace, answer.refusal or Refusal(_NOT_FOUND, "", ""))
             continue
-        shown = _shown(lists, answer, answer.pod)
+        shown = shown_pod(lists, answer, answer.pod)
         yield from _refused_sidecar(shown)
         if shown.is_wanted and not shown.was_called:
             yield _not_called(shown)
         if shown.given_seconds < shown.asked_seconds:
             yield _other_grace(shown)
-        if _lost_restart_policy(shown):
+        if shown.lost_restart_policy:
             yield _no_restart_policy(shown)
 
 
@@ -89,23 +58,6 @@ def _unasked(lists: ClusterLists, asked: set[str]) -> Iterator[Unseen]:
             "nobody asked the API server. A dry run stores nothing, and needs the right to create pods.",
             command,
         )
-
-
-def _shown(lists: ClusterLists, answer: Probe, pod: JsonObject) -> _Shown:
-    named = (each for each in lists.of("Namespace") if metadata_of(each).get("name") == answer.namespace)
-    namespace = Namespace(answer.namespace, next(named, None))
-    wanted = _wanted_seconds(answer.shown, namespace, lists.config)
-    trainers = tuple(each for each in lists.trainers if each.namespace == answer.namespace)
-    return _Shown(answer, pod, trainers, wanted or probe.GRACE_SECONDS, wanted is not None)
-
-
-def _wanted_seconds(shown: JsonObject, namespace: Namespace, config: Config) -> int | None:
-    """Return the grace that gracekeeper gives such a pod; None where it leaves it as it is."""
-    look = first_look(read_pod(shown), namespace, config)
-    if look.mode is Mode.AUDIT:
-        return None
-    seconds = decide(look, Facts()).grace_seconds
-    return None if seconds in {None, probe.GRACE_SECONDS} else seconds
 
 
 def _unseen(namespace: str, refusal: Refusal) -> Unseen:
@@ -137,7 +89,7 @@ def _describe(namespace: str, refusal: Refusal) -> str:
     return next(by_word, "kubectl describe limits,quota -n {}").format(namespace)
 
 
-def _refused_sidecar(shown: _Shown) -> Iterator[Finding]:
+def _refused_sidecar(shown: ShownPod) -> Iterator[Finding]:
     refusal, namespace = shown.probe.refusal, shown.probe.namespace
     if refusal is not None:
         yield Finding(
@@ -156,11 +108,11 @@ def _refused_sidecar(shown: _Shown) -> Iterator[Finding]:
         )
 
 
-def _wrapped(shown: _Shown) -> tuple[str, ...]:
+def _wrapped(shown: ShownPod) -> tuple[str, ...]:
     return tuple(sorted(each.full_name for each in shown.trainers if each.decision.changes is not None))
 
 
-def _not_called(shown: _Shown) -> Finding:
+def _not_called(shown: ShownPod) -> Finding:
     namespace = shown.probe.namespace
     losses = [
         PodLoss(each.namespace, each.name, each.asked_seconds, each.look.pod.grace_seconds)
@@ -184,13 +136,8 @@ def _not_called(shown: _Shown) -> Finding:
     )
 
 
-def _other_grace(shown: _Shown) -> Finding:
+def _other_grace(shown: ShownPod) -> Finding:
     namespace, given = shown.probe.namespace, shown.given_seconds
-    losses = [
-        PodLoss(each.namespace, each.name, each.asked_seconds, given)
-        for each in shown.trainers
-        if each.asks_for_time and each.asked_seconds > given
-    ]
     return Finding(
         check=ID,
         severity=Severity.ERROR,
@@ -202,20 +149,11 @@ def _other_grace(shown: _Shown) -> Finding:
             note="GK201, GK202, GK203 and GK205 name who may have done it, and print the line that exempts training pods.",
         ),
         evidence=(_evidence(namespace, _GRACE, str(given)),),
-        losses=longest_loss_first(losses),
+        losses=losses_of(shown.trainers, given),
     )
 
 
-def _lost_restart_policy(shown: _Shown) -> bool:
-    def sidecars(pod: JsonObject) -> list[JsonObject]:
-        containers = (pod.get("spec") or {}).get("initContainers") or ()
-        return [each for each in containers if each.get("name") == probe.SIDECAR]
-
-    kept = any(each.get("restartPolicy") == "Always" for each in sidecars(shown.pod))
-    return bool(sidecars(shown.probe.shown)) and not kept
-
-
-def _no_restart_policy(shown: _Shown) -> Finding:
+def _no_restart_policy(shown: ShownPod) -> Finding:
     namespace = shown.probe.namespace
     tasks = tuple(sorted(each.full_name for each in shown.trainers if each.look.pod.osmo_task is not None))
     return Finding(
