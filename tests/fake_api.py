@@ -25,6 +25,8 @@ class FakeApi:
     bookmark_seconds: float = 0.05
     objects: dict[str, Json] = field(default_factory=dict)
     served: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)
+    """What is no JSON, by path: metrics."""
     events: list[tuple[int, str, Json]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
@@ -189,6 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*refused)
         elif query.get("watch") and path in api.served:
             self._stream(api.watch(path, query))
+        elif path in api.texts:
+            self._send_body(200, "text/plain", api.texts[path].encode())
         else:
             self._answer(*api.read(path, query))
 
@@ -235,9 +239,11 @@ class _Handler(BaseHTTPRequestHandler):
         return None if code is None else (code, status(code, REASONS.get(code, "Broken"), f"{path} is\nrefused"))
 
     def _answer(self, code: int, content: Json) -> None:
-        body = json.dumps(content).encode()
+        self._send_body(code, "application/json", json.dumps(content).encode())
+
+    def _send_body(self, code: int, content_type: str, body: bytes) -> None:
         self.send_response(code)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -142,6 +142,21 @@ class Api:
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=read_timeout_seconds)
         return Watch(self._send("GET", _with(path, {**query, "watch": "true"}), None, timeout, stream=True))
 
+    def text_lines(self, path: str, *, timeout_seconds: float) -> Iterator[str]:
+        """Yield the lines of an answer that is text, such as metrics, as they come."""
+        timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout_seconds), read=timeout_seconds)
+        response = self._send("GET", path, None, timeout, stream=True)
+        rest = b""
+        try:
+            for part in response.stream(WATCH_BUFFER_BYTES):
+                *lines, rest = (rest + part).split(b"\n")
+                yield from (line.decode(errors="replace") for line in lines)
+            yield rest.decode(errors="replace")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _no_answer(error) from error
+        finally:
+            response.close()
+
     def _call(
         self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None, timeout_seconds: float
     ) -> dict[str, Any]:

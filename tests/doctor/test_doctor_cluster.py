@@ -249,6 +249,17 @@ def test_a_probe_shows_a_pod_stores_nothing_and_tells_what_becomes_of_it(server,
     assert server.count("POST") == len(server.shown) == 1
 
 
+def test_calls_that_failed_open_are_read_from_the_api_servers_metrics(server, run):
+    install(server)
+    name = 'apiserver_admission_webhook_fail_open_count{name="pods.gracekeeper.dev",type="admit"}'
+    server.texts["/metrics"] = "# HELP other\n" * 9000 + f"{name} 7"
+    assert "The API server failed open 7 times" in run("--only", "GK206")[1]
+    server.refusals["/metrics"] = 403
+    assert "GK206  how often the API server failed open: you may not read" in run("--only", "GK206")[1]
+    assert run("--only", "GK105")[0] == 0
+    assert server.count("GET /metrics") == 0
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -14,7 +14,7 @@ from webhook.cli.doctor_config import config_in_use
 from webhook.cli.doctor_progress import ProgressLine
 from webhook.cli.from_cluster import in_words
 from webhook.cli.inputs import CommandError
-from webhook.doctor import dry_run, dump, gatherer, probe, table
+from webhook.doctor import admission_metrics, dry_run, dump, gatherer, probe, table
 from webhook.doctor.examination import Report, examined, kinds_of
 from webhook.doctor.finding import Severity
 
@@ -127,6 +127,8 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
         everything.objects[probe.KIND] = dry_run.probe_answers(
             api, dict.fromkeys(options.probe or ()), everything.objects.get("Pod", ())
         )
+        if any(check.needs_metrics for check in checks):
+            everything.objects[admission_metrics.KIND] = [gatherer.admission_metrics_of(reader)]
     except ApiError as error:
         raise CommandError(in_words(error)) from None
     finally:

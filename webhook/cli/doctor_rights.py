@@ -11,6 +11,8 @@ _HEADER = f"""\
 #   gracekeeper doctor --rbac | kubectl apply -f -
 #   kubectl create clusterrolebinding {NAME} --clusterrole={NAME} --user=YOU
 # It lists no Secret, and reads ConfigMaps by name only: add yours if the release is not called gracekeeper.
+# GK206 also counts calls that failed open, if you add this rule: {{nonResourceURLs: [/metrics], verbs: [get]}}
+# --probe NS needs `create` on pods there, though it creates none.
 # nodes/proxy is not in it. --kubelet needs that, and whoever may get nodes/proxy can run commands in every container.
 """
 _CONFIG_MAP = "ConfigMap"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webhook.api import Api, ApiError
+from webhook.doctor import admission_metrics
 from webhook.doctor.dump import slimmed
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.kinds import KINDS, KindSource
@@ -58,6 +59,15 @@ def one_object(reader: Reader, kind: str, namespace: str, name: str) -> dict[str
         raise
 
 
+def admission_metrics_of(reader: Reader) -> dict[str, Any]:
+    """Return how often the API server failed open, or why it does not say, as an object of kind AdmissionMetrics."""
+    try:
+        lines = reader.api.text_lines(admission_metrics.PATH, timeout_seconds=reader.call_seconds)
+        return admission_metrics.metrics_object(admission_metrics.fail_open_counts(lines))
+    except ApiError as error:
+        return admission_metrics.unseen_metrics(reason_of(error), error.message)
+
+
 def reason_of(error: ApiError) -> UnseenReason:
     """Return why a call failed, as the report has it."""
     if error.reason == "Timeout":
@@ -100,6 +110,8 @@ def _pages_once(reader: Reader, source: KindSource, path: str) -> list[dict[str,
     """Return every page. The objects in a list name no kind, so it is written on them."""
     objects: list[dict[str, Any]] = []
     query = {"limit": str(source.page_objects)}
+    if source.label_selector:
+        query["labelSelector"] = source.label_selector
     while True:
         page = reader.api.get(path, query=query, timeout_seconds=reader.call_seconds)
         objects += [slimmed({**each, "kind": source.name}) for each in page.get("items") or ()]

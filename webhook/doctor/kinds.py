@@ -22,6 +22,8 @@ class KindSource:
     """Whether its objects count wherever they are, also where only some namespaces are examined."""
     names: tuple[tuple[str, str], ...] = ()
     """Namespaces and names: these objects are read one by one, and no list of the kind is."""
+    label_selector: str = ""
+    """Only objects with these labels are read; empty for all."""
     page_objects: int = 500
 
     @property
@@ -77,6 +79,14 @@ KINDS = {
         KindSource("ConfigMap", "", ("v1",), "configmaps", names=KNOWN_CONFIG_MAPS),
         KindSource("NodePool", "karpenter.sh", ("v1",), "nodepools", is_namespaced=False, in_view=False),
         KindSource("NodeClaim", "karpenter.sh", ("v1",), "nodeclaims", is_namespaced=False, in_view=False),
+        KindSource(
+            "EndpointSlice",
+            "discovery.k8s.io",
+            ("v1",),
+            "endpointslices",
+            is_everywhere=True,
+            label_selector="app.kubernetes.io/part-of=gracekeeper",
+        ),
         _of_cluster("MutatingWebhookConfiguration", _ADMISSION, ("v1",), "mutatingwebhookconfigurations"),
         _of_cluster("MutatingAdmissionPolicy", _ADMISSION, _NEWEST_FIRST, "mutatingadmissionpolicies"),
         _of_cluster("MutatingAdmissionPolicyBinding", _ADMISSION, _NEWEST_FIRST, "mutatingadmissionpolicybindings"),

@@ -20,6 +20,7 @@ from webhook.doctor.checks import (
     other_webhooks,
     overridden_grace,
     pod_creation,
+    reach,
     spot_notice,
 )
 from webhook.doctor.finding import Finding, Severity, Unseen
@@ -40,6 +41,8 @@ class Check:
     """The kinds that it asks for; without one of them it could not look."""
     findings: Callable[[ClusterLists], Iterable[Finding | Unseen]]
     """The check itself, a pure function."""
+    needs_metrics: bool = False
+    """Whether it also asks for the API server's own metrics."""
 
 
 CHECKS: tuple[Check, ...] = (
@@ -119,6 +122,14 @@ CHECKS: tuple[Check, ...] = (
         "Another webhook changes pods after gracekeeper",
         (*FOR_TRAINERS, "MutatingWebhookConfiguration"),
         other_webhooks.findings,
+    ),
+    Check(
+        reach.ID,
+        Severity.ERROR,
+        "The API server does not reach gracekeeper",
+        (*FOR_TRAINERS, "Deployment", "MutatingWebhookConfiguration", "EndpointSlice"),
+        reach.findings,
+        needs_metrics=True,
     ),
     Check(
         job_replacement.ID,

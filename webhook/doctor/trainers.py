@@ -99,6 +99,16 @@ def losses_of(trainers: Iterable[TrainingPod], given_seconds: int) -> tuple[PodL
     return longest_loss_first(losses)
 
 
+def losses_of_unpatched(trainers: Iterable[TrainingPod]) -> tuple[PodLoss, ...]:
+    """Return the pods among these that have less than gracekeeper gives them today, the longest loss first."""
+    losses = [
+        PodLoss(each.namespace, each.name, each.asked_seconds, each.look.pod.grace_seconds)
+        for each in trainers
+        if each.asks_for_time and each.asked_seconds > each.look.pod.grace_seconds
+    ]
+    return longest_loss_first(losses)
+
+
 class TrainersInLists:
     """Decides on the pods of a cluster from lists of its objects."""
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from webhook.doctor import probe
 from webhook.doctor.effects import ShownPod, shown_pod
-from webhook.doctor.finding import Cure, Evidence, Finding, PodLoss, Severity, Unseen, UnseenReason, longest_loss_first
+from webhook.doctor.finding import Cure, Evidence, Finding, Severity, Unseen, UnseenReason
 from webhook.doctor.lists import ClusterLists
 from webhook.doctor.probe import Refusal
-from webhook.doctor.trainers import losses_of
+from webhook.doctor.trainers import losses_of, losses_of_unpatched
 from webhook.policy.prefix import DECISION_ANNOTATION
 
 ID = "GK204"
@@ -114,11 +114,6 @@ def _wrapped(shown: ShownPod) -> tuple[str, ...]:
 
 def _not_called(shown: ShownPod) -> Finding:
     namespace = shown.probe.namespace
-    losses = [
-        PodLoss(each.namespace, each.name, each.asked_seconds, each.look.pod.grace_seconds)
-        for each in shown.trainers
-        if each.asks_for_time and each.asked_seconds > each.look.pod.grace_seconds
-    ]
     return Finding(
         check=ID,
         severity=Severity.ERROR,
@@ -132,7 +127,7 @@ def _not_called(shown: ShownPod) -> Finding:
             restarts="It restarts nothing. Pods keep the grace that they were created with.",
         ),
         evidence=(_evidence(namespace, f"annotation {DECISION_ANNOTATION}", "(not set)"),),
-        losses=longest_loss_first(losses),
+        losses=losses_of_unpatched(shown.trainers),
     )
 
 
