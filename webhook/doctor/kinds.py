@@ -74,6 +74,7 @@ KINDS = {
             in_view=False,
         ),
         KindSource("Job", "batch", ("v1",), "jobs"),
+        KindSource("PodDisruptionBudget", "policy", ("v1",), "poddisruptionbudgets"),
         KindSource("Deployment", "apps", ("v1",), "deployments", is_everywhere=True),
         KindSource("StatefulSet", "apps", ("v1",), "statefulsets", is_everywhere=True),
         KindSource("ConfigMap", "", ("v1",), "configmaps", names=KNOWN_CONFIG_MAPS),

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 
 from webhook.doctor.checks import (
     autoscaler_maximum,
+    blocking_budget,
     claim_room,
     gatekeeper_mutations,
     job_replacement,
     karpenter_termination,
     kubelet_eviction,
     kyverno_policies,
+    lost_signal,
     managed_autoscaler,
     mutating_admission_policies,
     node_room,
+    older_pods,
     other_webhooks,
     overridden_grace,
     pod_creation,
     reach,
+    second_clocks,
     spot_notice,
 )
 from webhook.doctor.finding import Finding, Severity, Unseen
@@ -132,6 +136,13 @@ CHECKS: tuple[Check, ...] = (
         needs_metrics=True,
     ),
     Check(
+        blocking_budget.ID,
+        Severity.WARNING,
+        "A PodDisruptionBudget blocks drains",
+        (*FOR_TRAINERS, "PodDisruptionBudget"),
+        blocking_budget.findings,
+    ),
+    Check(
         job_replacement.ID,
         Severity.ERROR,
         "A Job starts the next pod while the old one still writes",
@@ -151,6 +162,27 @@ CHECKS: tuple[Check, ...] = (
         "A claim is too small for the next checkpoint",
         FOR_TRAINERS,
         claim_room.findings,
+    ),
+    Check(
+        lost_signal.ID,
+        Severity.WARNING,
+        "SIGTERM does not reach the process that saves",
+        FOR_TRAINERS,
+        lost_signal.findings,
+    ),
+    Check(
+        second_clocks.ID,
+        Severity.WARNING,
+        "A clock inside the pod cuts the save",
+        FOR_TRAINERS,
+        second_clocks.findings,
+    ),
+    Check(
+        older_pods.ID,
+        Severity.WARNING,
+        "Pods run with less grace than they need",
+        FOR_TRAINERS,
+        older_pods.findings,
     ),
 )
 
