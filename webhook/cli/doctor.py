@@ -129,6 +129,8 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
         )
         if any(check.needs_metrics for check in checks):
             everything.objects[admission_metrics.KIND] = [gatherer.admission_metrics_of(reader)]
+        memories = gatherer.memories_of(reader, everything.objects.get("Deployment", ()))
+        everything.objects.setdefault("ConfigMap", []).extend(memories)
     except ApiError as error:
         raise CommandError(in_words(error)) from None
     finally:

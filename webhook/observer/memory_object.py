@@ -5,9 +5,10 @@ to create one. Whoever empties it, or writes nonsense into it, has made gracekee
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webhook.api import Api, ApiError
+from webhook.policy.observed import interruptions
 from webhook.policy.observed.memory import DATA_KEY
 
 _CALL_SECONDS = 10.0
@@ -17,16 +18,23 @@ _CONFLICT = 409
 
 @dataclass(frozen=True, slots=True)
 class MemoryObject:
-    """One ConfigMap, by its name."""
+    """One text of a ConfigMap, by the names of both."""
 
     api: Api
     namespace: str
     name: str
+    key: str = DATA_KEY
+    """Under which the ConfigMap holds the text: the memory of workloads, unless another is named."""
 
     @property
     def path(self) -> str:
         """Return where the API has the ConfigMap."""
         return f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}"
+
+    @property
+    def interruptions(self) -> "MemoryObject":
+        """Return the text beside it, which counts interruptions."""
+        return replace(self, key=interruptions.DATA_KEY)
 
     def change(self, changed: Callable[[str], str]) -> str:
         """Replace the text that it holds by what `changed` makes of it, and return that. An equal text is not written.
@@ -37,11 +45,11 @@ class MemoryObject:
         while True:
             attempts += 1
             held = self.api.get(self.path, timeout_seconds=_CALL_SECONDS)
-            text = text_in(held)
+            text = text_in(held, self.key)
             after = changed(text)
             if after == text:
                 return text
-            content = {**held, "data": {**(held.get("data") or {}), DATA_KEY: after}}
+            content = {**held, "data": {**(held.get("data") or {}), self.key: after}}
             try:
                 self.api.put(self.path, content, timeout_seconds=_CALL_SECONDS)
             except ApiError as error:
@@ -51,8 +59,8 @@ class MemoryObject:
                 return after
 
 
-def text_in(config_map: object) -> str:
-    """Return the text that a ConfigMap holds; empty where it holds none."""
+def text_in(config_map: object, key: str = DATA_KEY) -> str:
+    """Return a text that a ConfigMap holds; empty where it holds none."""
     data = config_map.get("data") if isinstance(config_map, dict) else None
-    text = data.get(DATA_KEY) if isinstance(data, dict) else None
+    text = data.get(key) if isinstance(data, dict) else None
     return text if isinstance(text, str) else ""

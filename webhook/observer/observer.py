@@ -19,6 +19,8 @@ from webhook.observer.memory_object import MemoryObject
 from webhook.observer.observer_metrics import ObserverMetrics
 from webhook.observer.pods import read_observed_pod
 from webhook.observer.tracker import ObservedEnd, Tracker
+from webhook.policy.observed import interruptions
+from webhook.policy.observed.interruptions import EndedPod, counted, is_counted, tallies_in
 from webhook.policy.observed.memory import lesson_of, memory_in, remembering, text_of, without_old
 from webhook.policy.prefix import WORKLOAD_LABEL
 
@@ -130,6 +132,10 @@ class PodObserver:
             return True
         try:
             text = self.memory.change(lambda text: self._after(text, ends))
+            if any(
+                is_counted(end.termination) for end in ends
+            ):  # last: a count that failed is tried again, and not twice
+                self.memory.interruptions.change(lambda text: self._counted(text, ends))
         except ApiError as error:
             with self._lock:
                 self._pending = [*ends, *self._pending][-_MOST_PENDING:]
@@ -141,12 +147,21 @@ class PodObserver:
         return True
 
     def _after(self, text: str, ends: Sequence[ObservedEnd]) -> str:
+        if not any(lesson_of(end.termination) for end in ends):
+            return text
         memory = memory_in(text)
         for end in ends:
             workload, owner = end.pod.workload, str(end.pod.controller.get("name") or end.pod.name)
             for name in dict.fromkeys((workload.coarse, workload.exact)):
                 memory = remembering(memory, (workload.namespace, name), end.termination, owner)
         return text_of(without_old(memory, int(self.now().timestamp())))
+
+    def _counted(self, text: str, ends: Sequence[ObservedEnd]) -> str:
+        tallies, now = tallies_in(text), int(self.now().timestamp())
+        for end in ends:
+            pod = EndedPod(end.pod.workload.namespace, end.pod.name, end.pod.history.trainer.grace_seconds)
+            tallies = counted(tallies, pod, end.termination, now)
+        return interruptions.text_of(tallies, now)
 
     def _write_now_and_then(self) -> None:
         written_at = time.monotonic() - self.rules.write_seconds
@@ -169,7 +184,7 @@ class PodObserver:
             granted_seconds=termination.granted_seconds,
             cause=termination.cause,
         )
-        if lesson_of(termination) is not None:
+        if lesson_of(termination) is not None or is_counted(termination):
             with self._lock:
                 self._pending.append(end)
                 del self._pending[:-_MOST_PENDING]
