@@ -17,6 +17,8 @@ from tests.tls_cluster import logger_into
 from webhook.api import Api
 from webhook.observer.memory_object import LABELS, MemoryObject
 from webhook.observer.observer import PodObserver, Rules
+from webhook.policy.observed.interruptions import DATA_KEY as INTERRUPTIONS_KEY
+from webhook.policy.observed.interruptions import tallies_in
 from webhook.policy.observed.memory import DATA_KEY, Entry, Lesson, Memory, Sample, memory_in, text_of
 from webhook.policy.prefix import EXACT_WORKLOAD_LABEL, WORKLOAD_LABEL
 
@@ -87,6 +89,10 @@ def lessons(server):
     return {sample.lesson for entry in remembered(server).values() for sample in entry.samples}
 
 
+def interruptions(server):
+    return tallies_in((server.get(MEMORY).get("data") or {}).get(INTERRUPTIONS_KEY))
+
+
 @pytest.mark.usefixtures("observer")
 def test_given_a_trainer_that_stops_in_time_then_it_is_remembered_under_both_names_of_its_namespace(server):
     pod = play(server, "stopped")
@@ -119,6 +125,17 @@ def test_given_an_end_that_teaches_nothing_then_nothing_is_written(server, scena
     play(server, "stopped")
     eventually(lambda: len(remembered(server)) >= 2)
     assert lessons(server) == {Lesson.STOPPED}
+
+
+@pytest.mark.usefixtures("observer")
+def test_given_a_grace_that_was_overridden_then_it_is_counted_and_teaches_nothing(server):
+    pod = play(server, "overridden")
+    play(server, "overridden", name="-b")
+    eventually(lambda: sum(tally.count for tally in interruptions(server).values()) == 2)
+    [(interruption, tally)] = interruptions(server).items()
+    assert (interruption.kind, interruption.granted_seconds, tally.own_seconds) == ("overridden", 5, 40)
+    assert (interruption.namespace, tally.pod) == (pod["metadata"]["namespace"], f"{pod['metadata']['name']}-b")
+    assert remembered(server) == {}
 
 
 def test_given_a_memory_that_cannot_be_written_then_it_says_so_and_writes_later(server, observer, lines):

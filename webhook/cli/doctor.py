@@ -144,6 +144,8 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
             configs, why_not = asked_of_kubelets(reader, everything.objects.get("Node", ()))
             everything.objects[CONFIGZ] = PackedObjects(configs)
             everything.unseen |= {} if why_not is None else {CONFIGZ: why_not}
+        memories = gatherer.memories_of(reader, everything.objects.get("Deployment", ()))
+        everything.objects.setdefault("ConfigMap", PackedObjects()).extend(PackedObjects(memories))
     except ApiError as error:
         raise CommandError(in_words(error)) from None
     finally:

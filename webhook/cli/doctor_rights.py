@@ -28,7 +28,7 @@ def cluster_role() -> str:
     rules: list[dict[str, object]] = [
         {"apiGroups": [group], "resources": of_group, "verbs": ["get", "list"]} for group, of_group in resources.items()
     ]
-    names = [_RELEASE, *(name for _, name in KNOWN_CONFIG_MAPS)]
+    names = [_RELEASE, f"{_RELEASE}-terminations", *(name for _, name in KNOWN_CONFIG_MAPS)]
     rules.append({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": names, "verbs": ["get"]})
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",

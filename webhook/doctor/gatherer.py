@@ -12,6 +12,7 @@ from webhook.doctor import admission_metrics
 from webhook.doctor.dump import slimmed
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.kinds import KINDS, KindSource
+from webhook.doctor.learned_objects import memory_names
 from webhook.doctor.lists import KindUnseen
 from webhook.doctor.packed import PackedObjects
 
@@ -67,6 +68,19 @@ def admission_metrics_of(reader: Reader) -> dict[str, Any]:
         return admission_metrics.metrics_object(admission_metrics.fail_open_counts(lines))
     except ApiError as error:
         return admission_metrics.unseen_metrics(reason_of(error), error.message)
+
+
+def memories_of(reader: Reader, deployments: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the ConfigMaps of the observers that belong to these Deployments, or why one cannot be read."""
+    memories = []
+    for namespace, name in dict.fromkeys(memory_names(deployments)):
+        try:
+            held = one_object(reader, "ConfigMap", namespace, name)
+        except ApiError as error:
+            unseen = {"reason": reason_of(error), "message": error.message}
+            held = {"kind": "ConfigMap", "metadata": {"namespace": namespace, "name": name}, "unseen": unseen}
+        memories += [] if held is None else [held]
+    return memories
 
 
 def reason_of(error: ApiError) -> UnseenReason:

@@ -26,6 +26,7 @@ from webhook.doctor.checks import (
     pod_creation,
     reach,
     second_clocks,
+    seen_interruptions,
     soft_eviction,
     spot_notice,
 )
@@ -107,6 +108,13 @@ CHECKS: tuple[Check, ...] = (
         "Pods are being deleted with less than their own grace",
         FOR_TRAINERS,
         overridden_grace.findings,
+    ),
+    Check(
+        seen_interruptions.ID,
+        Severity.WARNING,
+        "Pods were given less than their own grace",
+        (*FOR_TRAINERS, "Deployment"),
+        seen_interruptions.findings,
     ),
     Check(
         kyverno_policies.ID,

@@ -21,11 +21,13 @@ Helm, which applies them too, meets no conflict."""
 
 @dataclass(frozen=True, slots=True)
 class MemoryObject:
-    """One ConfigMap, by its name."""
+    """One text of a ConfigMap, by the names of both."""
 
     api: Api
     namespace: str
     name: str
+    key: str = DATA_KEY
+    """Under which the ConfigMap holds the text: the memory of workloads, unless another is named."""
 
     @property
     def path(self) -> str:

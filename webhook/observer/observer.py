@@ -22,6 +22,8 @@ from webhook.observer.observer_metrics import ObserverMetrics
 from webhook.observer.pods import read_observed_pod
 from webhook.observer.supervise_waits import SuperviseWaits
 from webhook.observer.tracker import Tracker
+from webhook.policy.observed import interruptions
+from webhook.policy.observed.interruptions import EndedPod, counted, is_counted, tallies_in
 from webhook.policy.observed.memory import Memory, memory_in, remembering, text_of, without_old
 from webhook.policy.prefix import WORKLOAD_LABEL
 
@@ -94,6 +96,8 @@ class PodObserver:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _pending: list[ObservedEnd] = field(default_factory=list, init=False)
     """Ends that are not written yet."""
+    _interrupted: list[ObservedEnd] = field(default_factory=list, init=False)
+    """Ends with less than the pod's own grace that are not counted yet."""
     _problem: str = field(default="", init=False)
     _loss: str = field(default="", init=False)
     """How the memory was lost, until something is learned again."""
@@ -143,7 +147,7 @@ class PodObserver:
         for stream in self._streams:
             stream.tracker.teach_all()
         self._was_missing = False
-        if self._pending:
+        if self._pending or self._interrupted:
             self.write()
 
     def lacks(self) -> Sequence[str]:
@@ -160,11 +164,16 @@ class PodObserver:
         """Read the memory, and write what the pending ends teach; False where it has to be tried again."""
         with self._lock:
             ends, self._pending = self._pending, []
+            interrupted, self._interrupted = self._interrupted, []
         try:
             text = self.memory.change(lambda text: self._after(text, ends), may_create=self._was_missing)
+            ends = []  # a count that cannot be written is tried again without them
+            if interrupted:
+                self.memory.change(lambda text: self._counted(text, interrupted), interruptions.DATA_KEY)
         except ApiError as error:
             with self._lock:
                 self._pending = [*ends, *self._pending][-_MOST_PENDING:]
+                self._interrupted = [*interrupted, *self._interrupted][-_MOST_PENDING:]
             self._was_missing = error.status == NOT_FOUND
             self._tell_problem(f"what was learned cannot be written: {error}")
             self.metrics.write_failed()
@@ -197,6 +206,13 @@ class PodObserver:
             self.metrics.memory_lost()
             self.logger.warning("memory lost", why=self._loss)
 
+    def _counted(self, text: str, ends: Sequence[ObservedEnd]) -> str:
+        tallies, now = tallies_in(text), int(self.now().timestamp())
+        for end in ends:
+            pod = EndedPod(end.pod.workload.namespace, end.pod.name, end.pod.history.trainer.grace_seconds)
+            tallies = counted(tallies, pod, end.termination, now)
+        return interruptions.text_of(tallies, now)
+
     def _write_now_and_then(self) -> None:
         written_at = time.monotonic() - self.rules.write_seconds
         while not self._stop.wait(_LOOK_SECONDS):
@@ -219,6 +235,10 @@ class PodObserver:
             granted_seconds=termination.granted_seconds,
             cause=termination.cause,
         )
+        if is_counted(termination):
+            with self._lock:
+                self._interrupted.append(end)
+                del self._interrupted[:-_MOST_PENDING]
         self._survive(lambda: self._tell_owner(end))
 
     def _learned(self, end: ObservedEnd) -> None:

@@ -1,0 +1,124 @@
+"""How often pods were given less time than their own grace, by whoever ended them: counted for 30 days, as one text.
+
+Law: it is for people and for `gracekeeper doctor`. No grace is decided by it: an override says nothing about the next one.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.policy.observed.termination import Termination, TerminationClass
+
+DATA_KEY = "interruptions"
+"""Under which the ConfigMap of the memory holds the text."""
+KEPT_SECONDS = 30 * 24 * 3600
+_KINDS = frozenset({TerminationClass.OVERRIDDEN, TerminationClass.EVICTED, TerminationClass.SHUTDOWN})
+_MOST = 200
+_LONGEST_NAME = 253
+_LARGEST_NUMBER = 2**40
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """One way in which the pods of a namespace were ended. Example: ml, overridden, 60 s, EvictionByEvictionAPI."""
+
+    namespace: str
+    kind: TerminationClass
+    granted_seconds: int
+    """0 where the kubelet ended the pod by a clock of its own."""
+    cause: str
+    """As the pod's status names it; empty for a plain delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often it was seen."""
+
+    count: int
+    first: int
+    """When it was seen first, in seconds since 1970."""
+    last: int
+    own_seconds: int
+    """The longest grace that one of the pods had by its own spec."""
+    pod: str
+    """The name of the last pod."""
+
+
+Tallies = Mapping[Interruption, Tally]
+
+
+def is_counted(termination: Termination) -> bool:
+    """Return whether a termination gave a pod less time than its own grace."""
+    return termination.kind in _KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class EndedPod:
+    """A pod that was ended."""
+
+    namespace: str
+    name: str
+    own_seconds: int
+    """Its own terminationGracePeriodSeconds."""
+
+
+def counted(tallies: Tallies, pod: EndedPod, termination: Termination, now: int) -> Tallies:
+    """Return the tallies with one more pod's termination."""
+    if not is_counted(termination):
+        return tallies
+    key = Interruption(pod.namespace, termination.kind, termination.granted_seconds or 0, termination.cause)
+    before = tallies.get(key, Tally(0, now, now, 0, pod.name))
+    after = Tally(before.count + 1, before.first, now, max(before.own_seconds, pod.own_seconds), pod.name)
+    return {**tallies, key: after}
+
+
+def text_of(tallies: Tallies, now: int) -> str:
+    """Return the tallies as text, the newest 200, without those that were last seen more than 30 days ago."""
+    kept = [(key, tally) for key, tally in tallies.items() if now - tally.last <= KEPT_SECONDS]
+    kept.sort(key=lambda each: (-each[1].last, each[0].namespace, each[0].granted_seconds))
+    rows = [_row(key, tally) for key, tally in kept[:_MOST]]
+    return json.dumps({"version": _VERSION, "interruptions": rows}, separators=(",", ":")) + "\n"
+
+
+def tallies_in(text: object) -> Tallies:
+    """Return the tallies in a text. A row that cannot be read is left out; of a text that is none, nothing is left."""
+    if not isinstance(text, str) or not text:
+        return {}
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    is_ours = isinstance(document, dict) and document.get("version") == _VERSION
+    rows = document.get("interruptions") if is_ours else None
+    return dict(_tallies(rows)) if isinstance(rows, list) else {}
+
+
+def _row(key: Interruption, tally: Tally) -> dict[str, Any]:
+    return {
+        "namespace": key.namespace,
+        "kind": key.kind,
+        "granted": key.granted_seconds,
+        "cause": key.cause,
+        "count": tally.count,
+        "first": tally.first,
+        "last": tally.last,
+        "own": tally.own_seconds,
+        "pod": tally.pod,
+    }
+
+
+def _tallies(rows: list[Any]) -> Iterator[tuple[Interruption, Tally]]:
+    for row in rows[:_MOST]:
+        if not isinstance(row, dict):
+            continue
+        numbers = [row.get(name) for name in ("granted", "count", "first", "last", "own")]
+        texts = [row.get(name) for name in ("namespace", "cause", "pod")]
+        are_numbers = all(type(number) is int and 0 <= number <= _LARGEST_NUMBER for number in numbers)
+        are_texts = all(isinstance(text, str) and len(text) <= _LONGEST_NAME for text in texts)
+        if are_numbers and are_texts and row.get("kind") in _KINDS:
+            granted, count, first, last, own = (int(number or 0) for number in numbers)
+            namespace, cause, pod = (str(text) for text in texts)
+            kind = TerminationClass(row["kind"])
+            yield Interruption(namespace, kind, granted, cause), Tally(count, first, last, own, pod)
