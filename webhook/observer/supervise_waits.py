@@ -8,7 +8,7 @@ from typing import Any
 from webhook.observer.events import reference_of
 from webhook.observer.pods import ObservedPod
 from webhook.observer.refusals import owner_of
-from webhook.policy.observed.wrapping_stops import WAIT_SECONDS
+from webhook.policy.observed.wrapping_stops import LONGEST_OWNER, WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class SuperviseWaits:
 
     def _wait_of(self, pod: ObservedPod) -> SuperviseWait:
         about = reference_of(pod)
-        owner = owner_of(about) or pod.name
+        owner = owner_of(about) or f"Pod/{pod.name}"[:LONGEST_OWNER]
         now = self.now()
         return SuperviseWait(pod.workload.namespace, owner, about, pod.history.status.created or now, now)
 
