@@ -1,6 +1,9 @@
 """`gracekeeper doctor -f DUMP` as a user runs it: what it prints, its exit codes, what it could not look at."""
 
+import copy
 import json
+import random
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
@@ -9,7 +12,9 @@ import yaml
 
 from tests.doctor.objects import configz, lists_of, node, trainer
 from tests.doctor.test_autoscaler_maximum import autoscaler
+from tests.doctor.test_job_replacement import job, writer
 from tests.doctor.test_karpenter_termination import LABEL, claim, pool
+from tests.doctor.test_soft_eviction import node_class as of_class
 from webhook.cli import main
 from webhook.config.fields import load_config
 from webhook.doctor.finding import UnseenReason
@@ -225,3 +230,36 @@ def test_a_cap_that_leaves_nodes_out_becomes_one_for_each_other_pool(run, dump):
     }
     out = run("-f", dump(autoscaler(), nodes[1]), "-o", "config", *CAPS)[1]
     assert load_config(yaml.safe_load(out)["config"]).grace_caps == {"cluster-autoscaler": GraceCap(600)}
+
+
+ODD: tuple[object, ...] = ("abc", "", 5, -1, True, None, [], {}, [5], [None], {"a": "b"}, [{}])
+
+
+def places_in(value, path=()):
+    """The path of every value inside."""
+    yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield from places_in(inner, (*path, key))
+
+
+def test_an_object_that_is_not_what_its_kind_says_ends_in_one_line_or_a_report(run, tmp_path):
+    # given a dump in which one value of one object is something odd
+    kinds = random.Random(16)  # the same every time
+    objects = [*CUT, autoscaler(), configz(evictionSoft={"memory.available": "5%"}), job(), writer(), of_class()]
+    ends: Counter[int] = Counter()
+    for _ in range(300):
+        changed = copy.deepcopy(objects)
+        *above, last = kinds.choice([path for path in places_in(changed) if len(path) > 1])
+        holder = changed
+        for key in above:
+            holder = holder[key]
+        holder[last] = kinds.choice(ODD)
+        (tmp_path / "dump.json").write_text(json.dumps({"kind": "List", "items": changed}))
+        # when the doctor reads it
+        code, out, err = run("-f", str(tmp_path))
+        # then it says in one line what is wrong, or reports
+        ends[code] += 1
+        assert bool(out) != bool(err)
+        assert err.count("\n") == (code == 2)
+    assert ends[2] > 10 < ends[1]

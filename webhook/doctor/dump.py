@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 
-from webhook import yaml_text
+from webhook import shapes, yaml_text
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.kinds import CONFIGZ, KINDS
 from webhook.doctor.lists import KindUnseen
+from webhook.policy.names import shown
 from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 _LIST = "List"
@@ -109,6 +110,7 @@ def _add(objects: dict[str, list[dict[str, Any]]], name: str, document: Any) -> 
         raise BadDumpError(f"{name}: holds no Kubernetes object: write it with `kubectl get KIND -A -o json`")
     items = document.get("items")
     if not isinstance(items, list):
+        _refuse_misshapen(kind, document, name)
         objects.setdefault(kind, []).append(slimmed(document))
         return
     of_kind = kind.removesuffix(_LIST)
@@ -116,3 +118,12 @@ def _add(objects: dict[str, list[dict[str, Any]]], name: str, document: Any) -> 
         objects.setdefault(of_kind, [])
     for item in items:
         _add(objects, name, {"kind": of_kind, **item} if of_kind and isinstance(item, dict) else item)
+
+
+def _refuse_misshapen(kind: str, document: dict[str, Any], file: str) -> None:
+    try:
+        (shapes.check_pod if kind == "Pod" else shapes.check_object)(document)
+    except shapes.MisshapenError as error:
+        metadata = document.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        raise BadDumpError(f"{file}: {kind} {shown(name)}: {error}") from None
