@@ -154,6 +154,27 @@ def test_the_schema_knows_every_reason_and_refuses_what_is_not_there():
         jsonschema.Draft7Validator(SCHEMA).validate({"version": "1", "findings": [], "unseen": []})
 
 
+def test_a_list_as_kubectl_indents_it_gives_the_same(run, dump, tmp_path_factory):
+    # given the same objects as kubectl prints them, and as an API server answers
+    compact = run("-f", dump(*CUT), "-o", "json")[1]
+    folder = tmp_path_factory.mktemp("indented")
+    for kind, items in lists_of(*CUT).items():
+        untyped = [{key: value for key, value in each.items() if key != "kind"} for each in items]
+        text = json.dumps({"apiVersion": "v1", "items": untyped, "kind": f"{kind}List"}, indent=4)
+        (folder / f"{kind}.json").write_text(text + "\n")
+    mixed = {"apiVersion": "v1", "items": [configz()], "kind": "List"}
+    (folder / "mixed.json").write_text(json.dumps(mixed, indent=4) + "\n")
+    indented = run("-f", str(folder), "-o", "json")[1]
+    assert json.loads(indented)["findings"] == json.loads(compact)["findings"]
+
+
+def test_a_list_that_was_cut_off_is_refused(run, tmp_path):
+    text = json.dumps({"apiVersion": "v1", "items": list(CUT), "kind": "List"}, indent=4)
+    (tmp_path / "a.json").write_text(text[: len(text) // 2])
+    code, _, err = run("-f", str(tmp_path))
+    assert (code, err) == (2, f"gracekeeper: {tmp_path}/a.json: ends in the middle of a list\n")
+
+
 def test_one_file_of_many_kinds_and_a_typed_list_are_read(run, tmp_path):
     mixed, typed = tmp_path / "a.json", tmp_path / "b.json"
     mixed.write_text(json.dumps({"kind": "List", "items": CUT[1:]}))

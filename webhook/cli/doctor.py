@@ -3,8 +3,9 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def _with_installation(kinds: Iterable[str]) -> tuple[str, ...]:
 
 def _of_dump(options: argparse.Namespace, checks: Sequence[table.Check]) -> Report:
     try:
-        objects = dump.objects_of((name, _bytes_of(name)) for name in _files(options.filename))
+        objects = dump.objects_of(_opened(_files(options.filename)))
     except dump.BadDumpError as error:
         raise CommandError(str(error)) from None
     try:
@@ -172,8 +173,14 @@ def _files(names: Iterable[str]) -> Iterable[str]:
         yield from of_folder
 
 
-def _bytes_of(name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise CommandError(f"{name}: {(error.strerror or str(error)).lower()}") from None
+def _opened(names: Iterable[str]) -> Iterator[tuple[str, BufferedReader]]:
+    """Yield each file, open until the next one is asked for."""
+    for name in names:
+        if name == "-":
+            yield name, sys.stdin.buffer  # type: ignore[misc]  # a BufferedReader, as Python documents it
+            continue
+        try:
+            with Path(name).open("rb") as file:
+                yield name, file
+        except OSError as error:
+            raise CommandError(f"{name}: {(error.strerror or str(error)).lower()}") from None

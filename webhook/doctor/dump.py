@@ -1,6 +1,7 @@
 """A dump: files of `kubectl get ... -o json`, read as the lists of a cluster."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from io import BufferedReader
 from pathlib import PurePath
 from typing import Any
 
@@ -14,6 +15,11 @@ from webhook.policy.names import shown
 from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 _LIST = "List"
+_KUBECTL = b'{\n    "'
+_ITEMS_BEGIN, _NO_ITEMS = b'    "items": [\n', b'    "items": [],\n'
+_ITEMS_END = (b"    ],\n", b"    ]\n")
+_ITEM_END = (b"        },\n", b"        }\n")
+"""How kubectl indents a list. A text inside a JSON value holds no end of line, so nothing else looks like these."""
 _KUBELET_ANSWER = "kubeletconfig"
 """The one field of what a kubelet answers to /configz. The file is named after its node: h1.configz.json."""
 
@@ -22,19 +28,19 @@ class BadDumpError(Exception):
     """A file that is no dump; the message is one line that says why."""
 
 
-def objects_of(texts: Iterable[tuple[str, str | bytes]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the objects of files (name and text) by kind.
+def objects_of(files: Iterable[tuple[str, BufferedReader]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the objects of files (name and open file) by kind.
 
     kubectl does not say which kind an empty list is of. The name of the file does, where it is that of the resource.
     """
     objects: dict[str, list[dict[str, Any]]] = {}
-    for name, text in texts:
-        documents = list(_documents(name, text))
-        kind = _kind_by_file(name)
-        if kind is not None and documents:
-            objects.setdefault(kind, [])
-        for document in documents:
+    for name, file in files:
+        kind, is_empty = _kind_by_file(name), True
+        for document in _documents(name, file):
+            is_empty = False
             _add(objects, name, document)
+        if kind is not None and not is_empty:
+            objects.setdefault(kind, [])
     return objects
 
 
@@ -81,8 +87,13 @@ def _kind_by_file(name: str) -> str | None:
     return next((kind.name for kind in KINDS.values() if stem in {kind.resource, kind.kubectl_name}), None)
 
 
-def _documents(name: str, text: str | bytes) -> Iterator[Any]:
-    if not text.strip():  # kubectl was refused, and wrote nothing
+def _documents(name: str, file: BufferedReader) -> Iterator[Any]:
+    """Yield the documents of a file; nothing of an empty one, which kubectl leaves where it was refused."""
+    if file.peek(len(_KUBECTL)).startswith(_KUBECTL):
+        yield from _documents_of_kubectl(name, file)
+        return
+    text = file.read()
+    if not text.strip():
         return
     try:
         yield orjson.loads(text)
@@ -90,10 +101,50 @@ def _documents(name: str, text: str | bytes) -> Iterator[Any]:
         yield from _yaml_documents(name, text)
 
 
-def _yaml_documents(name: str, text: str | bytes) -> Iterator[Any]:
+def _documents_of_kubectl(name: str, file: BufferedReader) -> Iterator[Any]:
+    """Yield the objects of a list one by one, by kubectl's indentation: a list of 10,000 pods takes a gigabyte at once."""
+    around: list[bytes] = []
+    untyped: list[dict[str, Any]] = []
+    for line in file:
+        if line != _ITEMS_BEGIN:
+            around.append(line)
+            continue
+        around.append(_NO_ITEMS)
+        for item in _items(name, file):
+            if isinstance(item, dict) and "kind" not in item:
+                untyped.append(item)
+            else:
+                yield item
+    document = _parsed(name, b"".join(around))
+    if untyped and isinstance(document, dict):
+        document["items"] = untyped
+    yield document
+
+
+def _items(name: str, file: BufferedReader) -> Iterator[Any]:
+    """Yield the items up to the end of their list."""
+    block: list[bytes] = []
+    for line in file:
+        if not block and line in _ITEMS_END:
+            return
+        block.append(line)
+        if line in _ITEM_END:
+            yield _parsed(name, b"".join(block).rstrip().removesuffix(b","))
+            block = []
+    raise BadDumpError(f"{name}: ends in the middle of a list")
+
+
+def _parsed(name: str, text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadDumpError(f"{name}: not JSON: {error}") from None
+
+
+def _yaml_documents(name: str, text: bytes) -> Iterator[Any]:
     """Yield the documents of YAML, and of several lists in one file."""
     try:
-        yield from yaml_text.documents(text if isinstance(text, str) else text.decode())
+        yield from yaml_text.documents(text.decode())
     except UnicodeDecodeError:
         raise BadDumpError(f"{name}: not UTF-8 text") from None
     except yaml_text.NotYamlError as error:
