@@ -162,7 +162,7 @@ def test_a_list_as_kubectl_indents_it_gives_the_same(run, dump, tmp_path_factory
         untyped = [{key: value for key, value in each.items() if key != "kind"} for each in items]
         text = json.dumps({"apiVersion": "v1", "items": untyped, "kind": f"{kind}List"}, indent=4)
         (folder / f"{kind}.json").write_text(text + "\n")
-    mixed = {"apiVersion": "v1", "items": [configz()], "kind": "List"}
+    mixed = {"apiVersion": "v1", "kind": "List", "items": [configz()]}
     (folder / "mixed.json").write_text(json.dumps(mixed, indent=4) + "\n")
     indented = run("-f", str(folder), "-o", "json")[1]
     assert json.loads(indented)["findings"] == json.loads(compact)["findings"]

@@ -1,5 +1,6 @@
 """A dump: files of `kubectl get ... -o json`, read as the lists of a cluster."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from io import BufferedReader
 from pathlib import PurePath
@@ -17,6 +18,7 @@ from webhook.policy.pod.metadata import JsonObject, metadata_of
 _LIST = "List"
 _KUBECTL = b'{\n    "'
 _ITEMS_BEGIN, _NO_ITEMS = b'    "items": [\n', b'    "items": [],\n'
+_COMMA_AT_THE_END = re.compile(rb"\[\],\n\}")
 _ITEMS_END = (b"    ],\n", b"    ]\n")
 _ITEM_END = (b"        },\n", b"        }\n")
 """How kubectl indents a list. A text inside a JSON value holds no end of line, so nothing else looks like these."""
@@ -115,7 +117,7 @@ def _documents_of_kubectl(name: str, file: BufferedReader) -> Iterator[Any]:
                 untyped.append(item)
             else:
                 yield item
-    document = _parsed(name, b"".join(around))
+    document = _parsed(name, _COMMA_AT_THE_END.sub(b"[]\n}", b"".join(around)))
     if untyped and isinstance(document, dict):
         document["items"] = untyped
     yield document
