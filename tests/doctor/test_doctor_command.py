@@ -1,6 +1,9 @@
 """`gracekeeper doctor -f DUMP` as a user runs it: what it prints, its exit codes, what it could not look at."""
 
+import copy
 import json
+import random
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
@@ -9,7 +12,9 @@ import yaml
 
 from tests.doctor.objects import configz, lists_of, node, trainer
 from tests.doctor.test_autoscaler_maximum import autoscaler
+from tests.doctor.test_job_replacement import job, writer
 from tests.doctor.test_karpenter_termination import LABEL, claim, pool
+from tests.doctor.test_soft_eviction import node_class as of_class
 from webhook.cli import main
 from webhook.config.fields import load_config
 from webhook.doctor.finding import UnseenReason
@@ -136,6 +141,27 @@ def test_the_schema_knows_every_reason_and_refuses_what_is_not_there():
         jsonschema.Draft7Validator(SCHEMA).validate({"version": "1", "findings": [], "unseen": []})
 
 
+def test_a_list_as_kubectl_indents_it_gives_the_same(run, dump, tmp_path_factory):
+    # given the same objects as kubectl prints them, and as an API server answers
+    compact = run("-f", dump(*CUT), "-o", "json")[1]
+    folder = tmp_path_factory.mktemp("indented")
+    for kind, items in lists_of(*CUT).items():
+        untyped = [{key: value for key, value in each.items() if key != "kind"} for each in items]
+        text = json.dumps({"apiVersion": "v1", "items": untyped, "kind": f"{kind}List"}, indent=4)
+        (folder / f"{kind}.json").write_text(text + "\n")
+    mixed = {"apiVersion": "v1", "kind": "List", "items": [configz()]}
+    (folder / "mixed.json").write_text(json.dumps(mixed, indent=4) + "\n")
+    indented = run("-f", str(folder), "-o", "json")[1]
+    assert json.loads(indented)["findings"] == json.loads(compact)["findings"]
+
+
+def test_a_list_that_was_cut_off_is_refused(run, tmp_path):
+    text = json.dumps({"apiVersion": "v1", "items": list(CUT), "kind": "List"}, indent=4)
+    (tmp_path / "a.json").write_text(text[: len(text) // 2])
+    code, _, err = run("-f", str(tmp_path))
+    assert (code, err) == (2, f"gracekeeper: {tmp_path}/a.json: ends in the middle of a list\n")
+
+
 def test_one_file_of_many_kinds_and_a_typed_list_are_read(run, tmp_path):
     mixed, typed = tmp_path / "a.json", tmp_path / "b.json"
     mixed.write_text(json.dumps({"kind": "List", "items": CUT[1:]}))
@@ -213,3 +239,36 @@ def test_a_cap_that_leaves_nodes_out_becomes_one_for_each_other_pool(run, dump):
     }
     out = run("-f", dump(autoscaler(), nodes[1]), "-o", "config", *CAPS)[1]
     assert load_config(yaml.safe_load(out)["config"]).grace_caps == {"cluster-autoscaler": GraceCap(600)}
+
+
+ODD: tuple[object, ...] = ("abc", "", 5, -1, True, None, [], {}, [5], [None], {"a": "b"}, [{}])
+
+
+def places_in(value, path=()):
+    """The path of every value inside."""
+    yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield from places_in(inner, (*path, key))
+
+
+def test_an_object_that_is_not_what_its_kind_says_ends_in_one_line_or_a_report(run, tmp_path):
+    # given a dump in which one value of one object is something odd
+    kinds = random.Random(16)  # the same every time
+    objects = [*CUT, autoscaler(), configz(evictionSoft={"memory.available": "5%"}), job(), writer(), of_class()]
+    ends: Counter[int] = Counter()
+    for _ in range(300):
+        changed = copy.deepcopy(objects)
+        *above, last = kinds.choice([path for path in places_in(changed) if len(path) > 1])
+        holder = changed
+        for key in above:
+            holder = holder[key]
+        holder[last] = kinds.choice(ODD)
+        (tmp_path / "dump.json").write_text(json.dumps({"kind": "List", "items": changed}))
+        # when the doctor reads it
+        code, out, err = run("-f", str(tmp_path))
+        # then it says in one line what is wrong, or reports
+        ends[code] += 1
+        assert bool(out) != bool(err)
+        assert err.count("\n") == (code == 2)
+    assert ends[2] > 10 < ends[1]

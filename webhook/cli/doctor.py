@@ -25,6 +25,8 @@ from webhook.doctor.packed import PackedObjects
 
 _NOTHING, _FINDINGS = 0, 1
 _FIRST_CALL_SECONDS = 10.0
+_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading the fields of an object comes to where they are not what its kind says: nobody has validated a file."""
 _ERROR, _WARNING, _UNSEEN, _NEVER = "error", "warning", "unseen", "never"
 
 
@@ -169,9 +171,12 @@ def _of_dump(options: argparse.Namespace, checks: Sequence[table.Check]) -> Repo
             objects = dump.objects_of((name, _opened(name, open_files)) for name in _files(options.filename))
     except dump.BadDumpError as error:
         raise CommandError(str(error)) from None
-    used = config_in_use(options.config, objects, lambda *names: dump.one_object(objects, "ConfigMap", *names))
-    narrowed = with_config_of_kubeadm(dump.narrowed(objects, options.namespace or ()))
-    report = examined(narrowed, dump.unseen_in(objects, kinds_of(checks)), used.config, checks)
+    try:
+        used = config_in_use(options.config, objects, lambda *names: dump.one_object(objects, "ConfigMap", *names))
+        narrowed = with_config_of_kubeadm(dump.narrowed(objects, options.namespace or ()))
+        report = examined(narrowed, dump.unseen_in(objects, kinds_of(checks)), used.config, checks)
+    except _MISSHAPEN as error:
+        raise CommandError(f"an object of the dump is not as an API server writes it: {error}") from None
     return replace(report, notes=used.notes)
 
 

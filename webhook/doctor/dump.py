@@ -7,11 +7,12 @@ from typing import Any, BinaryIO
 import ijson
 import orjson
 
-from webhook import yaml_text
+from webhook import shapes, yaml_text
 from webhook.doctor.finding import UnseenReason
 from webhook.doctor.kinds import CONFIGZ, KINDS
 from webhook.doctor.lists import KindUnseen
 from webhook.doctor.packed import PackedObjects
+from webhook.policy.names import shown
 from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 _LIST = "List"
@@ -92,9 +93,11 @@ def _objects_in(name: str, file: BinaryIO) -> dict[str, PackedObjects] | None:
         return None
     file.seek(0)
     try:
-        of_lists = _objects_in_lists(file)
-    except ijson.JSONError:
-        of_lists = {}
+        of_lists = _objects_in_lists(name, file)
+    except ijson.JSONError as error:
+        if isinstance(error, ijson.IncompleteJSONError) and start.lstrip().startswith(b"{"):
+            raise BadDumpError(f"{name}: ends in the middle of a list") from None
+        of_lists = {}  # YAML, or several lists
     if of_lists:
         return of_lists
     file.seek(0)
@@ -104,7 +107,7 @@ def _objects_in(name: str, file: BinaryIO) -> dict[str, PackedObjects] | None:
     return objects
 
 
-def _objects_in_lists(file: BinaryIO) -> dict[str, PackedObjects]:
+def _objects_in_lists(name: str, file: BinaryIO) -> dict[str, PackedObjects]:
     """Return the objects of the lists in a JSON file; nothing where an object names no kind, or there is no list.
 
     A list is never in memory as a whole: that of all pods of a cluster may take a gigabyte.
@@ -114,6 +117,7 @@ def _objects_in_lists(file: BinaryIO) -> dict[str, PackedObjects]:
         kind = item.get("kind") if isinstance(item, dict) else None
         if not isinstance(kind, str):
             return {}
+        _refuse_misshapen(kind, item, name)
         objects.setdefault(kind, PackedObjects()).append(slimmed(item))
     return objects
 
@@ -147,6 +151,7 @@ def _add(objects: dict[str, PackedObjects], name: str, document: Any) -> None:
         raise BadDumpError(f"{name}: holds no Kubernetes object: write it with `kubectl get KIND -A -o json`")
     items = document.get("items")
     if not isinstance(items, list):
+        _refuse_misshapen(kind, document, name)
         objects.setdefault(kind, PackedObjects()).append(slimmed(document))
         return
     of_kind = kind.removesuffix(_LIST)
@@ -154,3 +159,12 @@ def _add(objects: dict[str, PackedObjects], name: str, document: Any) -> None:
         objects.setdefault(of_kind, PackedObjects())
     for item in items:
         _add(objects, name, {"kind": of_kind, **item} if of_kind and isinstance(item, dict) else item)
+
+
+def _refuse_misshapen(kind: str, document: dict[str, Any], file: str) -> None:
+    try:
+        (shapes.check_pod if kind == "Pod" else shapes.check_object)(document)
+    except shapes.MisshapenError as error:
+        metadata = document.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        raise BadDumpError(f"{file}: {kind} {shown(name)}: {error}") from None
