@@ -213,7 +213,7 @@ def test_given_thirty_namespaces_that_fill_the_memory_then_the_victims_number_st
         eventually(lambda: of(learned, fillers[0]), "the memory is full")
         names = [(filler, f"fills-{number}") for filler in fillers for number in range(3)]
         with pods_are_created(kube, namespace) as creations, ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda each: stated(kube, *each).stop(*CUT), names))
+            list(pool.map(lambda each: stated(kube, *each).stop(*IN_TIME), names))
             wait_until_remembered(learned, *(name for _, name in names))
         assert creations.unpatched_at() == []
         assert len(learned.text().encode()) <= MOST_BYTES
@@ -224,7 +224,7 @@ def test_given_thirty_namespaces_that_fill_the_memory_then_the_victims_number_st
 
 
 def stated(kube: Kube, namespace: str, name: str) -> WrittenPod:
-    """A pod whose owner names its workload like it."""
+    """A pod whose owner names its workload like it. That is evidence: it has the default grace."""
     return WrittenPod.begin(kube, namespace, name, "model", {"workload": name})
 
 
