@@ -17,6 +17,11 @@ from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 _LIST = "List"
 _START_BYTES = 65_536
+_UNREAD_STATUS = {
+    "Node": ("images", "conditions", "addresses", "volumesAttached", "volumesInUse", "daemonEndpoints", "capacity"),
+    "Pod": ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses", "podIPs", "hostIPs"),
+}
+"""Fields that no check reads. A check that needs one takes it out of here."""
 _KUBELET_ANSWER = "kubeletconfig"
 """The one field of what a kubelet answers to /configz. The file is named after its node: h1.configz.json."""
 
@@ -72,12 +77,13 @@ def _counts_everywhere(kind: str) -> bool:
 
 
 def slimmed(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Drop from an object what no check reads and what takes most of the room."""
+    """Drop from an object what no check reads and what takes most of the room. The object is changed."""
     metadata, status = manifest.get("metadata"), manifest.get("status")
     if isinstance(metadata, dict):
         metadata.pop("managedFields", None)
-    if manifest.get("kind") == "Node" and isinstance(status, dict):
-        status.pop("images", None)
+    if isinstance(status, dict):
+        for field in _UNREAD_STATUS.get(str(manifest.get("kind")), ()):
+            status.pop(field, None)
     return manifest
 
 
