@@ -234,7 +234,7 @@ def test_a_probe_shows_a_pod_stores_nothing_and_tells_what_becomes_of_it(server,
     put(server, trainer("a"))
 
     def created(pod):
-        pod["metadata"]["annotations"]["gracekeeper.dev/decision"] = "{}"
+        pod["metadata"].setdefault("annotations", {})["gracekeeper.dev/decision"] = "{}"
         pod["spec"]["terminationGracePeriodSeconds"] = 50
         return pod
 
@@ -246,7 +246,7 @@ def test_a_probe_shows_a_pod_stores_nothing_and_tells_what_becomes_of_it(server,
     assert code == 1
     assert "asks for 902 s in namespace ml is created with 50 s" in capsys.readouterr().out
     assert server.objects == before
-    assert server.count("POST") == len(server.shown) == 1
+    assert server.count("POST") == len(server.shown) == 2
 
 
 def test_calls_that_failed_open_are_read_from_the_api_servers_metrics(server, run):

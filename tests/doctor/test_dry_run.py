@@ -23,13 +23,15 @@ def answers(server: FakeApi, pods=(), namespaces=("ml",)):
 
 def test_the_pod_is_shown_and_never_stored(server):
     [answer] = answers(server)
-    [shown] = server.shown
+    shown, owners = server.shown
     assert server.queries[f"POST {PODS}"]["dryRun"] == "All"
     assert server.objects == {}
     assert answer.pod == answer.shown == shown
     assert shown["spec"]["terminationGracePeriodSeconds"] == GRACE_SECONDS
     assert shown["metadata"]["annotations"] == {"gracekeeper.dev/grace-seconds": str(STATED_SECONDS)}
     assert [each["restartPolicy"] for each in shown["spec"]["initContainers"]] == ["Always"]
+    assert answer.owners_pod == owners
+    assert "annotations" not in owners["metadata"]
 
 
 def test_its_image_is_one_that_the_namespace_allows(server):
@@ -37,7 +39,7 @@ def test_its_image_is_one_that_the_namespace_allows(server):
         return {"metadata": {"namespace": namespace}, "spec": {"containers": [{"image": image}]}}
 
     answers(server, [pod("web", "nginx"), pod("ml", "pytorch")], ["ml", "other"])
-    assert [each["spec"]["containers"][0]["image"] for each in server.shown] == ["pytorch", "gracekeeper"]
+    assert [each["spec"]["containers"][0]["image"] for each in server.shown[::2]] == ["pytorch", "gracekeeper"]
 
 
 def test_a_pod_that_is_refused_is_shown_again_without_the_sidecar(server):

@@ -8,7 +8,7 @@ import pytest
 from tests.doctor.mutators import answer
 from tests.doctor.objects import findings_of, losses, trainer
 
-EXEMPT = {"resources": {"kinds": ["Pod"], "annotations": {"gracekeeper.dev/*": "*"}}}
+EXEMPT = {"resources": {"kinds": ["Pod"], "namespaces": ["ml"]}}
 
 
 def policy(kind="ClusterPolicy", namespace=None, seconds=50, **rule):
@@ -30,7 +30,7 @@ def test_a_policy_with_the_probes_number_is_named():
     assert finding.evidence[0].value == "50 s"
 
 
-def test_its_patch_leaves_out_pods_with_an_annotation_of_gracekeeper():
+def test_its_patch_leaves_out_the_namespaces_where_training_runs():
     [finding] = findings_of("GK201", policy(), trainer("a"))
     words = shlex.split(finding.cure.command)
     assert words[:4] == ["kubectl", "patch", "clusterpolicies.kyverno.io", "cap"]

@@ -27,7 +27,7 @@ def test_the_probe_proves_that_it_is_the_policy_with_that_number():
     # then it is named, with the pods that lose and the patch
     assert (finding.severity, finding.subject, losses(finding)) == ("error", "MutatingAdmissionPolicy cap", {"a": 732})
     assert finding.sentence == (
-        "MutatingAdmissionPolicy cap sets the grace of pods to 50 s after gracekeeper: "
+        "MutatingAdmissionPolicy cap sets the grace of pods to 50 s: "
         "the probe in namespace ml asked for 902 s and got 50 s."
     )
 
@@ -38,6 +38,21 @@ def test_a_pod_that_has_less_than_gracekeeper_gave_it_proves_it_as_well():
     [finding] = findings_of("GK203", policy(), binding(), cut)
     assert (finding.severity, losses(finding)) == ("error", {"a": 732})
     assert "gracekeeper gave pod ml/a 782 s, and it has 50 s" in finding.sentence
+
+
+def test_a_grace_that_the_owner_chose_proves_it_too():
+    # given gracekeeper, which has the last word on a pod that asks it for a grace, and not on any other
+    given = answer()
+    given["ownersPod"] = {"spec": {"terminationGracePeriodSeconds": 50}}
+    [finding] = findings_of("GK203", policy(), binding(), given, trainer("a"))
+    assert (finding.severity, losses(finding)) == ("error", {"a": 732})
+    assert "the probe in namespace ml came with 601 s of its owner and got 50 s" in finding.sentence
+
+
+def test_another_number_than_the_probes_may_still_be_a_policys():
+    [finding] = findings_of("GK203", policy(), binding(), answer(40), trainer("a"))
+    assert finding.severity == "warning"
+    assert "shows another number" in finding.sentence
 
 
 def test_without_a_proof_it_may_be():
@@ -90,10 +105,11 @@ def test_bindings_that_are_not_known_do_not_clear_a_policy():
     ("conditions", "path"),
     [(None, "/spec/matchConditions"), ([{"name": "x", "expression": "true"}], "/spec/matchConditions/-")],
 )
-def test_the_patch_exempts_pods_with_a_key_of_gracekeeper(conditions, path):
+def test_the_patch_exempts_the_namespaces_where_training_runs(conditions, path):
     [finding] = findings_of("GK203", policy(matchConditions=conditions), binding(), answer(50))
     words = shlex.split(finding.cure.command)
     assert words[:4] == ["kubectl", "patch", "mutatingadmissionpolicy", "cap"]
     [operation] = json.loads(words[words.index("-p") + 1])
     assert operation["path"] == path
-    assert 'k.startsWith("gracekeeper.dev/")' in json.dumps(operation["value"]).replace('\\"', '"')
+    conditions = operation["value"] if isinstance(operation["value"], list) else [operation["value"]]
+    assert [each["expression"] for each in conditions] == ['!(request.namespace in ["ml"])']

@@ -62,6 +62,14 @@ def test_what_was_asked_for_is_that_of_the_pod_where_gracekeeper_is_not_called(g
     assert ["is created with" in each.sentence for each in findings] == [True] * is_cut
 
 
+def test_a_grace_that_the_owner_chose_may_be_lost_although_gracekeeper_has_the_last_word_on_its_own():
+    given = {**answer(created()), "ownersPod": {"spec": {"terminationGracePeriodSeconds": 50}}}
+    [finding] = findings_and_unseen(given, trainer("a"))[0]
+    assert (finding.severity, finding.subject) == ("error", "Namespace ml")
+    assert "whose owner gives it 601 s in namespace ml is created with 50 s" in finding.sentence
+    assert "a pod whose size nobody states loses 551 s" in finding.sentence
+
+
 def test_a_webhook_that_is_not_called_is_named_with_the_pods_that_it_left_short():
     # given a training pod with 30 s, whose owner asked gracekeeper for 900 s
     short = trainer("a", grace=30, metadata={"annotations": {"gracekeeper.dev/grace-seconds": "900"}})

@@ -22,24 +22,20 @@ def probe_answers(
 
 def _answer(api: Api, namespace: str, image: str, call_seconds: float) -> dict[str, Any]:
     """Show the pod; where it is refused, once more without the sidecar, which tells whether that is what is refused."""
-    shown = probe_pod(image)
-    try:
-        return answer_object(namespace, shown, _shown(api, namespace, shown, call_seconds), None)
-    except ApiError as error:
-        refusal = _refusal(error)
-    if refusal.status not in _MAY_BE_THE_SIDECAR:
-        return answer_object(namespace, shown, None, refusal)
-    shown = probe_pod(image, has_sidecar=False)
-    try:
-        return answer_object(namespace, shown, _shown(api, namespace, shown, call_seconds), refusal)
-    except ApiError as error:
-        return answer_object(namespace, shown, None, _refusal(error))
+    refusal: Refusal | None = None
+    for has_sidecar in (True, False):
+        shown = probe_pod(image, has_sidecar=has_sidecar)
+        try:
+            pod = _shown(api, namespace, shown, call_seconds)
+            owners = _shown(api, namespace, probe_pod(image, has_sidecar=has_sidecar, asks=False), call_seconds)
+            return answer_object(namespace, shown, pod, refusal, owners)
+        except ApiError as error:
+            refusal = Refusal(error.status, error.reason, error.message)
+        if refusal.status not in _MAY_BE_THE_SIDECAR:
+            break
+    return answer_object(namespace, shown, None, refusal)
 
 
 def _shown(api: Api, namespace: str, pod: JsonObject, call_seconds: float) -> dict[str, Any]:
     path = f"/api/v1/namespaces/{namespace}/pods"
     return api.post(path, pod, query={"dryRun": "All"}, timeout_seconds=call_seconds)
-
-
-def _refusal(error: ApiError) -> Refusal:
-    return Refusal(error.status, error.reason, error.message)

@@ -47,6 +47,11 @@ class ShownPod:
         return grace_seconds_of(self.pod)
 
     @property
+    def owners_seconds(self) -> int:
+        """Return the grace of the same pod where its owner chose 601 s and asks gracekeeper for nothing."""
+        return probe.GRACE_SECONDS if self.probe.owners_pod is None else grace_seconds_of(self.probe.owners_pod)
+
+    @property
     def lost_restart_policy(self) -> bool:
         """Return whether its sidecar is no native one any more."""
         kept = any(each.get("restartPolicy") == "Always" for each in _sidecars(self.pod))
@@ -81,7 +86,11 @@ def effects_in(lists: ClusterLists) -> Effects:
     answers = [probe.read_probe(each) for each in lists.of(probe.KIND)]
     shown = [shown_pod(lists, answer, answer.pod) for answer in answers if answer.pod is not None]
     return Effects(
-        graces=(*(_of_answer(each) for each in shown if each.given_seconds < each.asked_seconds), *_of_pods(lists)),
+        graces=(
+            *(_of_answer(each) for each in shown if each.given_seconds < each.asked_seconds),
+            *(_of_owners_pod(each) for each in shown if each.owners_seconds < probe.GRACE_SECONDS),
+            *_of_pods(lists),
+        ),
         without_restart_policy=tuple(each.probe.namespace for each in shown if each.lost_restart_policy),
         answered=frozenset(each.probe.namespace for each in shown),
     )
@@ -109,6 +118,12 @@ def _of_answer(shown: ShownPod) -> GraceEffect:
     namespace, asked, given = shown.probe.namespace, shown.asked_seconds, shown.given_seconds
     proof = f"the probe in namespace {namespace} asked for {asked} s and got {given} s"
     return GraceEffect(namespace, given, proof, losses_of(shown.trainers, given))
+
+
+def _of_owners_pod(shown: ShownPod) -> GraceEffect:
+    namespace, given = shown.probe.namespace, shown.owners_seconds
+    proof = f"the probe in namespace {namespace} came with {probe.GRACE_SECONDS} s of its owner and got {given} s"
+    return GraceEffect(namespace, given, proof, ())
 
 
 def _of_pods(lists: ClusterLists) -> Iterator[GraceEffect]:

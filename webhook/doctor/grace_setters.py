@@ -19,17 +19,11 @@ from webhook.policy.pod.metadata import JsonObject, labels_of, metadata_of
 FIELD = "terminationGracePeriodSeconds"
 _NUMBER = re.compile(FIELD + r"\W{1,12}(?:value\W{1,8})?(\d{1,9})(?!\d)")
 _NAME_LABEL = "kubernetes.io/metadata.name"
-_EXEMPT_NAME = "not-of-gracekeeper"
-_EXEMPT = (
-    '!(has(object.metadata.annotations) && object.metadata.annotations.exists(k, k.startsWith("gracekeeper.dev/"))) && '
-    '!(has(object.metadata.labels) && object.metadata.labels.exists(k, k.startsWith("gracekeeper.dev/")))'
-)
+_EXEMPT_NAME = "not-where-training-runs"
 NOTE_ON_EXEMPTION = (
-    "It exempts pods that carry a label or an annotation of gracekeeper.dev: gracekeeper writes one on every pod whose grace "
-    "it sets. Change the policy where it is kept as well, or the next deployment of it takes the exemption away."
+    "It exempts the namespaces of your training pods, with all pods in them. Change the policy where it is kept as well, or "
+    "the next deployment of it takes the exemption away."
 )
-EXEMPTION = {"name": _EXEMPT_NAME, "expression": _EXEMPT}
-"""A match condition in CEL that leaves out the pods that gracekeeper gave their grace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +93,22 @@ def finding_of(check: str, setter: GraceSetter, effects: Effects) -> Finding:
         check=check,
         severity=_severity(setter, explained, is_refuted=is_refuted),
         subject=setter.subject,
-        sentence=_sentence(setter, explained, possible, is_refuted=is_refuted),
+        sentence=_sentence(setter, explained, seen, is_refuted=is_refuted),
         cure=setter.cure,
         evidence=(Evidence(setter.command, setter.path, _in_words(setter.numbers)),),
         losses=_losses(setter, explained or possible, is_refuted=is_refuted),
     )
 
 
-def exempting_patch(resource: str, name: str, at: str, conditions: Sequence[Any] | None) -> str:
-    """Return the command that adds the exemption to a policy's or webhook's matchConditions, which stand at this path."""
+def exempting_patch(resource: str, at: str, conditions: Sequence[Any] | None, scope: Scope) -> str:
+    """Return the command that leaves namespaces out by one of the matchConditions that stand at this path of a resource."""
+    names = ", ".join(f'"{namespace}"' for namespace in sorted(scope.namespaces)) or '"NAMESPACE"'
+    condition = {"name": _EXEMPT_NAME, "expression": f"!(request.namespace in [{names}])"}
     if conditions:
-        operation: dict[str, Any] = {"op": "add", "path": f"{at}/-", "value": EXEMPTION}
+        operation: dict[str, Any] = {"op": "add", "path": f"{at}/-", "value": condition}
     else:
-        operation = {"op": "add", "path": at, "value": [EXEMPTION]}
-    return f"kubectl patch {resource} {name} --type json -p '{json.dumps([operation])}'"
+        operation = {"op": "add", "path": at, "value": [condition]}
+    return f"kubectl patch {resource} --type json -p '{json.dumps([operation])}'"
 
 
 def _severity(setter: GraceSetter, explained: Sequence[GraceEffect], *, is_refuted: bool) -> Severity:
@@ -122,16 +118,22 @@ def _severity(setter: GraceSetter, explained: Sequence[GraceEffect], *, is_refut
 
 
 def _sentence(
-    setter: GraceSetter, explained: Sequence[GraceEffect], possible: Sequence[GraceEffect], *, is_refuted: bool
+    setter: GraceSetter, explained: Sequence[GraceEffect], seen: Sequence[GraceEffect], *, is_refuted: bool
 ) -> str:
+    possible = seen if not setter.numbers else []
     number = f" to {_in_words(setter.numbers)}" if setter.numbers else ""
     if explained:
-        return f"{setter.subject} sets the grace of pods{number} after gracekeeper: {explained[0].proof}."
+        return f"{setter.subject} sets the grace of pods{number}: {explained[0].proof}."
     if possible:
-        return f"{setter.subject} may be what sets the grace of pods after gracekeeper: {possible[0].proof}."
+        return f"{setter.subject} may be what sets the grace of pods: {possible[0].proof}."
+    if seen and setter.numbers:
+        return (
+            f"{setter.subject} may set the grace of pods{number}. The probe or a pod shows another number, so something else "
+            "has the last word now."
+        )
     if is_refuted:
         return f"{setter.subject} mentions the grace of pods, and the probe shows that training pods keep theirs."
-    return f"{setter.subject} may set the grace of pods{number} after gracekeeper. --probe NS tells whether it does."
+    return f"{setter.subject} may set the grace of pods{number}. --probe NS tells whether it does."
 
 
 def _losses(setter: GraceSetter, seen: Iterable[GraceEffect], *, is_refuted: bool) -> tuple[PodLoss, ...]:

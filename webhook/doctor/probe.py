@@ -44,10 +44,12 @@ class Probe:
     """The pod as it would have been created; None where none would."""
     refusal: Refusal | None
     """Why it was not taken. Beside a pod: why it was not taken with the sidecar."""
+    owners_pod: JsonObject | None = None
+    """The same pod without a word for gracekeeper, as it would have been created: its owner chose the grace. None: not known."""
 
 
-def probe_pod(image: str, *, has_sidecar: bool = True) -> dict[str, Any]:
-    """Return the pod to show."""
+def probe_pod(image: str, *, has_sidecar: bool = True, asks: bool = True) -> dict[str, Any]:
+    """Return the pod to show. It asks gracekeeper for a grace, or keeps what its owner chose."""
     amounts = {"cpu": "10m", "memory": "16Mi"}
     container = {
         "image": image,
@@ -63,7 +65,9 @@ def probe_pod(image: str, *, has_sidecar: bool = True) -> dict[str, Any]:
     }
     if has_sidecar:
         spec["initContainers"] = [{**container, "name": SIDECAR, "restartPolicy": "Always"}]
-    metadata = {"generateName": "gracekeeper-doctor-", "labels": _LABELS, "annotations": _ANNOTATIONS}
+    metadata: dict[str, Any] = {"generateName": "gracekeeper-doctor-", "labels": _LABELS}
+    if asks:
+        metadata["annotations"] = _ANNOTATIONS
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -77,13 +81,20 @@ def image_for(namespace: str, pods: Iterable[JsonObject]) -> str:
     return _ANY_IMAGE
 
 
-def answer_object(namespace: str, shown: JsonObject, pod: JsonObject | None, refusal: Refusal | None) -> dict[str, Any]:
+def answer_object(
+    namespace: str,
+    shown: JsonObject,
+    pod: JsonObject | None,
+    refusal: Refusal | None,
+    owners_pod: JsonObject | None = None,
+) -> dict[str, Any]:
     """Return the answer as an object of its own kind, as the gatherer keeps it."""
     return {
         "kind": KIND,
         "metadata": {"name": "probe", "namespace": namespace},
         "shown": shown,
         "pod": pod,
+        "ownersPod": owners_pod,
         "refusal": None
         if refusal is None
         else {"status": refusal.status, "reason": refusal.reason, "message": refusal.message},
@@ -98,4 +109,5 @@ def read_probe(answer: JsonObject) -> Probe:
         answer.get("shown") or {},
         answer.get("pod"),
         None if refusal is None else Refusal(refusal["status"], refusal["reason"], refusal["message"]),
+        answer.get("ownersPod"),
     )

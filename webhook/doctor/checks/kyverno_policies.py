@@ -25,7 +25,6 @@ from webhook.policy.pod.metadata import JsonObject, metadata_of
 
 ID = "GK201"
 _RESTARTS = "It restarts nothing. Pods keep the grace that they were created with."
-_EXEMPT: dict[str, Any] = {"resources": {"kinds": ["Pod"], "annotations": {"gracekeeper.dev/*": "*"}}}
 
 
 def findings(lists: ClusterLists) -> Iterator[Finding]:
@@ -63,26 +62,27 @@ def _of_rules(policy: JsonObject, lists: ClusterLists, effects: Effects) -> Iter
             path,
             numbers,
             scope,
-            _cure_of_rules(resource, [(index, rules[index]) for index in setting]),
+            _cure_of_rules(resource, [(index, rules[index]) for index in setting], scope),
         ),
         effects,
     )
 
 
-def _cure_of_rules(resource: str, rules: list[tuple[int, JsonObject]]) -> Cure:
-    operations = [_exempting(index, rule.get("exclude") or {}) for index, rule in rules]
+def _cure_of_rules(resource: str, rules: list[tuple[int, JsonObject]], scope: Scope) -> Cure:
+    exempt = {"resources": {"kinds": ["Pod"], "namespaces": sorted(scope.namespaces) or ["NAMESPACE"]}}
+    operations = [_exempting(index, rule.get("exclude") or {}, exempt) for index, rule in rules]
     if None in operations:  # `exclude.all` cannot be joined with `any`
-        note = f"Leave pods with an annotation gracekeeper.dev/* out in `exclude` of the rule. {NOTE_ON_EXEMPTION}"
+        note = f"Leave {', '.join(sorted(scope.namespaces))} out in `exclude` of the rule. {NOTE_ON_EXEMPTION}"
         return Cure(f"kubectl edit {resource}", note, _RESTARTS)
     return Cure(f"kubectl patch {resource} --type json -p '{json.dumps(operations)}'", NOTE_ON_EXEMPTION, _RESTARTS)
 
 
-def _exempting(index: int, exclude: JsonObject) -> dict[str, Any] | None:
+def _exempting(index: int, exclude: JsonObject, exempt: JsonObject) -> dict[str, Any] | None:
     """Return the operation that leaves training pods out of a rule; None where `exclude` has another form than `any`."""
     at = f"/spec/rules/{index}/exclude"
     if exclude.get("any"):
-        return {"op": "add", "path": f"{at}/any/-", "value": _EXEMPT}
-    return None if exclude else {"op": "add", "path": at, "value": {"any": [_EXEMPT]}}
+        return {"op": "add", "path": f"{at}/any/-", "value": exempt}
+    return None if exclude else {"op": "add", "path": at, "value": {"any": [exempt]}}
 
 
 def _of_mutations(policy: JsonObject, lists: ClusterLists, effects: Effects) -> Iterator[Finding]:
@@ -99,7 +99,7 @@ def _of_mutations(policy: JsonObject, lists: ClusterLists, effects: Effects) -> 
                 seconds_in(spec.get("mutations")),
                 scope,
                 Cure(
-                    exempting_patch(resource, name, "/spec/matchConditions", spec.get("matchConditions")),
+                    exempting_patch(f"{resource} {name}", "/spec/matchConditions", spec.get("matchConditions"), scope),
                     NOTE_ON_EXEMPTION,
                     _RESTARTS,
                 ),

@@ -1,7 +1,7 @@
 """GK203: a MutatingAdmissionPolicy sets the grace of pods.
 
-The API server applies these policies before it calls webhooks. One with `reinvocationPolicy: IfNeeded` is applied again after
-gracekeeper has changed the pod. A policy without a binding does nothing.
+The API server applies these policies before it calls webhooks, so gracekeeper sees what they set. It has the last word on a pod
+that it gives a grace. A grace that the owner chose is lost. A policy without a binding does nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from webhook.doctor.finding import Cure, Finding
 from webhook.doctor.grace_setters import (
     NOTE_ON_EXEMPTION,
     GraceSetter,
+    Scope,
     exempting_patch,
     finding_of,
     scope_of,
@@ -43,7 +44,7 @@ def findings(lists: ClusterLists) -> Iterator[Finding]:
                     ".spec.mutations",
                     seconds_in(spec.get("mutations")),
                     scope,
-                    _cure(name, spec),
+                    _cure(name, spec, scope),
                 ),
                 effects,
             )
@@ -56,6 +57,6 @@ def _is_bound(name: str, lists: ClusterLists, bindings: Sequence[JsonObject]) ->
     return any((binding.get("spec") or {}).get("policyName") == name for binding in bindings)
 
 
-def _cure(name: str, spec: JsonObject) -> Cure:
-    command = exempting_patch(_RESOURCE, name, "/spec/matchConditions", spec.get("matchConditions"))
+def _cure(name: str, spec: JsonObject, scope: Scope) -> Cure:
+    command = exempting_patch(f"{_RESOURCE} {name}", "/spec/matchConditions", spec.get("matchConditions"), scope)
     return Cure(command, NOTE_ON_EXEMPTION, "It restarts nothing. Pods keep the grace that they were created with.")

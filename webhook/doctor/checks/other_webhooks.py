@@ -138,8 +138,7 @@ def _cure(webhook: PodWebhook, scope: Scope, *, is_shown: bool) -> Cure:
         namespaces = sorted(scope.namespaces) or ["NS"]
         return Cure("gracekeeper doctor " + " ".join(f"--probe {each}" for each in namespaces))
     at = f"/webhooks/{webhook.index}/matchConditions"
-    command = exempting_patch(
-        "mutatingwebhookconfiguration", webhook.configuration, at, webhook.manifest.get("matchConditions")
-    )
+    resource = f"mutatingwebhookconfiguration {webhook.configuration}"
+    command = exempting_patch(resource, at, webhook.manifest.get("matchConditions"), scope)
     note = f"Upgrade what it belongs to first, and use this where that does not help. {NOTE_ON_EXEMPTION}"
     return Cure(command, note, "It restarts nothing. Pods keep what they were created with.")

@@ -43,6 +43,8 @@ def findings(lists: ClusterLists) -> Iterator[Finding | Unseen]:
             yield _not_called(shown)
         if shown.given_seconds < shown.asked_seconds:
             yield _other_grace(shown)
+        elif shown.owners_seconds < probe.GRACE_SECONDS:
+            yield _owners_grace(shown)
         if shown.lost_restart_policy:
             yield _no_restart_policy(shown)
 
@@ -138,13 +140,31 @@ def _other_grace(shown: ShownPod) -> Finding:
         severity=Severity.ERROR,
         subject=f"Namespace {namespace}",
         sentence=f"A training pod that asks for {shown.asked_seconds} s in namespace {namespace} is created with {given} s: "
-        "a policy or another webhook sets the grace after gracekeeper.",
+        "a policy or another webhook sets the grace after gracekeeper. GK201 to GK205 name who it may be.",
         cure=Cure(
             _MUTATORS,
             note="GK201, GK202, GK203 and GK205 name who may have done it, and print the line that exempts training pods.",
         ),
         evidence=(_evidence(namespace, _GRACE, str(given)),),
         losses=losses_of(shown.trainers, given),
+    )
+
+
+def _owners_grace(shown: ShownPod) -> Finding:
+    namespace, given = shown.probe.namespace, shown.owners_seconds
+    return Finding(
+        check=ID,
+        severity=Severity.ERROR,
+        subject=f"Namespace {namespace}",
+        sentence=f"A training pod whose owner gives it {probe.GRACE_SECONDS} s in namespace {namespace} is created with "
+        f"{given} s. gracekeeper gives back what it knows that a pod needs, and no more: a pod whose size nobody states loses "
+        f"{probe.GRACE_SECONDS - given} s. GK201 to GK205 name who it may be.",
+        cure=Cure(
+            _MUTATORS,
+            note="GK201, GK202, GK203 and GK205 print the line that exempts training pods. Or state `checkpoint-size` or "
+            "`grace-seconds` on every training pod.",
+        ),
+        evidence=(_evidence(namespace, _GRACE, str(given)),),
     )
 
 
