@@ -91,7 +91,7 @@ image: .venv/ready ## both images, as IMAGE=registry/name:tag and registry/super
 .PHONY: docs
 docs: .venv/ready ## write what is made from the code: pictures, the share of pods that learning helps, the reference of the chart's values, the configuration's schema, the match condition
 	$(BIN)/python -m scripts.pictures
-	$(BIN)/python -m scripts.learning_share
+	$(BIN)/python -m tests.learning_share
 	$(BIN)/python -m scripts.chart_docs
 	$(BIN)/python -m scripts.config_schema
 	$(BIN)/gracekeeper match-condition > charts/gracekeeper/files/match-condition.cel

@@ -2,8 +2,8 @@
 
 import pytest
 
-from scripts import learning_share
-from scripts.learning_share import NOTHING, Share, page, pods_of_files, share_of
+from tests import learning_share
+from tests.learning_share import NOTHING, Share, page, pods_of_files, share_of
 
 LABELS = {"training.kubeflow.org/job-name": "j"}
 
@@ -19,7 +19,7 @@ def a_pod(*, labels=LABELS, env=(), grace=30):
 
 def test_the_table_of_the_page_is_up_to_date():
     text = learning_share.PAGE.read_text(encoding="utf-8")
-    assert page(text) == text, "run python -m scripts.learning_share"
+    assert page(text) == text, "run python -m tests.learning_share"
 
 
 @pytest.mark.parametrize(

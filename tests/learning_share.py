@@ -1,7 +1,7 @@
 """Writes the table of docs/learning.md: how many training pods get a grace at once, and how many once their workload has run.
 
-    python -m scripts.learning_share                                  # the repository's own pods, and what was stored of others
-    python -m scripts.learning_share --public OWNER/NAME@COMMIT=DIR   # reads the YAML files of a folder and stores the counts
+    python -m tests.learning_share                                  # the repository's own pods, and what was stored of others
+    python -m tests.learning_share --public OWNER/NAME@COMMIT=DIR   # reads the YAML files of a folder and stores the counts
 
 Law: every number comes from decisions of the policy. A run's end is played: the trainer needs 100 s after SIGTERM.
 """
@@ -30,7 +30,7 @@ from webhook.policy.prefix import ENABLED_LABEL
 
 PAGE = ROOT / "docs" / "learning.md"
 STORED = ROOT / "docs" / "examples" / "learning-share.json"
-BEGIN, END = "<!-- share: written by python -m scripts.learning_share -->", "<!-- share: end -->"
+BEGIN, END = "<!-- share: written by python -m tests.learning_share -->", "<!-- share: end -->"
 SAVE_SECONDS = 100
 RUNS = 3
 _DAY_SECONDS = 24 * 3600
