@@ -210,7 +210,7 @@ def test_config_prints_caps_that_the_chart_takes(run, dump):
     caps = load_config(yaml.safe_load(out)["config"]).grace_caps
     assert caps == {
         "Karpenter NodePool h100": GraceCap(300, LABEL, bound=True),
-        "spot notice of Google": GraceCap(15, {"cloud.google.com/gke-spot": "true"}),
+        "spot notice of Google (cloud.google.com/gke-spot)": GraceCap(15, {"cloud.google.com/gke-spot": "true"}),
     }
     assert "# Not looked at, so perhaps not all: jobs.batch" in out
 

@@ -45,3 +45,13 @@ def test_spot_nodes_without_such_a_pod_are_shown_in_the_pool_table_only():
     assert [each.severity for each in report.findings] == ["info"]
     [row] = report.pools
     assert (row.name, row.spot, row.cap and row.cap.seconds, row.check, row.cut) == ("p", True, 15, "GK104", 0)
+
+
+def test_two_labels_of_one_cloud_are_two_caps():
+    managed = node("n1", **{"eks.amazonaws.com/capacityType": "SPOT"})
+    karpenter = node("n2", **{"karpenter.sh/capacity-type": "spot"})
+    caps = report_on(managed, karpenter, only="GK104").caps
+    assert [dict(each.node_selector) for each in caps] == [
+        {"eks.amazonaws.com/capacityType": "SPOT"},
+        {"karpenter.sh/capacity-type": "spot"},
+    ]

@@ -55,7 +55,7 @@ def _finding(lists: ClusterLists, name: str, value: str, nodes: Sequence[JsonObj
         ),
         evidence=(Evidence(f"kubectl get nodes -l {name}={value}", f".metadata.labels['{name}']", value),),
         losses=losses,
-        cap=Cap(f"spot notice of {cloud}", seconds, {name: value}),
+        cap=Cap(f"spot notice of {cloud} ({name})", seconds, {name: value}),
     )
 
 
