@@ -24,6 +24,23 @@ _LIFE = timedelta(days=1)
 
 def install(kube: Kube, namespace: str, image: str) -> None:
     """Start the webhook in a namespace, and let the API server call it for the pods of that namespace."""
+    bundle = started(kube, namespace, image)
+    kube.apply(*(_configuration(when, namespace, bundle) for when in POLICIES))
+
+
+def install_for_sidecars(kube: Kube, namespace: str, image: str) -> None:
+    """Start it, and let the API server call it behind gracekeeper for every pod of that namespace: no sidecar stays one."""
+    configuration = _configuration("once", namespace, started(kube, namespace, image))
+    first = configuration["webhooks"][0]
+    service = {**first["clientConfig"]["service"], "path": "/sidecar"}
+    webhook = {**first, "name": "sidecar.stripper.example.com"}
+    webhook["clientConfig"] = {**first["clientConfig"], "service": service}
+    webhook["objectSelector"] = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": [NAME]}]}
+    kube.apply({**configuration, "webhooks": [webhook]})
+
+
+def started(kube: Kube, namespace: str, image: str) -> str:
+    """Start the webhook in a namespace; the result is the caBundle for it."""
     now = datetime.now(UTC)
     authority = new_authority(_LIFE, now)
     leaf = new_leaf(authority, service_names(NAME, namespace), _LIFE, now)
@@ -31,8 +48,7 @@ def install(kube: Kube, namespace: str, image: str) -> None:
     ready = '{.status.conditions[?(@.type=="Ready")].status}'
     eventually(lambda: kube("get", "pod", NAME, f"-n{namespace}", f"-ojsonpath={ready}") == "True", "a ready stripper")
     eventually(lambda: kube.get("endpoints", NAME, namespace).get("subsets"), "an address of the stripper's Service")
-    bundle = base64.b64encode(authority.certificate_pem).decode()
-    kube.apply(*(_configuration(when, namespace, bundle) for when in POLICIES))
+    return base64.b64encode(authority.certificate_pem).decode()
 
 
 def uninstall(kube: Kube) -> None:

@@ -28,7 +28,13 @@ def reordered(spec: Spec) -> Spec:
     return {"initContainers": sorted(inits, key=lambda each: each["name"] == "gracekeeper-init")}
 
 
-CHANGES = {"/init": without_init, "/volume": without_volume, "/order": reordered}
+def without_restart_policies(spec: Spec) -> Spec:
+    """Return the init containers as a webhook for an old Kubernetes knows them: no one is a native sidecar."""
+    inits = spec.get("initContainers", [])
+    return {"initContainers": [{k: v for k, v in each.items() if k != "restartPolicy"} for each in inits]}
+
+
+CHANGES = {"/sidecar": without_restart_policies, "/init": without_init, "/volume": without_volume, "/order": reordered}
 
 
 def patch(path: str, pod: dict[str, Any]) -> list[dict[str, Any]]:

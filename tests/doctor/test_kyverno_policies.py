@@ -35,6 +35,7 @@ def test_its_patch_leaves_out_the_namespaces_where_training_runs():
     words = shlex.split(finding.cure.command)
     assert words[:4] == ["kubectl", "patch", "clusterpolicies.kyverno.io", "cap"]
     assert json.loads(words[-1]) == [{"op": "add", "path": "/spec/rules/1/exclude", "value": {"any": [EXEMPT]}}]
+    assert findings_of("GK201", policy(exclude={"any": [EXEMPT]}), trainer("a")) == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.doctor.objects import findings_of, losses, trainer
+from webhook.policy.configuration import Config, Supervise
 
 
 def started_by(*command, name="a", grace=782):
@@ -20,6 +21,20 @@ def test_a_shell_as_pid_1_loses_all_of_the_grace():
     )
     assert finding.cure.command == "kubectl annotate namespace ml gracekeeper.dev/forward-sigterm=true"
     assert finding.evidence[0].value == "bash -c python train.py; echo done"
+
+
+def test_a_pod_that_would_be_wrapped_today_has_to_be_created_anew():
+    # given a namespace whose annotation came after the pod
+    namespace = {
+        "kind": "Namespace",
+        "metadata": {"name": "ml", "annotations": {"gracekeeper.dev/forward-sigterm": "true"}},
+    }
+    supervise = Config(supervise=Supervise(image="supervise:1"))
+    [finding] = findings_of(
+        "GK309", namespace, started_by("bash", "-c", "python train.py; echo done"), config=supervise
+    )
+    assert finding.cure.command == "kubectl delete pod -n ml a"
+    assert "Wait for their next checkpoint" in finding.cure.note
 
 
 @pytest.mark.parametrize(

@@ -111,5 +111,10 @@ def test_the_patch_exempts_the_namespaces_where_training_runs(conditions, path):
     assert words[:4] == ["kubectl", "patch", "mutatingadmissionpolicy", "cap"]
     [operation] = json.loads(words[words.index("-p") + 1])
     assert operation["path"] == path
-    conditions = operation["value"] if isinstance(operation["value"], list) else [operation["value"]]
-    assert [each["expression"] for each in conditions] == ['!(request.namespace in ["ml"])']
+    assert [each["expression"] for each in conditions_of(operation)] == ['!(request.namespace in ["ml"])']
+    cured = policy(matchConditions=[*(conditions or ()), *conditions_of(operation)])
+    assert findings_of("GK203", cured, binding(), trainer("a")) == []
+
+
+def conditions_of(operation):
+    return operation["value"] if isinstance(operation["value"], list) else [operation["value"]]

@@ -35,6 +35,8 @@ def test_the_only_webhook_behind_gracekeeper_has_stripped_the_sidecar():
     assert words[:4] == ["kubectl", "patch", "mutatingwebhookconfiguration", "z-stripper"]
     [operation] = json.loads(words[-1])
     assert operation["path"] == "/webhooks/0/matchConditions"
+    cured = webhook("z-stripper", matchConditions=operation["value"])
+    assert found_in(ours(), cured, stripped, trainer("a")) == []
 
 
 def test_one_of_several_may_have_done_it():

@@ -18,6 +18,7 @@ from webhook.policy.pod.metadata import JsonObject, labels_of, metadata_of
 
 FIELD = "terminationGracePeriodSeconds"
 _NUMBER = re.compile(FIELD + r"\W{1,12}(?:value\W{1,8})?(\d{1,9})(?!\d)")
+_QUOTED = re.compile(r'"([a-z0-9-]+)"')
 _NAME_LABEL = "kubernetes.io/metadata.name"
 _EXEMPT_NAME = "not-where-training-runs"
 NOTE_ON_EXEMPTION = (
@@ -51,25 +52,41 @@ class GraceSetter:
     cure: Cure
 
 
-def scope_of(
-    lists: ClusterLists,
-    effects: Effects,
-    namespace_selector: JsonObject | None = None,
-    object_selector: JsonObject | None = None,
-    only: Iterable[str] | None = None,
-) -> Scope:
-    """Return what something with these selectors may see; `only` names the namespaces that it is of, if it is of any."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which pods a policy or a webhook says that it sees."""
+
+    namespaces: JsonObject | None = None
+    """The selector of Namespaces; None for all."""
+    objects: JsonObject | None = None
+    """The selector of pods; None for all."""
+    only: Iterable[str] | None = None
+    """The namespaces that it is of, if it is of any."""
+    exempt: frozenset[str] = frozenset()
+    """The namespaces that it leaves out."""
+
+
+def scope_of(lists: ClusterLists, effects: Effects, selection: Selection) -> Scope:
+    """Return what counts here of what something with this selection may see."""
     probed = {*effects.answered, *(effect.namespace for effect in effects.graces), *effects.without_restart_policy}
     labels = {metadata_of(each).get("name"): labels_of(each) for each in lists.of("Namespace")}
     namespaces = {
         name
         for name in probed | {trainer.namespace for trainer in lists.trainers}
-        if (only is None or name in only) and selects(namespace_selector, labels.get(name, {_NAME_LABEL: name}))
+        if name not in selection.exempt
+        and (selection.only is None or name in selection.only)
+        and selects(selection.namespaces, labels.get(name, {_NAME_LABEL: name}))
     }
     trainers = (each for each in lists.trainers if each.namespace in namespaces)
     return Scope(
-        frozenset(namespaces), tuple(each for each in trainers if selects(object_selector, labels_of(each.manifest)))
+        frozenset(namespaces), tuple(each for each in trainers if selects(selection.objects, labels_of(each.manifest)))
     )
+
+
+def exempt_by(conditions: Iterable[JsonObject] | None) -> frozenset[str]:
+    """Return the namespaces that matchConditions leave out by the condition that `exempting_patch` writes."""
+    texts = (str(each.get("expression")) for each in conditions or () if each.get("name") == _EXEMPT_NAME)
+    return frozenset(name for text in texts for name in _QUOTED.findall(text))
 
 
 def sets_grace(part: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from webhook.doctor.effects import Effects, effects_in
 from webhook.doctor.finding import Cure, Evidence, Finding, Severity
-from webhook.doctor.grace_setters import FIELD, GraceSetter, Scope, finding_of, scope_of
+from webhook.doctor.grace_setters import FIELD, GraceSetter, Scope, Selection, finding_of, scope_of
 from webhook.doctor.lists import ClusterLists
 from webhook.policy.pod.metadata import JsonObject, metadata_of
 
@@ -34,10 +34,9 @@ def findings(lists: ClusterLists) -> Iterator[Finding]:
 
 
 def _scope(match: JsonObject, lists: ClusterLists, effects: Effects) -> Scope:
-    excluded = {*(match.get("excludedNamespaces") or ())}
-    only = match.get("namespaces")
-    scope = scope_of(lists, effects, match.get("namespaceSelector"), match.get("labelSelector"), only)
-    return Scope(scope.namespaces - excluded, tuple(each for each in scope.trainers if each.namespace not in excluded))
+    exempt = frozenset(match.get("excludedNamespaces") or ())
+    selection = Selection(match.get("namespaceSelector"), match.get("labelSelector"), match.get("namespaces"), exempt)
+    return scope_of(lists, effects, selection)
 
 
 def _setter(mutation: JsonObject, spec: JsonObject, scope: Scope) -> GraceSetter:

@@ -14,6 +14,8 @@ from webhook.doctor.grace_setters import (
     NOTE_ON_EXEMPTION,
     GraceSetter,
     Scope,
+    Selection,
+    exempt_by,
     exempting_patch,
     finding_of,
     scope_of,
@@ -44,7 +46,9 @@ def _of_rules(policy: JsonObject, lists: ClusterLists, effects: Effects) -> Iter
         return
     metadata = metadata_of(policy)
     name, namespace = metadata.get("name", ""), metadata.get("namespace")
-    scope = scope_of(lists, effects, only=None if namespace is None else (namespace,))
+    exempt = frozenset.intersection(*(_excluded(rules[index]) for index in setting))
+    only = None if namespace is None else (namespace,)
+    scope = scope_of(lists, effects, Selection(only=only, exempt=exempt))
     if not scope.namespaces and lists.trainers:
         return
     resource = (
@@ -66,6 +70,13 @@ def _of_rules(policy: JsonObject, lists: ClusterLists, effects: Effects) -> Iter
         ),
         effects,
     )
+
+
+def _excluded(rule: JsonObject) -> frozenset[str]:
+    """Return the namespaces that a rule leaves out, whatever else is in them."""
+    resources = [each.get("resources") or {} for each in (rule.get("exclude") or {}).get("any") or ()]
+    whole = (each for each in resources if set(each) <= {"kinds", "namespaces"})
+    return frozenset(name for each in whole for name in each.get("namespaces") or ())
 
 
 def _cure_of_rules(resource: str, rules: list[tuple[int, JsonObject]], scope: Scope) -> Cure:
@@ -110,4 +121,5 @@ def _of_mutations(policy: JsonObject, lists: ClusterLists, effects: Effects) -> 
 
 def _scope(spec: JsonObject, lists: ClusterLists, effects: Effects) -> Scope:
     constraints = spec.get("matchConstraints") or {}
-    return scope_of(lists, effects, constraints.get("namespaceSelector"), constraints.get("objectSelector"))
+    selectors = constraints.get("namespaceSelector"), constraints.get("objectSelector")
+    return scope_of(lists, effects, Selection(*selectors, exempt=exempt_by(spec.get("matchConditions"))))

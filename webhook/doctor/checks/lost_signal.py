@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from webhook.doctor.finding import Cure, Evidence, Finding, PodLoss, Severity, longest_loss_first
 from webhook.doctor.lists import ClusterLists
+from webhook.doctor.recreation import recreated
 from webhook.doctor.trainers import TrainingPod
 from webhook.policy.prefix import PREFIX
 from webhook.policy.shutdown.signal_notes import notes_on_losses, notes_on_the_incurable
@@ -28,14 +29,19 @@ def findings(lists: ClusterLists) -> Iterator[Finding]:
             for note in notes_on_the_incurable(pod):
                 by_note[trainer.namespace, note, False].append(trainer)
     for (namespace, note, is_curable), trainers in sorted(by_note.items()):
-        yield _finding(namespace, note, trainers, is_curable=is_curable)
+        for is_wrapped in (False, True):  # whether gracekeeper cures it when the pod is created anew
+            of_kind = [each for each in trainers if (each.decision.changes is not None) is is_wrapped]
+            if of_kind:
+                what, advice = _parts(note)
+                cure = _cure(namespace, advice) if is_curable else Cure(f"{advice[:1].upper()}{advice[1:]}.")
+                cure = recreated(namespace, of_kind) if is_curable and is_wrapped else cure
+                yield _finding(namespace, what, of_kind, cure)
 
 
-def _finding(namespace: str, note: str, trainers: Sequence[TrainingPod], *, is_curable: bool) -> Finding:
+def _finding(namespace: str, what: str, trainers: Sequence[TrainingPod], cure: Cure) -> Finding:
     first = trainers[0]
     may_trap = all(each.look.pod.start.traps_sigterm for each in trainers)
     path = f'{{.spec.containers[?(@.name=="{first.look.pod.trainer.name}")].command}}'
-    what, advice = _parts(note)
     told = (
         "Whether it saves is up to that trap." if may_trap else "Nothing is saved on SIGTERM, however long the grace."
     )
@@ -44,7 +50,7 @@ def _finding(namespace: str, note: str, trainers: Sequence[TrainingPod], *, is_c
         severity=Severity.INFO if may_trap else Severity.WARNING,
         subject=f"training pods of namespace {namespace}",
         sentence=f"In namespace {namespace}, {what}. {told}",
-        cure=_cure(namespace, advice) if is_curable else Cure(advice[:1].upper() + advice[1:] + "."),
+        cure=cure,
         evidence=(
             Evidence(
                 f"kubectl get pod {first.name} -n {namespace} -o jsonpath='{path}'",

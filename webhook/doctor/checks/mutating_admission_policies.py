@@ -12,6 +12,8 @@ from webhook.doctor.grace_setters import (
     NOTE_ON_EXEMPTION,
     GraceSetter,
     Scope,
+    Selection,
+    exempt_by,
     exempting_patch,
     finding_of,
     scope_of,
@@ -34,7 +36,9 @@ def findings(lists: ClusterLists) -> Iterator[Finding]:
         if not sets_grace(spec.get("mutations")) or not _is_bound(name, lists, bindings):
             continue
         constraints = spec.get("matchConstraints") or {}
-        scope = scope_of(lists, effects, constraints.get("namespaceSelector"), constraints.get("objectSelector"))
+        selectors = constraints.get("namespaceSelector"), constraints.get("objectSelector")
+        selection = Selection(*selectors, exempt=exempt_by(spec.get("matchConditions")))
+        scope = scope_of(lists, effects, selection)
         if scope.namespaces or not lists.trainers:
             yield finding_of(
                 ID,

@@ -14,6 +14,8 @@ from webhook.doctor.grace_setters import (
     FIELD,
     NOTE_ON_EXEMPTION,
     Scope,
+    Selection,
+    exempt_by,
     exempting_patch,
     scope_of,
     seconds_in,
@@ -53,7 +55,7 @@ def findings(lists: ClusterLists) -> Iterator[Finding]:
         _Suspect(webhook, scope, _proof(scope, effects, policies.seconds))
         for webhook in other_pod_webhooks(lists.of("MutatingWebhookConfiguration"))
         if webhook.is_called_after or webhook.is_called_again
-        for scope in (scope_of(lists, effects, *_selectors(webhook)),)
+        for scope in (scope_of(lists, effects, _selection(webhook)),)
         if scope.namespaces or not lists.trainers
     ]
     for suspect in suspects:
@@ -63,8 +65,10 @@ def findings(lists: ClusterLists) -> Iterator[Finding]:
         yield _finding(suspect, count, is_sure=is_sure, is_refuted=is_refuted)
 
 
-def _selectors(webhook: PodWebhook) -> tuple[JsonObject | None, JsonObject | None]:
-    return webhook.manifest.get("namespaceSelector"), webhook.manifest.get("objectSelector")
+def _selection(webhook: PodWebhook) -> Selection:
+    manifest = webhook.manifest
+    exempt = exempt_by(manifest.get("matchConditions"))
+    return Selection(manifest.get("namespaceSelector"), manifest.get("objectSelector"), exempt=exempt)
 
 
 @dataclass(frozen=True, slots=True)

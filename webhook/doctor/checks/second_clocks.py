@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from webhook.doctor.finding import Cure, Evidence, Finding, PodLoss, Severity, longest_loss_first
 from webhook.doctor.lists import ClusterLists
+from webhook.doctor.recreation import recreated
 from webhook.doctor.trainers import TrainingPod
 from webhook.policy.pod.launchers import Launcher
 from webhook.policy.prefix import PREFIX
@@ -37,7 +38,7 @@ def findings(lists: ClusterLists) -> Iterator[Finding]:
                 if loss.lost_seconds > 0:
                     variables[trainer.namespace, variable].append(loss)
     for (namespace, note), trainers in sorted(launchers.items()):
-        yield _of_launcher(namespace, note, trainers)
+        yield from _of_launchers(namespace, note, trainers)
     for (namespace, variable), losses in sorted(variables.items()):
         yield _of_variable(namespace, variable, longest_loss_first(losses))
 
@@ -55,9 +56,18 @@ def _short_variables(trainer: TrainingPod) -> Iterator[tuple[str, int]]:
             yield edit.name, int(entries[edit.entry_index]["value"])
 
 
-def _of_launcher(namespace: str, note: str, trainers: Sequence[TrainingPod]) -> Finding:
-    first = trainers[0]
+def _of_launchers(namespace: str, note: str, trainers: Sequence[TrainingPod]) -> Iterator[Finding]:
+    """Yield a finding on the pods that gracekeeper cures when they are created anew, and one on the others."""
     what, _, advice = note.partition(": ")
+    for is_wrapped in (False, True):
+        of_kind = [each for each in trainers if (each.decision.changes is not None) is is_wrapped]
+        if of_kind:
+            cure = recreated(namespace, of_kind) if is_wrapped else _forwarded(namespace, advice)
+            yield _of_launcher(namespace, what, of_kind, cure)
+
+
+def _of_launcher(namespace: str, what: str, trainers: Sequence[TrainingPod], cure: Cure) -> Finding:
+    first = trainers[0]
     losses = [PodLoss(each.namespace, each.name, each.asked_seconds, TORCH_DEFAULT_SECONDS) for each in trainers]
     path = f'{{.spec.containers[?(@.name=="{first.look.pod.trainer.name}")].image}}'
     return Finding(
@@ -65,13 +75,7 @@ def _of_launcher(namespace: str, note: str, trainers: Sequence[TrainingPod]) -> 
         severity=Severity.WARNING,
         subject=f"training pods of namespace {namespace}",
         sentence=f"In namespace {namespace}, {what}. The rest of the grace is of no use.",
-        cure=Cure(
-            f"kubectl annotate namespace {namespace} {PREFIX}forward-sigterm=true",
-            f"It makes supervise PID 1 of every training pod of the namespace that names its command, from its next start on: "
-            f"supervise signals the ranks past their launcher. For one workload, write the annotation "
-            f'{PREFIX}forward-sigterm: "true" into its pod template instead. In the workload itself: {advice}.',
-            "It restarts nothing. A pod that runs loses its save until it is created anew.",
-        ),
+        cure=cure,
         evidence=(
             Evidence(
                 f"kubectl get pod {first.name} -n {namespace} -o jsonpath='{path}'",
@@ -80,6 +84,16 @@ def _of_launcher(namespace: str, note: str, trainers: Sequence[TrainingPod]) -> 
             ),
         ),
         losses=longest_loss_first(losses),
+    )
+
+
+def _forwarded(namespace: str, advice: str) -> Cure:
+    return Cure(
+        f"kubectl annotate namespace {namespace} {PREFIX}forward-sigterm=true",
+        f"It makes supervise PID 1 of every training pod of the namespace that names its command, from its next start on: "
+        f"supervise signals the ranks past their launcher. For one workload, write the annotation "
+        f'{PREFIX}forward-sigterm: "true" into its pod template instead. In the workload itself: {advice}.',
+        "It restarts nothing. A pod that runs loses its save until it is created anew.",
     )
 
 
