@@ -144,15 +144,15 @@ def _with_grace(look: Look, facts: Facts, base: Decision) -> Decision:
         environment=inner.edits,
         changes=forwarded.changes,
         notes=(
-            *(
-                *target.notes,
-                *grant.notes,
-                *cut_notes,
-                *grace.notes_on_lost_grace(pod),
-                *grace.notes_on_unknown_pre_stops(pod),
-            ),
+            *target.notes,
+            *grant.notes,
+            *cut_notes,
+            *grace.notes_on_lost_grace(pod),
+            *grace.notes_on_unknown_pre_stops(pod),
             *(() if lesson is None else lesson.notes),
-            *(*inner.notes, *forwarded.notes, *_notes_on_uploaders(look)),
+            *inner.notes,
+            *forwarded.notes,
+            *_notes_on_uploaders(look),
         ),
     )
     return _finished(pod, decided)
