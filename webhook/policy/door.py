@@ -103,9 +103,8 @@ def decide(look: Look, facts: Facts) -> Decision:
 
 def _labels(look: Look, facts: Facts) -> Mapping[str, str | None]:
     """Return the labels of a training pod; in audit mode only where they are wanted, and none where wrapping is stopped."""
-    if facts.wrapping_stop is not None:
-        return {}
-    return look.labels if look.mode is Mode.ENFORCE or look.config.audit_labels else {}
+    writes_labels = look.mode is Mode.ENFORCE or look.config.audit_labels
+    return look.labels if writes_labels and facts.wrapping_stop is None else {}
 
 
 def _of_training_pod(look: Look, facts: Facts, base: Decision) -> Decision:
