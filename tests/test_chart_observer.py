@@ -85,6 +85,12 @@ def test_given_namespaces_then_it_has_a_role_in_each_and_no_cluster_role(helm):
     assert environment(manifests)["GRACEKEEPER_OBSERVER_NAMESPACES"] == "ml,research"
 
 
+def test_no_variable_is_empty_so_that_two_that_apply_the_chart_on_the_server_never_conflict(helm):
+    """The API server leaves an empty value out, and the next field manager then differs from the first."""
+    assert "" not in environment(chart.rendered(helm)).values()
+    assert "GRACEKEEPER_OBSERVER_NAMESPACES" not in environment(chart.rendered(helm))
+
+
 def test_the_memory_is_rendered_without_data_so_that_nobody_takes_away_what_was_learned(helm):
     memory = chart.the(chart.rendered(helm), "ConfigMap", "-terminations")
     assert memory.keys() == {"apiVersion", "kind", "metadata"}
