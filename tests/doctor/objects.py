@@ -35,6 +35,12 @@ def trainer(name: str, grace: int = 782, on: str | None = "n1", **more: Any) -> 
     }
 
 
+def configz(name: str = "n1", **settings: Any) -> Json:
+    """What the kubelet of a node says; by default nothing that cuts a grace of less than an hour."""
+    config = {"shutdownGracePeriod": "1h", "shutdownGracePeriodCriticalPods": "1m"} | settings
+    return {"kind": "KubeletConfigz", "metadata": {"name": name}, "kubeletconfig": config}
+
+
 def owned_by(kind: str, name: str, version: str = "batch/v1") -> Json:
     return {"ownerReferences": [{"apiVersion": version, "kind": kind, "name": name, "controller": True}]}
 

@@ -117,7 +117,7 @@ def test_forbidden_not_served_and_too_slow_are_three_results(server, run):
     assert run("--fail-on", "unseen")[0] == 1
     table = run()[1]
     assert "GK105  nodepools.karpenter.sh: this API server does not serve them: Karpenter is not installed" in table
-    assert "nodes: you may not list them (/api/v1/nodes is refused). gracekeeper doctor --rbac" in table
+    assert "nodes: you may not list them (/api/v1/nodes is refused). Run: gracekeeper doctor --rbac" in table
 
 
 def test_a_slow_answer_is_a_timeout(server):
@@ -277,3 +277,28 @@ def test_a_line_tells_how_far_it_is_on_a_terminal_after_two_seconds(stream, seco
     assert stream.getvalue().removeprefix("\r\033[K") == shown
     line.clear()
     assert stream.getvalue().endswith("\r\033[K" if shown else "")
+
+
+def test_kubelets_are_asked_only_where_that_is_wanted_and_one_of_each_pool(server, run):
+    # given two nodes of one pool and one of another, whose kubelet may not be asked
+    put(server, node("n1", **LABEL), node("n2", **LABEL), node("n3"), trainer("a"), trainer("b", on="n2"))
+    soft = {"evictionSoft": {"memory.available": "5%"}, "evictionMaxPodGracePeriod": 60}
+    server.put("/api/v1/nodes/n1/proxy/configz", kubeletconfig=soft)
+    server.refusals["/api/v1/nodes/n3/proxy"] = 403
+    # when they are not asked, then that is told
+    code, out, _ = run("--only", "GK101")
+    assert code == 0
+    assert "GK101  kubelet settings of 3 nodes: not asked for." in out
+    assert server.count("GET /api/v1/nodes/") == 0
+    # when they are asked, then one of each pool is
+    code, out, _ = run("--only", "GK101", "--kubelet", "--fail-on", "warning")
+    assert code == 1
+    assert "2 pods ask for more, up to 782 s: ml/a loses 722 s of 782 s, ml/b loses 722 s of 782 s." in out
+    assert "GK101  kubelet settings of 1 node: forbidden (node n3: " in out
+    assert server.count("GET /api/v1/nodes/") == 2
+
+
+@pytest.mark.parametrize("arguments", [("--kubelet",), ("--context", "here")])
+def test_a_dump_has_no_kubelet_and_no_context(run, tmp_path, arguments):
+    code, _, err = run("-f", str(tmp_path), *arguments)
+    assert (code, err) == (2, "gracekeeper: --context and --kubelet are for a cluster, -f is for a dump\n")

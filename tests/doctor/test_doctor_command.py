@@ -1,15 +1,20 @@
 """`gracekeeper doctor -f DUMP` as a user runs it: what it prints, its exit codes, what it could not look at."""
 
+import copy
 import json
+import random
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from tests.doctor.objects import lists_of, node, trainer
+from tests.doctor.objects import configz, lists_of, node, trainer
 from tests.doctor.test_autoscaler_maximum import autoscaler
+from tests.doctor.test_job_replacement import job, writer
 from tests.doctor.test_karpenter_termination import LABEL, claim, pool
+from tests.doctor.test_soft_eviction import node_class as of_class
 from webhook.cli import main
 from webhook.config.fields import load_config
 from webhook.doctor.finding import UnseenReason
@@ -31,6 +36,7 @@ def dump(tmp_path):
                 continue
             items = by_kind.get(kind.name.lower(), [])
             (tmp_path / f"{kind.kubectl_name}.json").write_text(json.dumps({"kind": "List", "items": items}))
+        (tmp_path / "n1.configz.json").write_text(json.dumps({"kubeletconfig": configz()["kubeletconfig"]}))
         return str(tmp_path)
 
     return write
@@ -50,6 +56,7 @@ def asking_for(kind):
     return [check.id for check in CHECKS if kind in check.kinds]
 
 
+CAPS = ("--only", "GK104,GK105,GK108")
 CUT = (pool("5m"), claim("5m"), node(**LABEL), trainer("long"))
 FINE = (pool("1h"), claim("1h"), node(**LABEL), trainer("long"))
 
@@ -81,7 +88,9 @@ def test_what_the_dump_does_not_hold_is_not_ok(run, dump):
     assert pools.startswith("unseen  GK105  nodepools.karpenter.sh: the dump has no list of them.")
     assert pools.endswith("kubectl get nodepools.karpenter.sh -o json > nodepools.json")
     [nodes] = [line for line in out.splitlines() if " nodes:" in line]
-    assert nodes.startswith(f"unseen  {','.join(asking_for('Node'))}  nodes:")
+    assert nodes.startswith(
+        f"unseen  {','.join(asking_for('Node')[:3])} and {len(asking_for('Node')) - 3} more  nodes:"
+    )
     assert run("-f", folder, "--fail-on", "unseen")[0] == 1
     assert run("-f", folder, "--fail-on", "unseen", "--only", "GK117", "--skip", "GK1")[0] == 2
 
@@ -102,7 +111,7 @@ def test_wide_adds_what_shows_it_and_what_the_cure_restarts(run, dump):
 
 
 def test_json_holds_the_same(run, dump):
-    code, out, _ = run("-f", dump(*CUT, without=("jobs",)), "-o", "json")
+    code, out, _ = run("-f", dump(*CUT, without=("jobs",)), "-o", "json", "--skip", "GK103")
     report = json.loads(out)
     jsonschema.Draft7Validator(SCHEMA).validate(report)
     assert code == 1
@@ -122,7 +131,7 @@ def test_json_holds_the_same(run, dump):
     }
     of_lists = [each for each in report["unseen"] if each["reason"] != "not-asked"]
     assert {(each["id"], each["what"], each["reason"]) for each in of_lists} == {
-        (check, "jobs.batch", "not-in-dump") for check in asking_for("Job")
+        (check, "jobs.batch", "not-in-dump") for check in asking_for("Job") if check != "GK103"
     }
 
 
@@ -131,6 +140,27 @@ def test_the_schema_knows_every_reason_and_refuses_what_is_not_there():
     assert of_unseen["reason"]["enum"] == list(UnseenReason)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft7Validator(SCHEMA).validate({"version": "1", "findings": [], "unseen": []})
+
+
+def test_a_list_as_kubectl_indents_it_gives_the_same(run, dump, tmp_path_factory):
+    # given the same objects as kubectl prints them, and as an API server answers
+    compact = run("-f", dump(*CUT), "-o", "json")[1]
+    folder = tmp_path_factory.mktemp("indented")
+    for kind, items in lists_of(*CUT).items():
+        untyped = [{key: value for key, value in each.items() if key != "kind"} for each in items]
+        text = json.dumps({"apiVersion": "v1", "items": untyped, "kind": f"{kind}List"}, indent=4)
+        (folder / f"{kind}.json").write_text(text + "\n")
+    mixed = {"apiVersion": "v1", "kind": "List", "items": [configz()]}
+    (folder / "mixed.json").write_text(json.dumps(mixed, indent=4) + "\n")
+    indented = run("-f", str(folder), "-o", "json")[1]
+    assert json.loads(indented)["findings"] == json.loads(compact)["findings"]
+
+
+def test_a_list_that_was_cut_off_is_refused(run, tmp_path):
+    text = json.dumps({"apiVersion": "v1", "items": list(CUT), "kind": "List"}, indent=4)
+    (tmp_path / "a.json").write_text(text[: len(text) // 2])
+    code, _, err = run("-f", str(tmp_path))
+    assert (code, err) == (2, f"gracekeeper: {tmp_path}/a.json: ends in the middle of a list\n")
 
 
 def test_one_file_of_many_kinds_and_a_typed_list_are_read(run, tmp_path):
@@ -174,7 +204,9 @@ def test_config_prints_caps_that_the_chart_takes(run, dump):
     )
     spot = node("n2", **{"cloud.google.com/gke-spot": "true"})
     # when the caps are asked for
-    out = run("-f", dump(pool("5m"), claim("5m"), node(**LABEL), kept, spot, without=("jobs",)), "-o", "config")[1]
+    out = run("-f", dump(pool("5m"), claim("5m"), node(**LABEL), kept, spot, without=("jobs",)), "-o", "config", *CAPS)[
+        1
+    ]
     # then they are values of the chart, and say what was not looked at
     caps = load_config(yaml.safe_load(out)["config"]).grace_caps
     assert caps == {
@@ -202,9 +234,42 @@ def test_with_these_caps_the_grace_is_bound_and_the_finding_is_gone(run, dump, t
 
 def test_a_cap_that_leaves_nodes_out_becomes_one_for_each_other_pool(run, dump):
     nodes = [node("n1", **LABEL), node("n2", **{"eks.amazonaws.com/nodegroup": "g"}), node("n3")]
-    out = run("-f", dump(autoscaler(), *nodes), "-o", "config")[1]
+    out = run("-f", dump(autoscaler(), *nodes), "-o", "config", *CAPS)[1]
     assert load_config(yaml.safe_load(out)["config"]).grace_caps == {
         "cluster-autoscaler, pool g": GraceCap(600, {"eks.amazonaws.com/nodegroup": "g"})
     }
-    out = run("-f", dump(autoscaler(), nodes[1]), "-o", "config")[1]
+    out = run("-f", dump(autoscaler(), nodes[1]), "-o", "config", *CAPS)[1]
     assert load_config(yaml.safe_load(out)["config"]).grace_caps == {"cluster-autoscaler": GraceCap(600)}
+
+
+ODD: tuple[object, ...] = ("abc", "", 5, -1, True, None, [], {}, [5], [None], {"a": "b"}, [{}])
+
+
+def places_in(value, path=()):
+    """The path of every value inside."""
+    yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield from places_in(inner, (*path, key))
+
+
+def test_an_object_that_is_not_what_its_kind_says_ends_in_one_line_or_a_report(run, tmp_path):
+    # given a dump in which one value of one object is something odd
+    kinds = random.Random(16)  # the same every time
+    objects = [*CUT, autoscaler(), configz(evictionSoft={"memory.available": "5%"}), job(), writer(), of_class()]
+    ends: Counter[int] = Counter()
+    for _ in range(300):
+        changed = copy.deepcopy(objects)
+        *above, last = kinds.choice([path for path in places_in(changed) if len(path) > 1])
+        holder = changed
+        for key in above:
+            holder = holder[key]
+        holder[last] = kinds.choice(ODD)
+        (tmp_path / "dump.json").write_text(json.dumps({"kind": "List", "items": changed}))
+        # when the doctor reads it
+        code, out, err = run("-f", str(tmp_path))
+        # then it says in one line what is wrong, or reports
+        ends[code] += 1
+        assert bool(out) != bool(err)
+        assert err.count("\n") == (code == 2)
+    assert ends[2] > 10 < ends[1]

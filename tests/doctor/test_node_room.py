@@ -1,4 +1,4 @@
-"""GK305: pods that save to their node in, findings out. The sizes are stated; two checkpoints of 10 GiB need 20 GiB."""
+"""GK305: pods that save to their node in, findings out. The sizes are stated; two checkpoints need 20 GiB."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_pods_of_one_owner_are_one_finding():
     pods = [saver(name, empty_dir={"sizeLimit": "15Gi"}, **job) for name in ("a", "b")]
     [finding] = findings_of("GK305", *pods)
     assert (finding.subject, finding.pods) == ("Job ml/llama", ("ml/a", "ml/b"))
-    assert "volume v (emptyDir) has 15 GiB (its sizeLimit), 2 checkpoints of 10 GiB need 20 GiB" in finding.sentence
+    assert "volume v (emptyDir) has 15 GiB (its sizeLimit), 2 checkpoints need 20 GiB" in finding.sentence
     assert "raise its sizeLimit to 20Gi" in finding.cure.note
 
 

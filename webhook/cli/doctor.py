@@ -3,8 +3,9 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from webhook.cli.inputs import CommandError
 from webhook.doctor import admission_metrics, dry_run, dump, gatherer, probe, table
 from webhook.doctor.examination import Report, examined, kinds_of
 from webhook.doctor.finding import Severity
+from webhook.doctor.kinds import CONFIGZ
+from webhook.doctor.kubelet_configs import asked_of_kubelets, with_config_of_kubeadm
 
 _NOTHING, _FINDINGS = 0, 1
 _FIRST_CALL_SECONDS = 10.0
+_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading the fields of an object comes to where they are not what its kind says: nobody has validated a file."""
 _ERROR, _WARNING, _UNSEEN, _NEVER = "error", "warning", "unseen", "never"
 
 
@@ -54,6 +59,12 @@ def add_to(commands: Any) -> None:
         "is stored. It needs the right to create pods",
     )
     doctor.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
+    doctor.add_argument(
+        "--kubelet",
+        action="store_true",
+        help="ask one kubelet of each pool for its settings. It needs the right to get nodes/proxy, and whoever has that can "
+        "run commands in every container: use your own rights as an admin, and give it to no ServiceAccount",
+    )
     doctor.add_argument("--rbac", action="store_true", help="print the ClusterRole that it needs, and do nothing else")
     doctor.add_argument(
         "--config",
@@ -93,8 +104,8 @@ def run(options: argparse.Namespace) -> int:
     checks = tuple(table.chosen(only, skip))
     if not checks:
         raise CommandError("--only and --skip leave no check")
-    if options.filename and options.context is not None:
-        raise CommandError("--context is for a cluster, -f for a dump: use one of them")
+    if options.filename and (options.context is not None or options.kubelet):
+        raise CommandError("--context and --kubelet are for a cluster, -f is for a dump")
     if options.filename and options.probe:
         raise CommandError("--probe asks an API server, and a dump has none: use -f or --probe")
     report = _of_dump(options, checks) if options.filename else _of_cluster(options, checks)
@@ -124,6 +135,10 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
         api.get("/version", timeout_seconds=_FIRST_CALL_SECONDS)
         reader = gatherer.Reader(api, tuple(options.namespace or ()), progress=progress.tell)
         everything = gatherer.gathered(reader, _with_installation(kinds_of(checks)))
+        if options.kubelet:
+            configs, why_not = asked_of_kubelets(reader, everything.objects.get("Node", ()))
+            everything.objects[CONFIGZ] = configs
+            everything.unseen |= {} if why_not is None else {CONFIGZ: why_not}
         everything.objects[probe.KIND] = dry_run.probe_answers(
             api, dict.fromkeys(options.probe or ()), everything.objects.get("Pod", ())
         )
@@ -138,7 +153,8 @@ def _of_cluster(options: argparse.Namespace, checks: Sequence[table.Check]) -> R
     used = config_in_use(
         options.config, everything.objects, lambda *names: gatherer.one_object(reader, "ConfigMap", *names)
     )
-    report = examined(everything.objects, everything.unseen, used.config, checks)
+    objects = with_config_of_kubeadm(everything.objects)
+    report = examined(objects, everything.unseen, used.config, checks)
     return replace(report, notes=used.notes, server=api.address)
 
 
@@ -149,12 +165,15 @@ def _with_installation(kinds: Iterable[str]) -> tuple[str, ...]:
 
 def _of_dump(options: argparse.Namespace, checks: Sequence[table.Check]) -> Report:
     try:
-        objects = dump.objects_of((name, _bytes_of(name)) for name in _files(options.filename))
+        objects = dump.objects_of(_opened(_files(options.filename)))
     except dump.BadDumpError as error:
         raise CommandError(str(error)) from None
-    used = config_in_use(options.config, objects, lambda *names: dump.one_object(objects, "ConfigMap", *names))
-    narrowed = dump.narrowed(objects, options.namespace or ())
-    report = examined(narrowed, dump.unseen_in(objects, kinds_of(checks)), used.config, checks)
+    try:
+        used = config_in_use(options.config, objects, lambda *names: dump.one_object(objects, "ConfigMap", *names))
+        narrowed = with_config_of_kubeadm(dump.narrowed(objects, options.namespace or ()))
+        report = examined(narrowed, dump.unseen_in(objects, kinds_of(checks)), used.config, checks)
+    except _MISSHAPEN as error:
+        raise CommandError(f"an object of the dump is not as an API server writes it: {error}") from None
     return replace(report, notes=used.notes)
 
 
@@ -170,8 +189,14 @@ def _files(names: Iterable[str]) -> Iterable[str]:
         yield from of_folder
 
 
-def _bytes_of(name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise CommandError(f"{name}: {(error.strerror or str(error)).lower()}") from None
+def _opened(names: Iterable[str]) -> Iterator[tuple[str, BufferedReader]]:
+    """Yield each file, open until the next one is asked for."""
+    for name in names:
+        if name == "-":
+            yield name, sys.stdin.buffer  # type: ignore[misc]  # a BufferedReader, as Python documents it
+            continue
+        try:
+            with Path(name).open("rb") as file:
+                yield name, file
+        except OSError as error:
+            raise CommandError(f"{name}: {(error.strerror or str(error)).lower()}") from None

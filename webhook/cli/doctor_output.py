@@ -23,6 +23,10 @@ _WIDTH = 1000
 _DOCS = "docs/doctor.md"
 _MOST_PODS = 10
 _PODS_IN_TABLE = 3
+_IDS_IN_TABLE = 3
+_ALL = 1000
+_ONLY_SHOWS = re.compile(r"kubectl (?:--context \S+ )?(?:get|events|edit) |gracekeeper |gcloud |az aks show")
+"""Commands that change nothing by themselves: the note beside them says what to do."""
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: ""}
 _INDENT = " " * 15
 _COMMANDS = re.compile(r"\bkubectl\b|\bgracekeeper doctor\b(?! --rbac)")
@@ -44,7 +48,7 @@ def printed(report: Report, output: str, context: str | None = None) -> None:
     shown = [each for each in report.findings if is_wide or each.severity is not Severity.INFO]
     for finding in shown:
         _print_finding(console, finding, is_wide=is_wide)
-    for line in _unseen_lines(report.unseen):
+    for line in _unseen_lines(report.unseen, most=_ALL if is_wide else _IDS_IN_TABLE):
         console.print(Text.assemble((f"{'unseen':8}", "cyan"), line))
     for note in report.notes:
         console.print(Text.assemble((f"{'note':8}", "dim"), note))
@@ -98,9 +102,11 @@ def _print_finding(console: Console, finding: Finding, *, is_wide: bool) -> None
             console.print(f"{_INDENT} See: {evidence.command}")
             console.print(f"{_INDENT}      {evidence.path} is {evidence.value}")
     console.print(Text.assemble(f"{_INDENT} Fix: ", (finding.cure.command, "bold")))
+    if is_wide or _ONLY_SHOWS.match(finding.cure.command):
+        console.print(f"{_INDENT}      {finding.cure.note}")
     if is_wide:
-        for text in filter(None, (finding.cure.note, finding.cure.restarts, f"More: {docs_link(finding.check)}")):
-            console.print(f"{_INDENT}      {text}")
+        console.print(f"{_INDENT}      {finding.cure.restarts}")
+        console.print(f"{_INDENT}      More: {docs_link(finding.check)}")
 
 
 def docs_link(check_id: str) -> str:
@@ -127,23 +133,24 @@ def _and_more(count: int, most: int) -> str:
     return f" and {count - most} more" if count > most else ""
 
 
-def _unseen_lines(unseen: Iterable[Unseen]) -> Iterator[str]:
+def _unseen_lines(unseen: Iterable[Unseen], most: int) -> Iterator[str]:
     """Yield one line for each reason why things could not be looked at, with the checks that it keeps from looking."""
     by_reason: dict[tuple[str, str], list[Unseen]] = {}
     for each in unseen:
         by_reason.setdefault((each.sentence, each.command), []).append(each)
     for (sentence, command), of_reason in by_reason.items():
-        checks = ",".join(dict.fromkeys(each.check for each in of_reason))
+        checks = tuple(dict.fromkeys(each.check for each in of_reason))
         things = ", ".join(dict.fromkeys(each.what for each in of_reason))
-        yield f"{checks}  {things}: {sentence} {command}"
+        more = f" and {len(checks) - most} more" if len(checks) > most else ""
+        yield f"{','.join(checks[:most])}{more}  {things}: {sentence} Run: {command}"
 
 
 def _summary(report: Report, hidden: int) -> str:
     count = {severity: sum(each.severity is severity for each in report.findings) for severity in Severity}
-    more = f" {hidden} more that cut nothing today: -o wide." if hidden else ""
+    more = f" -o wide shows {hidden} more, which cut no pod today." if hidden else ""
     return (
         f"training pods: {report.trainers}, errors: {count[Severity.ERROR]}, warnings: {count[Severity.WARNING]}, "
-        f"not looked at: {len(list(_unseen_lines(report.unseen)))}.{more}"
+        f"not looked at: {len(list(_unseen_lines(report.unseen, _ALL)))}.{more}"
     )
 
 

@@ -79,6 +79,10 @@ def _why(kind: str, kind_unseen: KindUnseen) -> tuple[str, str]:
     source = KINDS[kind]
     everywhere = " -A" if source.is_namespaced else ""
     command = f"kubectl get {source.kubectl_name}{everywhere} -o json"
+    file = source.resource
+    if source.names:  # read by name only
+        namespace, file = source.names[0]
+        command = f"kubectl get {source.kubectl_name} {file} -n {namespace} -o json"
     said = f" ({kind_unseen.message})" if kind_unseen.message else ""
     return {
         UnseenReason.FORBIDDEN: (f"you may not list them{said}.", "gracekeeper doctor --rbac | kubectl apply -f -"),
@@ -89,7 +93,7 @@ def _why(kind: str, kind_unseen: KindUnseen) -> tuple[str, str]:
         UnseenReason.TIMEOUT: (f"the API server did not answer in time{said}.", command),
         UnseenReason.ERROR: (f"the API server could not answer{said}.", command),
         UnseenReason.NOT_ASKED: ("they were not asked for.", command),
-        UnseenReason.NOT_IN_DUMP: ("the dump has no list of them.", f"{command} > {source.resource}.json"),
+        UnseenReason.NOT_IN_DUMP: ("the dump has no list of them.", f"{command} > {file}.json"),
     }[kind_unseen.reason]
 
 
@@ -100,5 +104,6 @@ def _absent(group: str) -> str:
         "policies.kyverno.io": "Kyverno is not installed, or is older than its MutatingPolicy",
         "mutations.gatekeeper.sh": "Gatekeeper is not installed, or its mutations are not",
         "admissionregistration.k8s.io": "it is older than MutatingAdmissionPolicy, or the feature is off",
+        "karpenter.k8s.aws": "Karpenter for AWS is not installed, or its CRDs are not",
     }
     return names.get(group, f"nothing here installs {group}" if group else "it is too old for them")

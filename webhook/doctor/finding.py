@@ -73,6 +73,8 @@ class Cap:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     except_label: str = ""
     """Nodes that have this label are not meant; empty: all of them are."""
+    pool: str = ""
+    """The only pool that is meant, where no label selects its nodes; empty where the labels say it all."""
     may_bound: bool = False
     """Whether a longer grace is worse here than a cut one, so that the grace is better not set above the cap."""
 

@@ -54,6 +54,8 @@ def _of_cluster(name: str, group: str, versions: tuple[str, ...], resource: str)
 KUBELET_CONFIG = ("kube-system", "kubelet-config")
 """kubeadm's: the kubelets' configuration at first. A node may differ."""
 AUTOSCALER_STATUS = ("kube-system", "cluster-autoscaler-status")
+CONFIGZ = "KubeletConfigz"
+"""Our own kind: what the kubelet of the node of that name answers to /configz. Without a name it is meant for all nodes."""
 KNOWN_CONFIG_MAPS = (KUBELET_CONFIG, AUTOSCALER_STATUS)
 """ConfigMaps may hold what nobody is to read, so they are read by known names only, never listed."""
 KINDS = {
@@ -78,6 +80,7 @@ KINDS = {
         KindSource("Deployment", "apps", ("v1",), "deployments", is_everywhere=True),
         KindSource("StatefulSet", "apps", ("v1",), "statefulsets", is_everywhere=True),
         KindSource("ConfigMap", "", ("v1",), "configmaps", names=KNOWN_CONFIG_MAPS),
+        KindSource("EC2NodeClass", "karpenter.k8s.aws", ("v1",), "ec2nodeclasses", is_namespaced=False, in_view=False),
         KindSource("NodePool", "karpenter.sh", ("v1",), "nodepools", is_namespaced=False, in_view=False),
         KindSource("NodeClaim", "karpenter.sh", ("v1",), "nodeclaims", is_namespaced=False, in_view=False),
         KindSource(

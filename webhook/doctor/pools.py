@@ -50,8 +50,8 @@ class PoolRow:
 
 def pool_of(node_labels: Mapping[str, str]) -> str:
     """Return the pool of a node by its labels, else its instance type."""
-    names = (node_labels.get(label) for label in (*_POOL_LABELS, _INSTANCE_TYPE))
-    return next((str(name) for name in names if name), _OTHER)
+    label = pool_label_of(node_labels)
+    return _OTHER if label is None else label[1]
 
 
 def spot_label_of(node_labels: Mapping[str, str]) -> tuple[str, str] | None:
@@ -87,16 +87,20 @@ def caps_to_configure(lists: ClusterLists, findings: Iterable[Finding]) -> tuple
 
 def _by_selectors(cap: Cap, node_labels: Sequence[Mapping[str, str]]) -> Iterator[Cap]:
     """Yield the cap. One that leaves nodes out becomes one for each pool of the others, as no selector can leave out."""
+    if cap.pool and any(pool_of(labels) != cap.pool for labels in node_labels):
+        return
     if not cap.except_label or not any(cap.except_label in labels for labels in node_labels):
         yield cap
         return
-    others = (_pool_label_of(labels) for labels in node_labels if cap.holds_on(labels))
+    others = (pool_label_of(labels) for labels in node_labels if cap.holds_on(labels))
     for label, pool in sorted({each for each in others if each is not None}):
         yield replace(cap, name=f"{cap.name}, pool {pool}", node_selector={label: pool}, except_label="")
 
 
-def _pool_label_of(node_labels: Mapping[str, str]) -> tuple[str, str] | None:
-    return next(((label, node_labels[label]) for label in _POOL_LABELS if label in node_labels), None)
+def pool_label_of(node_labels: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the label by which a node belongs to its pool; None where it has none."""
+    labels = (*_POOL_LABELS, _INSTANCE_TYPE)
+    return next(((label, node_labels[label]) for label in labels if node_labels.get(label)), None)
 
 
 def _pool_labels_in(node_selector: Mapping[str, str]) -> dict[str, str]:
@@ -133,6 +137,6 @@ def _smallest_cap(
     holding = [
         (finding.cap, finding.check)
         for finding in capping
-        if finding.cap and any(finding.cap.holds_on(labels) for labels in of_nodes)
+        if finding.cap and finding.cap.pool in {"", pool} and any(finding.cap.holds_on(labels) for labels in of_nodes)
     ]
     return min(holding, key=lambda each: each[0].seconds, default=(None, ""))

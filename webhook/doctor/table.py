@@ -19,6 +19,7 @@ from webhook.doctor.checks import (
     managed_autoscaler,
     mutating_admission_policies,
     node_room,
+    node_shutdown,
     older_pods,
     other_webhooks,
     overridden_grace,
@@ -26,6 +27,7 @@ from webhook.doctor.checks import (
     reach,
     second_clocks,
     seen_interruptions,
+    soft_eviction,
     spot_notice,
 )
 from webhook.doctor.finding import Finding, Severity, Unseen
@@ -52,11 +54,25 @@ class Check:
 
 CHECKS: tuple[Check, ...] = (
     Check(
+        soft_eviction.ID,
+        Severity.WARNING,
+        "Soft eviction gives pods its own maximum",
+        (*FOR_TRAINERS, "EC2NodeClass", "ConfigMap"),
+        soft_eviction.findings,
+    ),
+    Check(
         kubelet_eviction.ID,
         Severity.ERROR,
         "A kubelet evicts a pod in about 2 seconds",
         FOR_TRAINERS,
         kubelet_eviction.findings,
+    ),
+    Check(
+        node_shutdown.ID,
+        Severity.WARNING,
+        "A node that shuts down gives pods a part of its own time",
+        (*FOR_TRAINERS, "EC2NodeClass", "ConfigMap"),
+        node_shutdown.findings,
     ),
     Check(
         spot_notice.ID,

@@ -1,7 +1,7 @@
 """The training pods of a cluster, each with the product's own decision, made anew from the objects around it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from webhook.doctor.finding import PodLoss, longest_loss_first
@@ -144,7 +144,7 @@ class TrainersInLists:
         if not look.recognition.trains:
             return None
         facts = self._facts(namespace, look.lookups)
-        decision = decide(look, facts)
+        decision = replace(decide(look, facts), annotation=None)  # two kilobytes of text, which nobody here reads
         node_name = str((manifest.get("spec") or {}).get("nodeName") or "")
         node_labels = labels_of(self._nodes.get(node_name))
         return TrainingPod(manifest, look, decision, facts, node_name, node_labels)

@@ -75,7 +75,7 @@ def _cure(claim: JsonObject, classes: Sequence[JsonObject], wanted: str) -> Cure
         )
     return Cure(
         f"kubectl get pvc {name} -n {namespace} -o yaml",
-        note=f"Its StorageClass does not let it grow. Make a new claim of {wanted} from this manifest, and name that in the "
+        note=f"No StorageClass that is known lets it grow. Make a new claim of {wanted} from this manifest, and name that in the "
         f"workload. {fewer}",
         restarts="A new claim counts for the next pod.",
     )

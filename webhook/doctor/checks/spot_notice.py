@@ -46,7 +46,7 @@ def _finding(lists: ClusterLists, name: str, value: str, nodes: Sequence[JsonObj
         check=ID,
         severity=Severity.WARNING if losses else Severity.INFO,
         subject=f"nodes with {name}={value}",
-        sentence=f"{len(nodes)} nodes of pool {named} are spot nodes. {cloud} takes one away with {seconds} s for its pods.",
+        sentence=f"{_count(nodes)} of pool {named}. {cloud} takes one away with {seconds} s for its pods.",
         cure=Cure(
             f"gracekeeper doctor --only {ID} -o config",
             note="It prints graceCaps for the chart, so that admission warns each such pod. Let a pod that needs longer ask "
@@ -57,6 +57,10 @@ def _finding(lists: ClusterLists, name: str, value: str, nodes: Sequence[JsonObj
         losses=losses,
         cap=Cap(f"spot notice of {cloud}", seconds, {name: value}),
     )
+
+
+def _count(nodes: Sequence[JsonObject]) -> str:
+    return "There is 1 spot node" if len(nodes) == 1 else f"There are {len(nodes)} spot nodes"
 
 
 def _cloud_of(label: str, node: JsonObject) -> tuple[str, int]:

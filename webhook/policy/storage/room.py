@@ -38,7 +38,7 @@ _KEPT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A place that is too small. Example: claim ckpt has 100 GiB, 2 checkpoints of 60 GiB need 120 GiB."""
+    """A place that is too small. Example: claim ckpt has 100 GiB, 2 checkpoints need 120 GiB."""
 
     place: str
     limit: str
@@ -57,15 +57,9 @@ class Shortage:
 
     def __str__(self) -> str:
         """Return the shortage as a decision tells it."""
-        one, all_of_them, has = map(quantity.human_bytes, (self.checkpoint_bytes, self.needed_bytes, self.has_bytes))
-        end = (
-            "the last save ends with 'no space left on device'"
-            if self.claim_name
-            else "the pod is evicted in 2 s, mid-write"
-        )
-        return (
-            f"{self.place} has {has} ({self.limit}), {self.checkpoints} checkpoints of {one} need {all_of_them}: {end}"
-        )
+        has, needed = map(quantity.human_bytes, (self.has_bytes, self.needed_bytes))
+        end = "the last save fails (no space left)" if self.claim_name else "evicted in 2 s, mid-write"
+        return f"{self.place} has {has} ({self.limit}), {self.checkpoints} checkpoints need {needed}: {end}"
 
 
 def shortages(pod: Pod, facts: Facts, statements: Statements, share: Share) -> tuple[Shortage, ...]:
