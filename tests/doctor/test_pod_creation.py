@@ -7,7 +7,7 @@ import pytest
 from tests.doctor.objects import ML, losses, report_on, trainer
 from webhook.doctor import probe
 from webhook.doctor.finding import UnseenReason
-from webhook.doctor.probe import Refusal
+from webhook.doctor.probe import PodRefusal
 from webhook.policy.configuration import Config, Mode
 
 SHOWN = probe.probe_pod("a")
@@ -103,7 +103,7 @@ def test_a_pod_that_is_taken_only_without_the_sidecar_is_a_warning_and_the_rest_
     cut = copy.deepcopy(plain)
     cut["metadata"]["annotations"]["gracekeeper.dev/decision"] = "{}"
     cut["spec"]["terminationGracePeriodSeconds"] = 50
-    refusal = Refusal(403, "Forbidden", "minimum cpu usage per Container is 50m, but request is 10m")
+    refusal = PodRefusal(403, "Forbidden", "minimum cpu usage per Container is 50m, but request is 10m")
     # then both are told, and the missing sidecar is not a lost restartPolicy
     cut_finding, refused = findings_and_unseen(answer(cut, refusal, plain))[0]
     assert [cut_finding.severity, refused.severity] == ["error", "warning"]
@@ -122,7 +122,7 @@ def test_a_pod_that_is_taken_only_without_the_sidecar_is_a_warning_and_the_rest_
     ],
 )
 def test_a_pod_that_could_not_be_shown_tells_nothing(which, reason, word, command):
-    findings, [unseen] = findings_and_unseen(answer(None, Refusal(*REFUSALS[which])), trainer("a"))
+    findings, [unseen] = findings_and_unseen(answer(None, PodRefusal(*REFUSALS[which])), trainer("a"))
     assert findings == []
     assert unseen.reason is reason
     assert word in unseen.sentence

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from webhook.api import Api, ApiError
-from webhook.doctor.probe import Refusal, answer_object, image_for, probe_pod
+from webhook.doctor.probe import PodRefusal, answer_object, image_for, probe_pod
 from webhook.policy.pod.metadata import JsonObject
 
 _CALL_SECONDS = 30.0
@@ -22,7 +22,7 @@ def probe_answers(
 
 def _answer(api: Api, namespace: str, image: str, call_seconds: float) -> dict[str, Any]:
     """Show the pod; where it is refused, once more without the sidecar, which tells whether that is what is refused."""
-    refusal: Refusal | None = None
+    refusal: PodRefusal | None = None
     for has_sidecar in (True, False):
         shown = probe_pod(image, has_sidecar=has_sidecar)
         try:
@@ -30,7 +30,7 @@ def _answer(api: Api, namespace: str, image: str, call_seconds: float) -> dict[s
             owners = _shown(api, namespace, probe_pod(image, has_sidecar=has_sidecar, asks=False), call_seconds)
             return answer_object(namespace, shown, pod, refusal, owners)
         except ApiError as error:
-            refusal = Refusal(error.status, error.reason, error.message)
+            refusal = PodRefusal(error.status, error.reason, error.message)
         if refusal.status not in _MAY_BE_THE_SIDECAR:
             break
     return answer_object(namespace, shown, None, refusal)

@@ -8,7 +8,7 @@ from typing import Any
 from webhook.doctor import probe
 from webhook.doctor.finding import PodLoss
 from webhook.doctor.lists import ClusterLists
-from webhook.doctor.probe import Probe
+from webhook.doctor.probe import ProbeAnswer
 from webhook.doctor.trainers import TrainingPod, losses_of
 from webhook.policy.configuration import Config, Mode
 from webhook.policy.door import decide, first_look
@@ -23,7 +23,7 @@ from webhook.policy.prefix import DECISION_ANNOTATION
 class ShownPod:
     """A pod that the API server would have created for the probe, beside what gracekeeper itself makes of it."""
 
-    probe: Probe
+    probe: ProbeAnswer
     pod: JsonObject
     trainers: tuple[TrainingPod, ...]
     """The training pods of the namespace."""
@@ -96,7 +96,7 @@ def effects_in(lists: ClusterLists) -> Effects:
     )
 
 
-def shown_pod(lists: ClusterLists, answer: Probe, pod: JsonObject) -> ShownPod:
+def shown_pod(lists: ClusterLists, answer: ProbeAnswer, pod: JsonObject) -> ShownPod:
     """Return the pod of an answer, with what gracekeeper would make of it and who trains in its namespace."""
     named = (each for each in lists.of("Namespace") if metadata_of(each).get("name") == answer.namespace)
     namespace = Namespace(answer.namespace, next(named, None))

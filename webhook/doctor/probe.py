@@ -24,7 +24,7 @@ _ANY_IMAGE = "gracekeeper"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class PodRefusal:
     """Why the API server did not take the pod."""
 
     status: int
@@ -34,7 +34,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeAnswer:
     """What the API server made of the pod in one namespace."""
 
     namespace: str
@@ -42,7 +42,7 @@ class Probe:
     """The pod as it was shown, without the sidecar where it was refused with it."""
     pod: JsonObject | None
     """The pod as it would have been created; None where none would."""
-    refusal: Refusal | None
+    refusal: PodRefusal | None
     """Why it was not taken. Beside a pod: why it was not taken with the sidecar."""
     owners_pod: JsonObject | None = None
     """The same pod without a word for gracekeeper, as it would have been created: its owner chose the grace. None: not known."""
@@ -85,7 +85,7 @@ def answer_object(
     namespace: str,
     shown: JsonObject,
     pod: JsonObject | None,
-    refusal: Refusal | None,
+    refusal: PodRefusal | None,
     owners_pod: JsonObject | None = None,
 ) -> dict[str, Any]:
     """Return the answer as an object of its own kind, as the gatherer keeps it."""
@@ -101,13 +101,13 @@ def answer_object(
     }
 
 
-def read_probe(answer: JsonObject) -> Probe:
+def read_probe(answer: JsonObject) -> ProbeAnswer:
     """Return the answer that an object of kind ProbeAnswer holds."""
     refusal = answer.get("refusal")
-    return Probe(
+    return ProbeAnswer(
         str(metadata_of(answer).get("namespace", "")),
         answer.get("shown") or {},
         answer.get("pod"),
-        None if refusal is None else Refusal(refusal["status"], refusal["reason"], refusal["message"]),
+        None if refusal is None else PodRefusal(refusal["status"], refusal["reason"], refusal["message"]),
         answer.get("ownersPod"),
     )

@@ -10,7 +10,7 @@ from webhook.doctor import probe
 from webhook.doctor.effects import ShownPod, shown_pod
 from webhook.doctor.finding import Cure, Evidence, Finding, Severity, Unseen, UnseenReason
 from webhook.doctor.lists import ClusterLists
-from webhook.doctor.probe import Refusal
+from webhook.doctor.probe import PodRefusal
 from webhook.doctor.trainers import losses_of, losses_of_unpatched
 from webhook.policy.prefix import DECISION_ANNOTATION
 
@@ -35,7 +35,7 @@ def findings(lists: ClusterLists) -> Iterator[Finding | Unseen]:
     yield from _unasked(lists, {answer.namespace for answer in answers})
     for answer in answers:
         if answer.pod is None:
-            yield _unseen(answer.namespace, answer.refusal or Refusal(_NOT_FOUND, "", ""))
+            yield _unseen(answer.namespace, answer.refusal or PodRefusal(_NOT_FOUND, "", ""))
             continue
         shown = shown_pod(lists, answer, answer.pod)
         yield from _refused_sidecar(shown)
@@ -62,7 +62,7 @@ def _unasked(lists: ClusterLists, asked: set[str]) -> Iterator[Unseen]:
         )
 
 
-def _unseen(namespace: str, refusal: Refusal) -> Unseen:
+def _unseen(namespace: str, refusal: PodRefusal) -> Unseen:
     what = f"what becomes of a new training pod in {namespace}"
     if _NO_DRY_RUN in refusal.message:
         return Unseen(
@@ -85,7 +85,7 @@ def _unseen(namespace: str, refusal: Refusal) -> Unseen:
     return Unseen(ID, what, UnseenReason.ERROR, sentence, _describe(namespace, refusal))
 
 
-def _describe(namespace: str, refusal: Refusal) -> str:
+def _describe(namespace: str, refusal: PodRefusal) -> str:
     """Return the command that shows the rule by which a pod was refused."""
     by_word = (command for word, command in _DESCRIBE if word in refusal.message)
     return next(by_word, "kubectl describe limits,quota -n {}").format(namespace)
