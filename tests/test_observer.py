@@ -168,9 +168,16 @@ def test_given_a_memory_that_somebody_emptied_or_broke_then_it_says_so_and_learn
 def test_given_a_memory_that_somebody_deleted_then_it_is_made_again_and_learning_starts_anew(server, observer, lines):
     play(server, "stopped")
     eventually(lambda: len(remembered(server)) == 2)
+    of_helm = {"labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "gk"}}
+    labels = {"helm.sh/chart": "gracekeeper-0.1.0", **LABELS, **of_helm["labels"]}
+    server.put(MEMORY, kind="ConfigMap", metadata={**of_helm, "labels": labels}, data=server.get(MEMORY)["data"])
+    reads = server.count(f"GET {MEMORY}")
+    eventually(lambda: server.count(f"GET {MEMORY}") > reads + 1)
     server.remove(MEMORY)
     eventually(lambda: MEMORY in server.objects)
-    assert server.get(MEMORY)["metadata"]["labels"] == LABELS
+    made = server.get(MEMORY)["metadata"]
+    assert made["labels"] == {**LABELS, **of_helm["labels"]}
+    assert made["annotations"] == of_helm["annotations"]
     assert any("learning starts anew" in note for note in observer.notes())
     play(server, "stopped", name="-again")
     eventually(lambda: len(remembered(server)) == 2)

@@ -5,7 +5,8 @@ or writes nonsense into it, has made gracekeeper forget.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from webhook.api import Api, ApiError
 from webhook.policy.observed.memory import DATA_KEY
@@ -17,17 +18,19 @@ NOT_FOUND = 404
 LABELS = {"app.kubernetes.io/component": "observer", "app.kubernetes.io/part-of": "gracekeeper"}
 """Of one that the observer makes again: those by which people find it. No release of the chart changes their values, so that
 Helm, which applies them too, meets no conflict."""
+_HELMS_LABEL, _HELMS_ANNOTATIONS = "app.kubernetes.io/managed-by", "meta.helm.sh/"
+"""By these Helm knows what belongs to a release. They never change."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryObject:
-    """One text of a ConfigMap, by the names of both."""
+    """The ConfigMap, by its name."""
 
     api: Api
     namespace: str
     name: str
-    key: str = DATA_KEY
-    """Under which the ConfigMap holds the text: the memory of workloads, unless another is named."""
+    _owner: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+    """The labels and annotations by which Helm knew the ConfigMap when it was read last."""
 
     @property
     def path(self) -> str:
@@ -56,6 +59,7 @@ class MemoryObject:
             if error.status != NOT_FOUND or not may_create:
                 raise
             return self._create(key, changed(""))
+        self._owner.update(_owner_in(held["metadata"]))
         text = text_in(held, key)
         after = changed(text)
         if after != text:
@@ -64,7 +68,8 @@ class MemoryObject:
         return after
 
     def _create(self, key: str, text: str) -> str:
-        metadata = {"name": self.name, "namespace": self.namespace, "labels": LABELS}
+        labels = {**self._owner.get("labels", {}), **LABELS}
+        metadata = {"name": self.name, "namespace": self.namespace, **self._owner, "labels": labels}
         content = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -73,6 +78,14 @@ class MemoryObject:
         }
         self.api.post(self.path.rpartition("/")[0], content, timeout_seconds=_CALL_SECONDS)
         return text
+
+
+def _owner_in(metadata: dict[str, Any]) -> dict[str, dict[str, str]]:
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return {
+        "labels": {name: value for name, value in labels.items() if name == _HELMS_LABEL},
+        "annotations": {name: value for name, value in annotations.items() if name.startswith(_HELMS_ANNOTATIONS)},
+    }
 
 
 def text_in(config_map: object, key: str = DATA_KEY) -> str:
