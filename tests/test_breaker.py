@@ -21,7 +21,7 @@ from webhook.observer.memory_object import MemoryObject
 from webhook.observer.observer import PodObserver, Rules
 from webhook.observer.observer_metrics import ObserverMetrics
 from webhook.observer.pods import read_observed_pod
-from webhook.observer.refusals import REASONS, PodRefusal, Refusals, read_refusal
+from webhook.observer.refusals import REASONS, RefusalEvent, Refusals, read_refusal
 from webhook.observer.supervise_waits import SuperviseWaits
 from webhook.policy.observed.memory import DATA_KEY
 from webhook.policy.observed.wrapping_stops import STOPS_KEY, StopCause, next_stops, stops_in, text_of_stops
@@ -105,7 +105,7 @@ def an_event(clock, message=DENIED, *, namespace="ml", owner="train-x7f2k", reas
     }
 
 
-def a_refusal(clock: Clock, **event: str) -> PodRefusal:
+def a_refusal(clock: Clock, **event: str) -> RefusalEvent:
     refusal = read_refusal(an_event(clock, **event))
     assert refusal is not None
     return refusal

@@ -119,7 +119,7 @@ def test_the_table_shows_what_trains_and_counts_the_rest(server, run):
     header, line, rest = out.splitlines()
     columns = ["namespace", "workload", "pods", "today", "tomorrow", "outcome", "from", "since", "0.1.0"]
     assert header.split() == columns
-    cells = ["team-a", "Pod", "alone", "1", "30", "s", "280", "s", "patched", "pod", "annotation", "same"]
+    cells = ["team-a", "Pod", "alone", "1", "30", "s", "280", "s", "patched", "pod", "annotation", "changed:", "labels"]
     assert line.split() == cells
     assert rest == "workloads that train: 1, left alone: 1"
 
@@ -154,7 +154,7 @@ def test_what_this_version_changes_against_0_1_0_is_told_by_workload(server, run
     put_pod(server, "serves", metadata=OF_A_JOB_SET, **SERVES)
     put_pod(server, "web")
     config = tmp_path / "config.yaml"
-    config.write_text("{}")
+    config.write_text("observer: {enabled: false}")
     out = run("--config", str(config))[1]
     assert out.splitlines()[-1] == "workloads that train: 2, left alone: 2"
     assert lines_by_pod(out) == {
@@ -177,12 +177,12 @@ def test_labels_for_learning_are_a_change_and_one_value_of_the_configuration_kee
     put_pod(server, "same", annotations=SIZE)
     put_pod(server, "new", **TRAINS_BY_ITSELF)
     config = tmp_path / "config.yaml"
-    config.write_text("observer: {enabled: true}")
+    config.write_text("{}")
     assert lines_by_pod(run("--config", str(config))[1]) == {
         "same": "changed: labels",
         "new": "changed: grace 30 s -> 600 s, labels",
     }
-    config.write_text("observer: {enabled: true}\ncompatibility: 0.1.0")
+    config.write_text("compatibility: 0.1.0")
     assert lines_by_pod(run("--config", str(config))[1]) == {"same": "same"}
 
 

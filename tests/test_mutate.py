@@ -303,10 +303,11 @@ def test_given_a_key_on_the_job_itself_then_it_is_told_that_no_pod_gets_it(run, 
     assert f"pod.yaml: Job j: {line}\n" in err
 
 
-def test_given_a_key_on_a_namespace_or_a_pod_then_it_counts(run):
+def test_given_a_key_on_a_pod_or_an_object_around_it_then_it_counts(run):
+    claim = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, annotations: {gracekeeper.dev/write-throughput: 1Gi/s}}}"
     namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: a, labels: {gracekeeper.dev/enabled: 'true'}}}"
     pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, annotations: {gracekeeper.dev/checkpoint-size: 9Gi}}, "
-    code, out, err = run(f"{namespace}\n---\n{pod}spec: {{containers: [{{name: a}}]}}}}")
+    code, out, err = run(f"{claim}\n---\n{namespace}\n---\n{pod}spec: {{containers: [{{name: a}}]}}}}")
     assert code == 0
     assert "reaches no pod" not in err
     assert "9 GiB" in out

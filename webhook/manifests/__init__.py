@@ -105,6 +105,8 @@ def reading_of(
             created = list(pod_templates.created_of(document, objects, others))
             candidates = [pod for each in created for pod in _pods_of(each, name, namespace)]
             unread += [f"{name}: {line}" for line in pod_templates.unread_of(document, objects, others)]
+            if candidates:
+                unread += [f"{name}: {line}" for line in pod_templates.keys_beside_the_template(document)]
         except BadManifestError as error:
             refused.append(str(error))
         except _MISSHAPEN:

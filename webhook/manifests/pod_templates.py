@@ -19,8 +19,6 @@ _OPERATOR_S_OWN = {
 }
 """Kinds whose pods are put together from parts by an operator, in ways that only it knows."""
 
-_OF_THEIR_OWN_KEYS = {("", "Pod"), ("", "Namespace")}
-"""Kinds whose own labels and annotations are read."""
 _KEYS_OF_OBJECTS = {f"{PREFIX}doctor-skip"}
 """Keys that are meant for objects that are no pods."""
 
@@ -71,18 +69,20 @@ def unread_of(document: JsonObject, objects: Sequence[JsonObject], others: Seque
         why = katib.unread(document)
     elif kind[0] == argo.GROUP:
         why = argo.unread(document)
-    yield from (f"{called}: {each}" for each in _keys_beside_the_template(document))
     yield from (f"{called}: {each}" for each in why)
 
 
-def _keys_beside_the_template(document: JsonObject) -> Iterator[str]:
+def keys_beside_the_template(document: JsonObject) -> Iterator[str]:
     """Yield a line for keys of gracekeeper on an object that makes pods: its controller copies them to no pod."""
-    if group_and_kind(document) in _OF_THEIR_OWN_KEYS:
+    group, kind = group_and_kind(document)
+    if (group, kind) == ("", "Pod"):
         return
+    metadata = document.get("metadata") or {}
+    called = f"{kind} {metadata.get('name', '')}".strip()
     for field in ("labels", "annotations"):
-        keys = [key for key in (document.get("metadata") or {}).get(field) or () if str(key).startswith(PREFIX)]
+        keys = [str(key) for key in metadata.get(field) or () if str(key).startswith(PREFIX)]
         if keys := [key for key in keys if key not in _KEYS_OF_OBJECTS]:
-            yield f"{', '.join(keys)} in its own {field} reaches no pod: set it in the pod template"
+            yield f"{called}: {', '.join(keys)} in its own {field} reaches no pod: set it in the pod template"
 
 
 def _runtimes(objects: Sequence[JsonObject], others: Sequence[JsonObject]) -> list[JsonObject]:

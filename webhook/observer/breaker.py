@@ -16,7 +16,7 @@ from webhook.cluster.stream import Patience
 from webhook.observer.events import resumption_event, stop_event
 from webhook.observer.memory_object import MemoryObject
 from webhook.observer.observer_metrics import ObserverMetrics
-from webhook.observer.refusals import REASONS, PodRefusal, Refusals, RefusalStream
+from webhook.observer.refusals import REASONS, RefusalEvent, Refusals, RefusalStream
 from webhook.observer.supervise_waits import SuperviseWait, SuperviseWaits
 from webhook.policy.observed.wrapping_stops import (
     STOPS_KEY,
@@ -151,7 +151,7 @@ class Breaker:
 
 
 def _references(
-    refusals: Mapping[str, Mapping[str, tuple[PodRefusal, ...]]], waits: Mapping[str, Mapping[str, SuperviseWait]]
+    refusals: Mapping[str, Mapping[str, tuple[RefusalEvent, ...]]], waits: Mapping[str, Mapping[str, SuperviseWait]]
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield namespace, owner and the reference to it."""
     for namespace, owners in refusals.items():

@@ -34,7 +34,7 @@ _MOST_NAMESPACES, _MOST_OWNERS, _MOST_TIMES = 500, 16, 4
 
 
 @dataclass(frozen=True, slots=True)
-class PodRefusal:
+class RefusalEvent:
     """One time at which pods of an owner were refused."""
 
     namespace: str
@@ -53,7 +53,7 @@ def owner_of(reference: JsonObject) -> str | None:
     return f"{kind}/{coarse_text(name, own_names(()))}"[:LONGEST_OWNER]
 
 
-def read_refusal(event: JsonObject) -> PodRefusal | None:
+def read_refusal(event: JsonObject) -> RefusalEvent | None:
     """Return what an Event tells of refused pods; None where it tells of none."""
     message, reference = event.get("message"), event.get("involvedObject") or {}
     text = message[:_LONGEST_MESSAGE] if isinstance(message, str) else ""
@@ -65,7 +65,7 @@ def read_refusal(event: JsonObject) -> PodRefusal | None:
     namespace, owner = metadata_of(event).get("namespace"), owner_of(reference)
     if at is None or owner is None or not is_name(namespace):
         return None
-    return PodRefusal(namespace, owner, at, {name: reference[name] for name in _REFERENCE if reference.get(name)})
+    return RefusalEvent(namespace, owner, at, {name: reference[name] for name in _REFERENCE if reference.get(name)})
 
 
 @dataclass(slots=True)
@@ -73,11 +73,11 @@ class Refusals:
     """The refusals of the last two minutes, in bounded room: of a namespace the newest owners, of these the newest times."""
 
     now: Callable[[], int]
-    _by_owner: dict[str, dict[str, list[PodRefusal]]] = field(default_factory=dict, init=False)
+    _by_owner: dict[str, dict[str, list[RefusalEvent]]] = field(default_factory=dict, init=False)
     """By namespace and owner; the newest last."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
-    def add(self, refusal: PodRefusal) -> None:
+    def add(self, refusal: RefusalEvent) -> None:
         """Take one, unless it is old, or from a clock that is minutes ahead. The same one counts once."""
         if abs(self.now() - refusal.at) > WAIT_SECONDS:
             return
@@ -90,7 +90,7 @@ class Refusals:
                 if len(newest_last) > most:
                     del newest_last[next(iter(newest_last))]
 
-    def recent(self) -> Mapping[str, Mapping[str, tuple[PodRefusal, ...]]]:
+    def recent(self) -> Mapping[str, Mapping[str, tuple[RefusalEvent, ...]]]:
         """Return those of the last two minutes, by namespace and owner, and forget the others."""
         oldest = self.now() - WAIT_SECONDS
         with self._lock:
