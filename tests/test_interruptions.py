@@ -4,7 +4,17 @@ import json
 
 import pytest
 
-from webhook.policy.observed.interruptions import EndedPod, Interruption, Tallies, Tally, counted, tallies_in, text_of
+from webhook.policy.observed import memory, wrapping_stops
+from webhook.policy.observed.interruptions import (
+    MOST_BYTES,
+    EndedPod,
+    Interruption,
+    Tallies,
+    Tally,
+    counted,
+    tallies_in,
+    text_of,
+)
 from webhook.policy.observed.termination import Termination, TerminationClass
 
 NOON = 1_795_867_200
@@ -37,14 +47,25 @@ def test_what_was_last_seen_more_than_30_days_ago_is_forgotten():
     assert [key.namespace for key in tallies_in(text_of(tallies, NOON + 31 * DAY))] == ["web"]
 
 
-def test_the_text_is_bounded_and_keeps_the_newest():
+def test_the_text_is_bounded_so_that_the_whole_config_map_is_never_too_large():
     tallies = {
-        Interruption("n" * 253, KEY.kind, number, "c" * 253): Tally(1, NOON, NOON + number, 1, "p" * 253)
+        Interruption(f"{number:0>63}", KEY.kind, number, "c" * 1000): Tally(2**40, 2**40, 2**40, 2**40, "p" * 253)
         for number in range(1000)
     }
-    text = text_of(tallies, NOON + 1000)
-    assert len(text) < 200 * 1024
-    assert min(key.granted_seconds for key in tallies_in(text)) == 800
+    text = text_of(tallies, 2**40)
+    assert len(text) <= MOST_BYTES
+    assert len(tallies_in(text)) > 50
+    one_mebibyte, of_metadata = 2**20, 8 * 1024
+    assert one_mebibyte - of_metadata >= memory.MOST_BYTES + wrapping_stops.MOST_BYTES + MOST_BYTES
+
+
+def test_the_newest_of_a_namespace_are_kept_and_one_namespace_drives_out_no_other():
+    noise = {
+        Interruption("noise", KEY.kind, number, ""): Tally(1, NOON, NOON + 1 + number, 1, "p") for number in range(1000)
+    }
+    kept = tallies_in(text_of({**seen(NOON), **noise}, NOON + 1001))
+    assert kept[KEY].count == 1
+    assert min(key.granted_seconds for key in kept if key.namespace == "noise") == 980
 
 
 GOOD = json.loads(text_of(seen(NOON), NOON))["interruptions"][0]

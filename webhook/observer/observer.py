@@ -175,8 +175,8 @@ class PodObserver:
                 self._pending = [*ends, *self._pending][-_MOST_PENDING:]
                 self._interrupted = [*interrupted, *self._interrupted][-_MOST_PENDING:]
             self._was_missing = error.status == NOT_FOUND
-            self._tell_problem(f"what was learned cannot be written: {error}")
             self.metrics.write_failed()
+            self._tell_problem(f"what was learned cannot be written: {error}")
             return False
         self._was_missing = False
         self._remembered = len(memory_in(text).entries)
@@ -202,8 +202,8 @@ class PodObserver:
         was_emptied = not text and self._remembered > 0
         loss = "holds nothing that can be read" if is_broken else "was emptied or deleted" * was_emptied
         if loss and not self._loss:
-            self._loss = f"what was learned is lost: the ConfigMap {self.memory.name} {loss}; learning starts anew"
             self.metrics.memory_lost()
+            self._loss = f"what was learned is lost: the ConfigMap {self.memory.name} {loss}; learning starts anew"
             self.logger.warning("memory lost", why=self._loss)
 
     def _counted(self, text: str, ends: Sequence[ObservedEnd]) -> str:

@@ -4,7 +4,8 @@ Law: it is for people and for `gracekeeper doctor`. No grace is decided by it: a
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,10 @@ DATA_KEY = "interruptions"
 """Under which the ConfigMap of the memory holds the text."""
 KEPT_SECONDS = 30 * 24 * 3600
 _KINDS = frozenset({TerminationClass.OVERRIDDEN, TerminationClass.EVICTED, TerminationClass.SHUTDOWN})
-_MOST = 200
+MOST_BYTES = 48 * 1024
+"""Of the text: the ConfigMap also has what was learned (900 KiB) and what is stopped (64 KiB), and may have 1 MiB."""
+_MOST_OF_A_NAMESPACE = 20
+_LONGEST_CAUSE = 64
 _LONGEST_NAME = 253
 _LARGEST_NUMBER = 2**40
 _VERSION = 1
@@ -68,23 +72,38 @@ def counted(tallies: Tallies, pod: EndedPod, termination: Termination, now: int)
     """Return the tallies with one more pod's termination."""
     if not is_counted(termination):
         return tallies
-    key = Interruption(pod.namespace, termination.kind, termination.granted_seconds or 0, termination.cause)
+    key = Interruption(
+        pod.namespace, termination.kind, termination.granted_seconds or 0, termination.cause[:_LONGEST_CAUSE]
+    )
     before = tallies.get(key, Tally(0, now, now, 0, pod.name))
     after = Tally(before.count + 1, before.first, now, max(before.own_seconds, pod.own_seconds), pod.name)
     return {**tallies, key: after}
 
 
 def text_of(tallies: Tallies, now: int) -> str:
-    """Return the tallies as text, the newest 200, without those that were last seen more than 30 days ago."""
-    kept = [(key, tally) for key, tally in tallies.items() if now - tally.last <= KEPT_SECONDS]
-    kept.sort(key=lambda each: (-each[1].last, each[0].namespace, each[0].granted_seconds))
-    rows = [_row(key, tally) for key, tally in kept[:_MOST]]
-    return json.dumps({"version": _VERSION, "interruptions": rows}, separators=(",", ":")) + "\n"
+    """Return the tallies as text, without those that were last seen more than 30 days ago.
+
+    Of each namespace the newest 20 are kept, of these the newest that have room.
+    """
+    newest = sorted(tallies.items(), key=lambda each: (-each[1].last, each[0].namespace, each[0].granted_seconds))
+    of_namespace: Counter[str] = Counter()
+    rows: list[str] = []
+    spare = MOST_BYTES - len(_text(()))
+    for key, tally in newest:
+        of_namespace[key.namespace] += 1
+        if now - tally.last > KEPT_SECONDS or of_namespace[key.namespace] > _MOST_OF_A_NAMESPACE:
+            continue
+        row = json.dumps(_row(key, tally), separators=(",", ":"))
+        spare -= len(row) + 1
+        if spare < 0:
+            break
+        rows.append(row)
+    return _text(rows)
 
 
 def tallies_in(text: object) -> Tallies:
     """Return the tallies in a text. A row that cannot be read is left out; of a text that is none, nothing is left."""
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or len(text) > 2 * MOST_BYTES:
         return {}
     try:
         document = json.loads(text)
@@ -95,12 +114,16 @@ def tallies_in(text: object) -> Tallies:
     return dict(_tallies(rows)) if isinstance(rows, list) else {}
 
 
+def _text(rows: Iterable[str]) -> str:
+    return f'{{"version":{_VERSION},"interruptions":[{",".join(rows)}]}}\n'
+
+
 def _row(key: Interruption, tally: Tally) -> dict[str, Any]:
     return {
         "namespace": key.namespace,
         "kind": key.kind,
         "granted": key.granted_seconds,
-        "cause": key.cause,
+        "cause": key.cause[:_LONGEST_CAUSE],
         "count": tally.count,
         "first": tally.first,
         "last": tally.last,
@@ -110,7 +133,7 @@ def _row(key: Interruption, tally: Tally) -> dict[str, Any]:
 
 
 def _tallies(rows: list[Any]) -> Iterator[tuple[Interruption, Tally]]:
-    for row in rows[:_MOST]:
+    for row in rows:
         if not isinstance(row, dict):
             continue
         numbers = [row.get(name) for name in ("granted", "count", "first", "last", "own")]
