@@ -141,7 +141,7 @@ def test_given_a_grace_that_was_overridden_then_it_is_counted_and_teaches_nothin
 def test_given_a_memory_that_cannot_be_written_then_it_says_so_and_writes_later(server, observer, lines):
     server.refusals[MEMORY] = 403
     play(server, "stopped")
-    eventually(lambda: any("cannot be written" in note for note in observer.notes()))
+    eventually(lambda: any("what was learned cannot be written" in note for note in observer.notes()))
     assert b"gracekeeper_memory_write_failures_total 0.0" not in observer.metrics.text()
     server.refusals.clear()
     eventually(lambda: len(remembered(server)) == 2)
