@@ -74,6 +74,20 @@ def test_the_pool_table_comes_first_then_findings_with_pods_seconds_and_a_comman
     assert lines[5].strip().startswith("Fix: kubectl patch nodepools.karpenter.sh h100 ")
 
 
+def test_a_cure_that_restarts_something_is_never_shown_without_saying_so(run, dump):
+    out = run("-f", dump(*CUT))[1]
+    fix = out[out.index("Fix: kubectl patch nodepools") :]
+    assert "The change makes every node of the pool Drifted" in fix
+
+
+def test_given_pods_that_have_to_be_created_anew_then_the_table_says_what_that_loses(run, dump):
+    older = trainer("anew", grace=30, metadata={"annotations": {"gracekeeper.dev/grace-seconds": "600"}})
+    out = run("-f", dump(older, node()), "--only", "GK311")[1]
+    fix = out[out.index("Fix: kubectl delete pod -n ml anew") :].splitlines()
+    assert "Wait for the next checkpoint: a pod that is deleted now has 30 s to save." in fix[1]
+    assert fix[2].strip() == "It restarts these pods."
+
+
 def test_a_cluster_without_findings_ends_with_0(run, dump):
     code, out, _ = run("-f", dump(*FINE), "--fail-on", "unseen", "--skip", "GK204")
     assert code == 0

@@ -27,6 +27,8 @@ _IDS_IN_TABLE = 3
 _ALL = 1000
 _ONLY_SHOWS = re.compile(r"kubectl (?:--context \S+ )?(?:get|events|edit) |gracekeeper |gcloud |az aks show")
 """Commands that change nothing by themselves: the note beside them says what to do."""
+_RESTARTS_NOTHING = "It restarts nothing"
+"""How every other cure begins to say what it restarts. Those that restart something are never shown without saying so."""
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: ""}
 _INDENT = " " * 15
 _COMMANDS = re.compile(r"\bkubectl\b|\bgracekeeper doctor\b(?! --rbac)")
@@ -102,10 +104,12 @@ def _print_finding(console: Console, finding: Finding, *, is_wide: bool) -> None
             console.print(f"{_INDENT} See: {evidence.command}")
             console.print(f"{_INDENT}      {evidence.path} is {evidence.value}")
     console.print(Text.assemble(f"{_INDENT} Fix: ", (finding.cure.command, "bold")))
-    if is_wide or _ONLY_SHOWS.match(finding.cure.command):
+    restarts = not finding.cure.restarts.startswith(_RESTARTS_NOTHING)
+    if finding.cure.note and (is_wide or restarts or _ONLY_SHOWS.match(finding.cure.command)):
         console.print(f"{_INDENT}      {finding.cure.note}")
-    if is_wide:
+    if is_wide or restarts:
         console.print(f"{_INDENT}      {finding.cure.restarts}")
+    if is_wide:
         console.print(f"{_INDENT}      More: {docs_link(finding.check)}")
 
 
