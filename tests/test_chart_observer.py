@@ -47,6 +47,15 @@ def test_given_the_default_then_pods_are_labelled_and_the_configuration_may_set_
     assert configuration(manifests)["observer"] == {"enabled": True, "minimumRunSeconds": 60}
 
 
+def test_given_restart_on_config_change_is_off_then_a_changed_or_broken_configuration_replaces_no_observer(helm):
+    def template(mode, restart):
+        values = f"restartOnConfigChange={restart},mode={mode}"
+        return chart.the(chart.objects(helm, "--set", values), "Deployment", "-observer")["spec"]["template"]
+
+    assert template("audit", "false") == template("enforce", "false")
+    assert template("audit", "true") != template("enforce", "true")
+
+
 @pytest.mark.parametrize("value", ["true", "false"])
 def test_given_a_configuration_that_differs_then_the_chart_refuses_it_and_says_why(helm, value):
     differs = {"true": "false", "false": "true"}[value]
