@@ -193,7 +193,7 @@ class Runs:
     def _remembered(self) -> str:
         """The memory, in which each workload has the name of its last run's owner: here the pod."""
         memory: Json = self._kube.get("configmap", f"{self._release.name}-terminations", self._release.namespace)
-        return str(memory.get("data"))
+        return str((memory.get("data") or {}).get(DATA_KEY))
 
     def _log_of_observer(self, name: str) -> Sequence[str]:
         log: str = self._kube("logs", f"deployment/{self._release.name}-observer", f"-n{self._release.namespace}")
