@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.policy.observed.termination import Termination, TerminationClass
+from webhook.policy.observed.texts import entries_in
 
 DATA_KEY = "interruptions"
 """Under which the ConfigMap of the memory holds the text."""
@@ -103,15 +104,7 @@ def text_of(tallies: Tallies, now: int) -> str:
 
 def tallies_in(text: object) -> Tallies:
     """Return the tallies in a text. A row that cannot be read is left out; of a text that is none, nothing is left."""
-    if not isinstance(text, str) or len(text) > 2 * MOST_BYTES:
-        return {}
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    is_ours = isinstance(document, dict) and document.get("version") == _VERSION
-    rows = document.get("interruptions") if is_ours else None
-    return dict(_tallies(rows)) if isinstance(rows, list) else {}
+    return dict(_tallies(entries_in(text, "interruptions", _VERSION, MOST_BYTES)))
 
 
 def _text(rows: Iterable[str]) -> str:

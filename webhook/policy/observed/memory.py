@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import Any, TypeGuard
 
 from webhook.policy.observed.termination import Termination, TerminationClass
+from webhook.policy.observed.texts import entries_in
 
 DATA_KEY = "terminations"
 """Under which a ConfigMap holds the text."""
@@ -165,15 +166,7 @@ def text_of(memory: Memory, most_bytes: int = MOST_BYTES) -> str:
 
 def memory_in(text: object) -> Memory:
     """Return the memory in a text. An entry that cannot be read is left out; of a text that is none, nothing is left."""
-    if not isinstance(text, str) or len(text) > 2 * MOST_BYTES:
-        return Memory()
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return Memory()
-    is_ours = isinstance(document, dict) and document.get("version") == _VERSION
-    entries = document.get("workloads") if is_ours else None
-    return Memory(dict(_entries_in(entries)) if isinstance(entries, list) else {})
+    return Memory(dict(_entries_in(entries_in(text, "workloads", _VERSION, MOST_BYTES))))
 
 
 def _newest(samples: list[Sample]) -> tuple[Sample, ...]:

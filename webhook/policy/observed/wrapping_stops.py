@@ -17,6 +17,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, TypeGuard
 
+from webhook.policy.observed.texts import entries_in
+
 STOPS_KEY = "wrapping-stops"
 """Under which a ConfigMap holds the text."""
 MOST_BYTES = 64 * 1024
@@ -153,15 +155,7 @@ def text_of_stops(stops: Stops, now: int, most_bytes: int = MOST_BYTES) -> str:
 
 def stops_in(text: object) -> Stops:
     """Return the stops in a text. An entry that cannot be read is left out; of a text that is none, nothing is left."""
-    if not isinstance(text, str) or len(text) > 2 * MOST_BYTES:
-        return {}
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    is_ours = isinstance(document, dict) and document.get("version") == _VERSION
-    entries = document.get("namespaces") if is_ours else None
-    return dict(_entries_in(entries)) if isinstance(entries, list) else {}
+    return dict(_entries_in(entries_in(text, "namespaces", _VERSION, MOST_BYTES)))
 
 
 def _text(lines: Iterable[str]) -> str:
